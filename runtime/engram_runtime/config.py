@@ -9,7 +9,7 @@ Field names are those of the `deepseek_v4` configuration in the released checkpo
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 LayerType = Literal["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"]
 MlpType = Literal["hash_moe", "moe"]
@@ -76,9 +76,13 @@ class ModelConfig:
                 f"{len(self.layer_types)} layer_types but {len(self.mlp_layer_types)} mlp_layer_types: one of each per layer"
             )
         if self.num_attention_heads % self.o_groups:
-            raise ValueError(f"o_groups {self.o_groups} does not divide num_attention_heads {self.num_attention_heads}")
+            raise ValueError(
+                f"o_groups {self.o_groups} does not divide num_attention_heads {self.num_attention_heads}"
+            )
         if self.qk_rope_head_dim > min(self.head_dim, self.index_head_dim) or self.qk_rope_head_dim % 2:
-            raise ValueError(f"qk_rope_head_dim {self.qk_rope_head_dim} must be even and fit head_dim and index_head_dim")
+            raise ValueError(
+                f"qk_rope_head_dim {self.qk_rope_head_dim} must be even and fit head_dim and index_head_dim"
+            )
         if not all(0 <= layer < len(self.layer_types) for layer in self.engram_layers):
             raise ValueError(f"engram_layers {self.engram_layers} names a layer that does not exist")
 
@@ -102,7 +106,10 @@ class ModelConfig:
         unknown = fields.keys() - cls.__dataclass_fields__.keys()
         if unknown:
             raise ValueError(f"{path}: unknown fields {sorted(unknown)}")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+        for name, value in fields.items():
+            if isinstance(value, list):
+                fields[name] = tuple(cast("list[Any]", value))
+        return cls(**fields)
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")

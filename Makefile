@@ -1,0 +1,32 @@
+# Two commands for newcomers: `make demo` and `make test`. The others serve those who change the code.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/demo.stamp  ## index a real project, complete, check and rename in it (ARGS=PATH for your own)
+	$(BIN)/engram-ls demo $(ARGS)
+
+test: .venv/dev.stamp  ## values, meeting and wire tests (ARGS='tests/context -k rename' for some)
+	$(BIN)/python -m pytest $(or $(ARGS),tests)
+
+lint: .venv/dev.stamp  ## ruff and pyright, as CI runs them
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "engram-ls needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: .venv/bin/python pyproject.toml
+	$(PIP) -e .
+	touch $@
+
+.venv/dev.stamp: .venv/bin/python pyproject.toml tests/constraints.txt
+	$(PIP) -e '.[dev]' -c tests/constraints.txt
+	touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dist build
