@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from engram_context.text import Span, Text
 
 
-class EditConflict(ValueError):
+class EditError(ValueError):
     """Edits that overlap, lie outside their text, or were made for another version of it."""
 
 
@@ -45,10 +45,7 @@ class ProjectEdit:
     @property
     def certain(self) -> "ProjectEdit":
         """Only the edits that need no confirmation."""
-        kept = {
-            path: tuple(edit for edit in edits if edit.annotation is None)
-            for path, edits in self.edits.items()
-        }
+        kept = {path: tuple(edit for edit in edits if edit.annotation is None) for path, edits in self.edits.items()}
         kept = {path: edits for path, edits in kept.items() if edits}
         digests = {path: digest for path, digest in self.digests.items() if path in kept}
         return ProjectEdit(kept, self.moves, digests)
@@ -64,20 +61,20 @@ class ProjectEdit:
     def texts_after(self, texts: Mapping[str, Text]) -> dict[str, Text]:
         """Every edited text as it will be, given how each is now.
 
-        Raises `EditConflict` when a text is missing, is not the version the edits were made for, or the edits
+        Raises `EditError` when a text is missing, is not the version the edits were made for, or the edits
         do not fit it. Moves are not applied: the paths are the old ones.
         """
         after: dict[str, Text] = {}
         for path, edits in self.edits.items():
             text = texts.get(path)
             if text is None:
-                raise EditConflict(f"{path} is gone; ask again")
+                raise EditError(f"{path} is gone; ask again")
             if path in self.digests and text.digest != self.digests[path]:
-                raise EditConflict(f"{path} changed since the edits were computed; ask again")
+                raise EditError(f"{path} changed since the edits were computed; ask again")
             try:
                 after[path] = apply(text, edits)
-            except EditConflict as error:
-                raise EditConflict(f"{path}: {error}") from None
+            except EditError as error:
+                raise EditError(f"{path}: {error}") from None
         return after
 
 
@@ -102,7 +99,7 @@ def apply(text: Text, edits: Sequence[Edit]) -> Text:
     """The text after `edits`, which all speak of the text as it was.
 
     Bytes outside the spans stay as they are, line endings included. Insertions at one offset keep the order in
-    which they are given. Raises `EditConflict` for overlapping edits and for spans outside the text.
+    which they are given. Raises `EditError` for overlapping edits and for spans outside the text.
     """
     if not edits:
         return text
@@ -112,9 +109,9 @@ def apply(text: Text, edits: Sequence[Edit]) -> Text:
     for edit in sorted(edits, key=lambda edit: (edit.span.start, edit.span.end)):
         start, end = edit.span.start, edit.span.end
         if not 0 <= start <= end <= len(data):
-            raise EditConflict(f"an edit of bytes {start}–{end} does not fit a text of {len(data)} bytes")
+            raise EditError(f"an edit of bytes {start}–{end} does not fit a text of {len(data)} bytes")
         if start < reached:
-            raise EditConflict(f"two edits overlap at byte {start}")
+            raise EditError(f"two edits overlap at byte {start}")
         pieces += (data[reached:start], edit.new_text.encode("utf-8", "surrogatepass"))
         reached = end
     pieces.append(data[reached:])

@@ -1,9 +1,8 @@
 import pytest
+from engram_context.edits import Edit, EditError, ProjectEdit, apply, newline_of, project_edit
+from engram_context.text import Span, Text
 from hypothesis import given
 from hypothesis import strategies as st
-
-from engram_context.edits import Edit, EditConflict, ProjectEdit, apply, newline_of, project_edit
-from engram_context.text import Span, Text
 
 
 def edit(start: int, end: int, new: str, annotation: str | None = None) -> Edit:
@@ -23,17 +22,19 @@ def test_insertions_at_one_place_keep_their_order_and_may_touch_a_replacement():
 
 @pytest.mark.parametrize("edits", [[(0, 3, "x"), (2, 4, "y")], [(0, 3, "x"), (1, 1, "y")], [(0, 1, ""), (0, 1, "")]])
 def test_overlapping_edits_are_refused(edits: list[tuple[int, int, str]]):
-    with pytest.raises(EditConflict, match="overlap"):
+    with pytest.raises(EditError, match="overlap"):
         apply(Text.of("abcdef"), [edit(*values) for values in edits])
 
 
 @pytest.mark.parametrize("span", [(0, 4), (4, 5), (-1, 0), (2, 1)])
 def test_edits_outside_the_text_are_refused(span: tuple[int, int]):
-    with pytest.raises(EditConflict):
+    with pytest.raises(EditError):
         apply(Text.of("abc"), [edit(*span, "x")])
 
 
-@given(st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 8), st.text(max_size=4)), max_size=6))
+@given(
+    st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 8), st.text(max_size=4)), max_size=6)
+)
 def test_bytes_outside_the_edits_stay_as_they_are(data: bytes, wishes: list[tuple[int, int, str]]):
     edits: list[Edit] = []
     reached = 0
@@ -68,14 +69,15 @@ def test_the_certain_part_leaves_out_what_needs_confirmation():
 
 def test_edits_made_for_another_version_of_a_text_are_refused():
     made = project_edit({"p.py": [edit(0, 1, "x")]}, {"p.py": Text.of("a")})
-    with pytest.raises(EditConflict, match=r"p\.py changed"):
+    with pytest.raises(EditError, match=r"p\.py changed"):
         made.texts_after({"p.py": Text.of("b")})
-    with pytest.raises(EditConflict, match=r"p\.py is gone"):
+    with pytest.raises(EditError, match=r"p\.py is gone"):
         made.texts_after({})
 
 
 @pytest.mark.parametrize(
-    ("source", "newline"), [("", "\n"), ("a", "\n"), ("a\nb\r\n", "\n"), ("a\r\nb\n", "\r\n"), ("a\rb", "\r"), ("\n", "\n")]
+    ("source", "newline"),
+    [("", "\n"), ("a", "\n"), ("a\nb\r\n", "\n"), ("a\r\nb\n", "\r\n"), ("a\rb", "\r"), ("\n", "\n")],
 )
 def test_new_lines_end_like_the_first_one(source: str, newline: str):
     assert newline_of(Text.of(source)) == newline

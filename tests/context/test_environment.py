@@ -3,7 +3,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from engram_context.environment import Environment
 
 
