@@ -73,12 +73,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if len(self.layer_types) != len(self.mlp_layer_types):
             raise ValueError(
-                f"{len(self.layer_types)} layer_types but {len(self.mlp_layer_types)} mlp_layer_types: one of each per layer"
+                f"{len(self.layer_types)} layer_types but {len(self.mlp_layer_types)} mlp_layer_types: one each"
             )
         if self.num_attention_heads % self.o_groups:
-            raise ValueError(
-                f"o_groups {self.o_groups} does not divide num_attention_heads {self.num_attention_heads}"
-            )
+            raise ValueError(f"o_groups {self.o_groups} does not divide num_attention_heads {self.num_attention_heads}")
         if self.qk_rope_head_dim > min(self.head_dim, self.index_head_dim) or self.qk_rope_head_dim % 2:
             raise ValueError(
                 f"qk_rope_head_dim {self.qk_rope_head_dim} must be even and fit head_dim and index_head_dim"

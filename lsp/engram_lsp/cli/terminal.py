@@ -1,0 +1,54 @@
+"""What the commands print on: rich consoles, progress, and errors that a person can act on.
+
+Standard output carries answers, standard error carries everything else, so that pipes and `--json` stay clean.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+out = Console(highlight=False)
+notes = Console(stderr=True, highlight=False)
+
+# (done, total, what is being read now); total is 0 while it is not known.
+OnProgress = Callable[[int, int, str], None]
+
+
+class UserError(Exception):
+    """The command or its input was wrong; the text says what to do about it."""
+
+
+def error(message: str) -> None:
+    notes.print(f"[bold red]engram-ls:[/] {message}", markup=True)
+
+
+def print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+@contextmanager
+def progress(title: str, *, quiet: bool = False) -> Iterator[OnProgress]:
+    """A progress bar on standard error, and nothing at all where nobody watches."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[path]}"),
+        console=notes,
+        transient=True,
+        disable=quiet or not notes.is_terminal,
+    ) as bar:
+        task = bar.add_task(title, total=None, path="")
+
+        def advance(done: int, total: int, path: str) -> None:
+            bar.update(task, completed=done, total=total or None, path=path[-50:])
+
+        yield advance
