@@ -20,47 +20,15 @@ _IDENTIFIER = re.compile(r"[^\W\d]\w*\Z")
 _READ_LIMIT = 1 << 20
 
 # Modules that some supported Python had and the running one may not have: a project may well run on the other.
-_VERSIONED_STDLIB = frozenset(
-    [
-        "_bootlocale",
-        "aifc",
-        "annotationlib",
-        "asynchat",
-        "asyncore",
-        "audioop",
-        "binhex",
-        "cgi",
-        "cgitb",
-        "chunk",
-        "compression",
-        "crypt",
-        "distutils",
-        "dummy_threading",
-        "formatter",
-        "graphlib",
-        "imghdr",
-        "imp",
-        "lib2to3",
-        "macpath",
-        "mailcap",
-        "msilib",
-        "nis",
-        "nntplib",
-        "ossaudiodev",
-        "parser",
-        "pipes",
-        "smtpd",
-        "sndhdr",
-        "spwd",
-        "sunau",
-        "symbol",
-        "telnetlib",
-        "tomllib",
-        "uu",
-        "xdrlib",
-        "zoneinfo",
-    ]
-)
+# fmt: off
+_VERSIONED_STDLIB = frozenset((
+    "_bootlocale", "aifc", "annotationlib", "asynchat", "asyncore", "audioop", "binhex", "cgi", "cgitb",
+    "chunk", "compression", "crypt", "distutils", "dummy_threading", "formatter", "graphlib", "imghdr",
+    "imp", "lib2to3", "macpath", "mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "parser",
+    "pipes", "smtpd", "sndhdr", "spwd", "sunau", "symbol", "telnetlib", "tomllib", "uu", "xdrlib",
+    "zoneinfo",
+))
+# fmt: on
 # Names that the interpreter itself puts into `sys.modules` without a file of that name.
 _STDLIB_ALIASES = frozenset(("os.path", "typing.io", "typing.re", "importlib._bootstrap"))
 # Parts of the standard library that distributors leave out or ship separately.
