@@ -1,0 +1,730 @@
+"""What one file says by itself: symbols, scopes, imports, occurrences and calls.
+
+A record depends on the bytes of its file alone. A large project has millions of occurrences, so a record
+keeps integer columns over an interned name table and makes the small values below when asked.
+
+References between rows ("refs") are plain ints: ``ref >= 0`` is the occurrence with that index (a name read,
+or an attribute, whose own receiver is its ``link``); ``NO_REF`` is an expression the record says nothing
+about; ``ref <= -2`` is row ``-2 - ref`` of the value table (calls, subscripts, literals, ...).
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, ClassVar, Final, Literal, TypeVar, overload
+
+from engram_context.text import Span
+
+Kind = Literal[
+    "module",
+    "class",
+    "function",
+    "method",
+    "variable",
+    "constant",
+    "parameter",
+    "attribute",
+    "import",
+    "type-parameter",
+    "type-alias",
+]
+KINDS: Final[tuple[Kind, ...]] = (
+    "module",
+    "class",
+    "function",
+    "method",
+    "variable",
+    "constant",
+    "parameter",
+    "attribute",
+    "import",
+    "type-parameter",
+    "type-alias",
+)
+
+ScopeKind = Literal["module", "class", "function", "lambda", "comprehension", "type-parameters"]
+SCOPE_KINDS: Final[tuple[ScopeKind, ...]] = (
+    "module",
+    "class",
+    "function",
+    "lambda",
+    "comprehension",
+    "type-parameters",
+)
+
+Role = Literal[
+    "read",  # a name is looked up
+    "write",  # a name is bound by assignment, for, with, except, match, a walrus, ...
+    "delete",  # del name
+    "definition",  # a name is bound by def, class, a parameter, a type parameter, or an import's alias
+    "attribute",  # .name is read
+    "attribute-write",  # .name is assigned or deleted
+    "keyword",  # name= in a call
+    "import",  # a part of a module path, or a name that is imported (and, without an alias, bound)
+    "declaration",  # in a global or nonlocal statement
+    "string",  # in a literal `__all__`
+]
+ROLES: Final[tuple[Role, ...]] = (
+    "read",
+    "write",
+    "delete",
+    "definition",
+    "attribute",
+    "attribute-write",
+    "keyword",
+    "import",
+    "declaration",
+    "string",
+)
+
+Via = Literal["value", "element", "entered", "part", "exception", "nothing"]
+"""How a binding's value ref relates to the name: it is the value itself, an element of it (for), what it
+enters to (with), a part of it (unpacking), an instance of it (except ... as), or there is none."""
+VIAS: Final[tuple[Via, ...]] = ("value", "element", "entered", "part", "exception", "nothing")
+
+ValueKind = Literal[
+    "call",
+    "subscript",
+    "await",
+    "str",
+    "bytes",
+    "int",
+    "float",
+    "complex",
+    "bool",
+    "none",
+    "list",
+    "dict",
+    "set",
+    "tuple",
+    "lambda",
+    "generator",
+    "either",
+    "union",
+    "instance",
+    "operator",
+]
+VALUE_KINDS: Final[tuple[ValueKind, ...]] = (
+    "call",  # first: the callee; second: row of the call table
+    "subscript",  # first: the container; second: the index when it has a ref
+    "await",  # first: what is awaited
+    "str",
+    "bytes",
+    "int",
+    "float",
+    "complex",
+    "bool",
+    "none",
+    "list",
+    "dict",
+    "set",
+    "tuple",
+    "lambda",
+    "generator",
+    "either",  # first, second: a conditional expression's or `or`'s two results
+    "union",  # first, second: X | Y
+    "instance",  # first: the class (a class pattern's subject)
+    "operator",  # first: the left operand
+)
+
+NO_REF: Final = -1
+
+
+def value_row(ref: int) -> int | None:
+    """The row of the value table a ref means, or None when it is no value ref."""
+    return -2 - ref if ref <= -2 else None
+
+
+def value_ref(row: int) -> int:
+    return -2 - row
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """One binding of a name. A name bound at three places in a scope has three symbols.
+
+    `span` is the name's, `body` the whole definition's (the name's when there is no more). `scope` is the
+    scope the name is bound in (for an attribute: the class). `inner` is the scope that a def or class opens.
+    """
+
+    index: int
+    name: str
+    kind: Kind
+    span: Span
+    body: Span
+    scope: int
+    detail: str
+    doc: str
+    occurrence: int
+    value: int
+    annotation: int
+    via: Via
+    inner: int | None
+    decorators: tuple[int, ...]
+    flags: int
+
+
+# Bits of Symbol.flags.
+ASYNC: Final = 1
+PROPERTY: Final = 2
+STATIC_METHOD: Final = 4
+CLASS_METHOD: Final = 8
+OVERLOAD: Final = 16
+VARIADIC: Final = 32  # *name
+KEYWORDS: Final = 64  # **name
+KEYWORD_ONLY: Final = 128
+POSITIONAL_ONLY: Final = 256
+DEFAULT: Final = 512  # a parameter with a default, or a name given a value
+SETTER: Final = 1024  # @name.setter, .getter or .deleter
+CONDITIONAL: Final = 2048  # bound inside if or try
+ABSTRACT: Final = 4096
+DECORATED: Final = 8192
+AUGMENTED: Final = 16384  # bound by += and the like, which also reads it
+WALRUS: Final = 32768
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A region with names of its own. Scope 0 is the module. `refs` are a class's bases, or what a function
+    returns; `symbol` is what names it."""
+
+    index: int
+    kind: ScopeKind
+    span: Span
+    parent: int | None
+    symbol: int | None
+    name: str
+    refs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported name. `import a.b` has module "a.b" and name None; a star import has name "*".
+
+    `occurrence` is the first of the path's parts (they follow one another), `bound` the symbol it makes in
+    `scope` (None for a star), and `name_occurrence` the imported name's.
+    """
+
+    index: int
+    span: Span
+    module: str
+    level: int
+    name: str | None
+    alias: str | None
+    scope: int
+    conditional: bool
+    type_checking: bool
+    bound: int | None
+    occurrence: int | None
+    name_occurrence: int | None
+
+    @property
+    def bound_name(self) -> str:
+        return self.alias or self.name or self.module.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One mention of a name. `link` is, by role: an attribute's receiver ref; a keyword's call row; an
+    import's row in the import table; a binding's symbol; otherwise NO_REF."""
+
+    index: int
+    span: Span
+    name: str
+    scope: int
+    role: Role
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """`keyword` is None for a positional one; `stars` is 1 for *x and 2 for **x."""
+
+    keyword: str | None
+    stars: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`span` is the whole call, `inside` what stands between the parentheses."""
+
+    index: int
+    span: Span
+    inside: Span
+    scope: int
+    callee: int
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An expression that is neither a name nor an attribute: see VALUE_KINDS for what the refs are."""
+
+    kind: ValueKind
+    end: int
+    first: int
+    second: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxProblem:
+    span: Span
+    message: str
+
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, eq=False)
+class Table(Sequence[Row]):
+    """Rows of one kind as integer columns. A row is made when it is asked for."""
+
+    names: tuple[str, ...] = field(repr=False)
+    strings: tuple[str, ...] = field(repr=False)
+    pool: array[int] = field(repr=False)
+
+    @classmethod
+    def column_names(cls) -> tuple[str, ...]:
+        return tuple(column.name for column in fields(cls))[3:]
+
+    def columns(self) -> tuple[array[int], ...]:
+        return tuple(getattr(self, name) for name in self.column_names())
+
+    def row(self, index: int) -> Row:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.columns()[0])
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self.row(at) for at in range(*index.indices(len(self)))]
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.row(index)
+
+
+@dataclass(frozen=True, eq=False)
+class Occurrences(Table[Occurrence]):
+    """In source order."""
+
+    start: array[int]
+    name: array[int]
+    scope: array[int]
+    role: array[int]
+    link: array[int]
+
+    def row(self, index: int) -> Occurrence:
+        return Occurrence(
+            index,
+            self.span(index),
+            self.names[self.name[index]],
+            self.scope[index],
+            ROLES[self.role[index]],
+            self.link[index],
+        )
+
+    def span(self, index: int) -> Span:
+        start = self.start[index]
+        return Span(start, start + _width(self.names[self.name[index]]))
+
+
+@dataclass(frozen=True, eq=False)
+class Symbols(Table[Symbol]):
+    """In the order in which the reader meets them, which is the source's."""
+
+    occurrence: array[int]
+    start: array[int]
+    name: array[int]
+    scope: array[int]
+    kind: array[int]
+    body_start: array[int]
+    body_end: array[int]
+    detail: array[int]
+    doc: array[int]
+    value: array[int]
+    annotation: array[int]
+    via: array[int]
+    inner: array[int]
+    pool_start: array[int]
+    pool_end: array[int]
+    flags: array[int]
+
+    def row(self, index: int) -> Symbol:
+        inner = self.inner[index]
+        return Symbol(
+            index,
+            self.names[self.name[index]],
+            KINDS[self.kind[index]],
+            self.span(index),
+            Span(self.body_start[index], self.body_end[index]),
+            self.scope[index],
+            self.strings[self.detail[index]],
+            self.strings[self.doc[index]],
+            self.occurrence[index],
+            self.value[index],
+            self.annotation[index],
+            VIAS[self.via[index]],
+            None if inner < 0 else inner,
+            tuple(self.pool[self.pool_start[index] : self.pool_end[index]]),
+            self.flags[index],
+        )
+
+    def span(self, index: int) -> Span:
+        start = self.start[index]
+        return Span(start, start + _width(self.names[self.name[index]]))
+
+
+@dataclass(frozen=True, eq=False)
+class Scopes(Table[Scope]):
+    """Parents come before their children."""
+
+    kind: array[int]
+    start: array[int]
+    end: array[int]
+    parent: array[int]
+    symbol: array[int]
+    pool_start: array[int]
+    pool_end: array[int]
+    owner_name: array[int]
+
+    def row(self, index: int) -> Scope:
+        parent, symbol, name = self.parent[index], self.symbol[index], self.owner_name[index]
+        return Scope(
+            index,
+            SCOPE_KINDS[self.kind[index]],
+            Span(self.start[index], self.end[index]),
+            None if parent < 0 else parent,
+            None if symbol < 0 else symbol,
+            "" if name < 0 else self.names[name],
+            tuple(self.pool[self.pool_start[index] : self.pool_end[index]]),
+        )
+
+
+IMPORT_CONDITIONAL: Final = 1
+IMPORT_TYPE_CHECKING: Final = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Imports(Table[Import]):
+    """In source order."""
+
+    start: array[int]
+    end: array[int]
+    module: array[int]
+    level: array[int]
+    name: array[int]
+    alias: array[int]
+    scope: array[int]
+    flags: array[int]
+    bound: array[int]
+    occurrence: array[int]
+    name_occurrence: array[int]
+
+    def row(self, index: int) -> Import:
+        name, alias, flags = self.name[index], self.alias[index], self.flags[index]
+        bound, first, named = self.bound[index], self.occurrence[index], self.name_occurrence[index]
+        return Import(
+            index,
+            Span(self.start[index], self.end[index]),
+            self.strings[self.module[index]],
+            self.level[index],
+            None if name < 0 else self.names[name],
+            None if alias < 0 else self.names[alias],
+            self.scope[index],
+            bool(flags & IMPORT_CONDITIONAL),
+            bool(flags & IMPORT_TYPE_CHECKING),
+            None if bound < 0 else bound,
+            None if first < 0 else first,
+            None if named < 0 else named,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Calls(Table[Call]):
+    """`pool[pool_start:pool_end]` holds (keyword name or -1, stars, value) per argument."""
+
+    start: array[int]
+    end: array[int]
+    inside_start: array[int]
+    inside_end: array[int]
+    scope: array[int]
+    callee: array[int]
+    pool_start: array[int]
+    pool_end: array[int]
+
+    def row(self, index: int) -> Call:
+        flat = self.pool[self.pool_start[index] : self.pool_end[index]]
+        arguments = tuple(
+            Argument(None if flat[at] < 0 else self.names[flat[at]], flat[at + 1], flat[at + 2])
+            for at in range(0, len(flat), 3)
+        )
+        return Call(
+            index,
+            Span(self.start[index], self.end[index]),
+            Span(self.inside_start[index], self.inside_end[index]),
+            self.scope[index],
+            self.callee[index],
+            arguments,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Values(Table[Value]):
+    """Row `r` is what ref `-2 - r` means."""
+
+    kind: array[int]
+    end: array[int]
+    first: array[int]
+    second: array[int]
+
+    def row(self, index: int) -> Value:
+        return Value(VALUE_KINDS[self.kind[index]], self.end[index], self.first[index], self.second[index])
+
+
+TABLES: Final[tuple[type[Table[Any]], ...]] = (Occurrences, Symbols, Scopes, Imports, Calls, Values)
+
+_MAGIC: Final = b"engram-record-1\n"
+# size, lines; counts of names, strings, exports (-1: no __all__), errors; the bytes each takes
+_HEADER: Final = struct.Struct("<IIIIiIIIII")
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """Everything known from one file's bytes alone; the same bytes give an equal record."""
+
+    digest: bytes
+    language: str
+    size: int
+    line_count: int
+    names: tuple[str, ...] = field(repr=False)
+    errors: tuple[SyntaxProblem, ...]
+    exports: tuple[str, ...] | None
+    occurrences: Occurrences = field(repr=False, compare=False)
+    symbols: Symbols = field(repr=False, compare=False)
+    scopes: Scopes = field(repr=False, compare=False)
+    imports: Imports = field(repr=False, compare=False)
+    calls: Calls = field(repr=False, compare=False)
+    values: Values = field(repr=False, compare=False)
+
+    VERSION: ClassVar[int] = 1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileRecord) and self.to_bytes() == other.to_bytes()
+
+    def __hash__(self) -> int:
+        return hash((self.digest, self.language))
+
+    def tables(self) -> tuple[Table[Any], ...]:
+        return (self.occurrences, self.symbols, self.scopes, self.imports, self.calls, self.values)
+
+    # --- finding rows ---------------------------------------------------------------------------------
+
+    def name_index(self, name: str) -> int | None:
+        """The interned number of a name, None when the file never mentions it."""
+        try:
+            return self.names.index(name)
+        except ValueError:
+            return None
+
+    def occurrences_of(self, name: str) -> tuple[int, ...]:
+        """The occurrences of a name, in source order."""
+        number = self.name_index(name)
+        return () if number is None else self._by_name[number]
+
+    @cached_property
+    def _by_name(self) -> tuple[tuple[int, ...], ...]:
+        found: list[list[int]] = [[] for _ in self.names]
+        for index, number in enumerate(self.occurrences.name):
+            found[number].append(index)
+        return tuple(map(tuple, found))
+
+    def occurrence_at(self, offset: int) -> int | None:
+        """The occurrence a cursor is on or right behind; of two that touch, the one that begins there."""
+        starts = self.occurrences.start
+        at = bisect_right(starts, offset) - 1
+        for index in (at, at - 1):
+            if index >= 0 and self.occurrences.span(index).touches(offset):
+                return index
+        return None
+
+    def scope_at(self, offset: int) -> int:
+        """The innermost scope whose region an offset is in."""
+        scopes = self.scopes
+        best = 0
+        for index in range(bisect_right(scopes.start, offset) - 1, 0, -1):
+            if offset <= scopes.end[index] and scopes.start[index] <= offset:
+                best = index
+                break
+        return best
+
+    def bindings(self, scope: int, name: str) -> tuple[int, ...]:
+        """The symbols that bind a name in exactly this scope, in source order."""
+        number = self.name_index(name)
+        return () if number is None else self._bound.get((scope, number), ())
+
+    @cached_property
+    def _bound(self) -> Mapping[tuple[int, int], tuple[int, ...]]:
+        symbols = self.symbols
+        attribute = KINDS.index("attribute")
+        found: dict[tuple[int, int], tuple[int, ...]] = {}
+        for index, (key, kind) in enumerate(
+            zip(zip(symbols.scope, symbols.name, strict=True), symbols.kind, strict=True)
+        ):
+            if kind != attribute:
+                found[key] = (*found.get(key, ()), index)
+        return found
+
+    def attributes(self, scope: int) -> Mapping[str, tuple[int, ...]]:
+        """The attributes that methods of a class assign on their first parameter, by name."""
+        return self._attributes.get(scope, {})
+
+    @cached_property
+    def _attributes(self) -> Mapping[int, Mapping[str, tuple[int, ...]]]:
+        symbols = self.symbols
+        attribute = KINDS.index("attribute")
+        found: dict[int, dict[str, tuple[int, ...]]] = {}
+        for index, kind in enumerate(symbols.kind):
+            if kind == attribute:
+                of_class = found.setdefault(symbols.scope[index], {})
+                name = self.names[symbols.name[index]]
+                of_class[name] = (*of_class.get(name, ()), index)
+        return found
+
+    # --- bytes ----------------------------------------------------------------------------------------
+
+    def to_bytes(self) -> bytes:
+        """A self-contained form for the store and for other processes (same machine, same version)."""
+        language = self.language.encode()[:16].ljust(16, b"\0")
+        strings = self.occurrences.strings
+        exports = () if self.exports is None else self.exports
+        texts = ("\0".join(part) for part in (self.names, strings, exports, [e.message for e in self.errors]))
+        blobs = [text.encode("utf-8", "surrogatepass") for text in texts]
+        spans = array("I", [edge for error in self.errors for edge in (error.span.start, error.span.end)])
+        columns = [self.occurrences.pool, spans]
+        for table in self.tables():
+            columns.extend(table.columns())
+        counts = (len(self.names), len(strings), -1 if self.exports is None else len(exports), len(self.errors))
+        parts = [_MAGIC, self.digest.ljust(16, b"\0"), language]
+        parts.append(_HEADER.pack(self.size, self.line_count, *counts, *map(len, blobs)))
+        parts.extend(blobs)
+        parts.append(b"".join(column.typecode.encode() for column in columns))
+        parts.append(array("I", map(len, columns)).tobytes())
+        parts.extend(column.tobytes() for column in columns)
+        return b"".join(parts)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> FileRecord:
+        """The record that `to_bytes` wrote. Raises ValueError on anything else."""
+        try:
+            return _record_of(memoryview(data))
+        except (struct.error, IndexError, UnicodeDecodeError, TypeError) as error:
+            raise ValueError(f"not a file record: {error}") from None
+
+
+def _record_of(data: memoryview) -> FileRecord:
+    at = len(_MAGIC)
+    if bytes(data[:at]) != _MAGIC:
+        raise ValueError("not a file record of this version")
+    digest = bytes(data[at : at + 16])
+    language = bytes(data[at + 16 : at + 32]).rstrip(b"\0").decode()
+    at += 32
+    size, line_count, *rest = _HEADER.unpack_from(data, at)
+    at += _HEADER.size
+    lists: list[tuple[str, ...]] = []
+    for count, length in zip(rest[:4], rest[4:], strict=True):
+        if at + length > len(data):
+            raise ValueError("a file record that is cut short")
+        text = str(data[at : at + length], "utf-8", "surrogatepass")
+        at += length
+        parts = tuple(text.split("\0")) if count > 0 else ()
+        if len(parts) != max(count, 0):
+            raise ValueError("a damaged file record")
+        lists.append(parts)
+    shapes = [len(table.column_names()) for table in TABLES]
+    total = 2 + sum(shapes)
+    codes = bytes(data[at : at + total]).decode("ascii")
+    at += total
+    lengths = array("I")
+    lengths.frombytes(data[at : at + 4 * total])
+    at += 4 * total
+    columns: list[array[int]] = []
+    for code, length in zip(codes, lengths, strict=True):
+        if code not in "BHIbhi":
+            raise ValueError("a damaged file record")
+        column = array(code)
+        end = at + length * column.itemsize
+        if end > len(data):
+            raise ValueError("a file record that is cut short")
+        column.frombytes(data[at:end])
+        at = end
+        columns.append(column)
+    if at != len(data):
+        raise ValueError("a file record with something behind it")
+    names = tuple(map(sys.intern, lists[0]))
+    strings, messages = lists[1], lists[3]
+    edges = columns[1]
+    spans = [Span(edges[i], edges[i + 1]) for i in range(0, len(edges), 2)]
+    errors = tuple(SyntaxProblem(span, message) for span, message in zip(spans, messages, strict=True))
+    exports = None if rest[2] < 0 else lists[2]
+    tables = tables_of(names, strings, columns[0], columns[2:])
+    return FileRecord(digest, language, size, line_count, names, errors, exports, *tables)
+
+
+def tables_of(
+    names: tuple[str, ...], strings: tuple[str, ...], pool: array[int], columns: Sequence[array[int]]
+) -> tuple[Occurrences, Symbols, Scopes, Imports, Calls, Values]:
+    """The tables over columns that stand one after another in the order of TABLES."""
+    rest = iter(columns)
+
+    def take(kind: type[Table[Any]]) -> Iterable[array[int]]:
+        taken = [next(rest) for _ in kind.column_names()]
+        if len(set(map(len, taken))) > 1:
+            raise ValueError("columns of different lengths")
+        return taken
+
+    return (
+        Occurrences(names, strings, pool, *take(Occurrences)),
+        Symbols(names, strings, pool, *take(Symbols)),
+        Scopes(names, strings, pool, *take(Scopes)),
+        Imports(names, strings, pool, *take(Imports)),
+        Calls(names, strings, pool, *take(Calls)),
+        Values(names, strings, pool, *take(Values)),
+    )
+
+
+def column_of(values: Sequence[int]) -> array[int]:
+    """The values in the smallest integer type that holds them all."""
+    low, high = (min(values), max(values)) if values else (0, 0)
+    if low >= 0:
+        return array("B" if high < 1 << 8 else "H" if high < 1 << 16 else "I", values)
+    return array("b" if low >= -128 and high < 128 else "h" if low >= -32768 and high < 32768 else "i", values)
+
+
+def empty_record(digest: bytes, language: str, size: int, line_count: int) -> FileRecord:
+    """What is known of a file in a language nothing reads: a module scope, and nothing in it."""
+    sizes = {Scopes: (0, 0, size, -1, -1, 0, 0, -1)}
+    columns = [
+        column_of([sizes[table][at]] if table in sizes else [])
+        for table in TABLES
+        for at in range(len(table.column_names()))
+    ]
+    tables = tables_of((), ("",), array("i"), columns)
+    return FileRecord(digest, language, size, line_count, (), (), None, *tables)
+
+
+def _width(name: str) -> int:
+    return len(name) if name.isascii() else len(name.encode("utf-8", "surrogatepass"))
