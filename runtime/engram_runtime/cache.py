@@ -108,7 +108,7 @@ class _Tape:
             self.arrays.append(array)
             self.bases.append(first)
 
-    def append(self, tokens: Sequence[int], rows: Sequence[np.ndarray]) -> None:
+    def append(self, tokens: np.ndarray, rows: Sequence[np.ndarray]) -> None:
         start = self.position
         self.position = start + len(tokens)
         self.tokens[start : self.position] = tokens
@@ -156,7 +156,7 @@ class Cache:
             views[state.name] = array[first - base : last - base]
         return views
 
-    def extended(self, tokens: Sequence[int], rows: Sequence[np.ndarray]) -> "Cache":
+    def extended(self, tokens: np.ndarray, rows: Sequence[np.ndarray]) -> "Cache":
         """The cache after `tokens` more.
 
         `rows` are a graph call's new rows in layout order; they may be of more tokens than `tokens`, of which then only
@@ -175,3 +175,54 @@ class Cache:
                 f"cannot rewind from {self.position} to {position}: rows are kept back to {self.oldest} only"
             )
         return Cache(self.tape, position)
+
+
+def common_prefix(a: np.ndarray, b: np.ndarray) -> int:
+    """How many first elements two token arrays share."""
+    length = min(len(a), len(b))
+    differs = a[:length] != b[:length]
+    return int(differs.argmax()) if differs.any() else length
+
+
+class Prefixes:
+    """Caches of earlier prompts, least recently used first to go, within a bound on memory.
+
+    One cache per tape is kept, the furthest: `rewind` reaches the others. Not safe to share between threads.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """`limit` in bytes; the newest cache stays even if it alone exceeds it."""
+        self._limit = limit
+        self._caches: list[Cache] = []
+
+    def __len__(self) -> int:
+        return len(self._caches)
+
+    @property
+    def bytes(self) -> int:
+        return sum(cache.bytes for cache in self._caches)
+
+    def keep(self, cache: Cache) -> None:
+        for i, other in enumerate(self._caches):
+            if other.tape is cache.tape:
+                cache = max(cache, other, key=lambda each: each.position)
+                del self._caches[i]
+                break
+        self._caches.append(cache)
+        while len(self._caches) > 1 and self.bytes > self._limit:
+            del self._caches[0]
+
+    def find(self, tokens: np.ndarray) -> Cache | None:
+        """The furthest kept state of a proper prefix of `tokens`: at least one token is left to run."""
+        best: Cache | None = None
+        position = 0
+        for cache in self._caches:
+            shared = min(common_prefix(cache.tokens, tokens), len(tokens) - 1)
+            # The later of equals is the more recently used.
+            if shared >= max(cache.oldest, position, 1):
+                best, position = cache, shared
+        if best is None:
+            return None
+        self._caches.remove(best)
+        self._caches.append(best)
+        return best.rewind(position)
