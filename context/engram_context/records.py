@@ -10,14 +10,12 @@ about; ``ref <= -2`` is row ``-2 - ref`` of the value table (calls, subscripts, 
 
 from __future__ import annotations
 
-import struct
-import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, ClassVar, Final, Literal, TypeVar, overload
+from typing import Any, Final, Literal, TypeVar, get_args, overload
 
 from engram_context.text import Span
 
@@ -34,29 +32,10 @@ Kind = Literal[
     "type-parameter",
     "type-alias",
 ]
-KINDS: Final[tuple[Kind, ...]] = (
-    "module",
-    "class",
-    "function",
-    "method",
-    "variable",
-    "constant",
-    "parameter",
-    "attribute",
-    "import",
-    "type-parameter",
-    "type-alias",
-)
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 ScopeKind = Literal["module", "class", "function", "lambda", "comprehension", "type-parameters"]
-SCOPE_KINDS: Final[tuple[ScopeKind, ...]] = (
-    "module",
-    "class",
-    "function",
-    "lambda",
-    "comprehension",
-    "type-parameters",
-)
+SCOPE_KINDS: Final[tuple[ScopeKind, ...]] = get_args(ScopeKind)
 
 Role = Literal[
     "read",  # a name is looked up
@@ -70,50 +49,19 @@ Role = Literal[
     "declaration",  # in a global or nonlocal statement
     "string",  # in a literal `__all__`
 ]
-ROLES: Final[tuple[Role, ...]] = (
-    "read",
-    "write",
-    "delete",
-    "definition",
-    "attribute",
-    "attribute-write",
-    "keyword",
-    "import",
-    "declaration",
-    "string",
-)
-
-Via = Literal["value", "element", "entered", "part", "exception", "nothing"]
-"""How a binding's value ref relates to the name: it is the value itself, an element of it (for), what it
-enters to (with), a part of it (unpacking), an instance of it (except ... as), or there is none."""
-VIAS: Final[tuple[Via, ...]] = ("value", "element", "entered", "part", "exception", "nothing")
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 ValueKind = Literal[
-    "call",
-    "subscript",
-    "await",
-    "str",
-    "bytes",
-    "int",
-    "float",
-    "complex",
-    "bool",
-    "none",
-    "list",
-    "dict",
-    "set",
-    "tuple",
-    "lambda",
-    "generator",
-    "either",
-    "union",
-    "instance",
-    "operator",
-]
-VALUE_KINDS: Final[tuple[ValueKind, ...]] = (
     "call",  # first: the callee; second: row of the call table
-    "subscript",  # first: the container; second: the index when it has a ref
+    "subscript",  # first: the container; second: the index
     "await",  # first: what is awaited
+    "element",  # first: what a for loop runs over
+    "entered",  # first: the context manager of a with
+    "part",  # first: what is unpacked; second: position, counted from 0, or -1 when a star makes it unknown
+    "raised",  # first: the class (or tuple of classes) of an except clause
+    "instance",  # first: the class that a class pattern tests for
+    "either",  # first, second: the results of a conditional expression, or of `or` and `and`
+    "operator",  # first, second: the operands
     "str",
     "bytes",
     "int",
@@ -121,17 +69,15 @@ VALUE_KINDS: Final[tuple[ValueKind, ...]] = (
     "complex",
     "bool",
     "none",
-    "list",
+    "list",  # this and the next three: refs of the elements, while they are few, are pool[first:second]
+    "tuple",
     "dict",
     "set",
-    "tuple",
-    "lambda",
+    "lambda",  # first: the scope
     "generator",
-    "either",  # first, second: a conditional expression's or `or`'s two results
-    "union",  # first, second: X | Y
-    "instance",  # first: the class (a class pattern's subject)
-    "operator",  # first: the left operand
-)
+    "ellipsis",
+]
+VALUE_KINDS: Final[tuple[ValueKind, ...]] = get_args(ValueKind)
 
 NO_REF: Final = -1
 
@@ -164,29 +110,29 @@ class Symbol:
     occurrence: int
     value: int
     annotation: int
-    via: Via
     inner: int | None
     decorators: tuple[int, ...]
     flags: int
 
 
 # Bits of Symbol.flags.
-ASYNC: Final = 1
-PROPERTY: Final = 2
-STATIC_METHOD: Final = 4
-CLASS_METHOD: Final = 8
-OVERLOAD: Final = 16
-VARIADIC: Final = 32  # *name
-KEYWORDS: Final = 64  # **name
-KEYWORD_ONLY: Final = 128
-POSITIONAL_ONLY: Final = 256
-DEFAULT: Final = 512  # a parameter with a default, or a name given a value
-SETTER: Final = 1024  # @name.setter, .getter or .deleter
-CONDITIONAL: Final = 2048  # bound inside if or try
-ABSTRACT: Final = 4096
-DECORATED: Final = 8192
-AUGMENTED: Final = 16384  # bound by += and the like, which also reads it
-WALRUS: Final = 32768
+ASYNC: Final = 1 << 0
+GENERATOR: Final = 1 << 1  # its body yields
+PROPERTY: Final = 1 << 2
+STATIC_METHOD: Final = 1 << 3
+CLASS_METHOD: Final = 1 << 4
+OVERLOAD: Final = 1 << 5
+ABSTRACT: Final = 1 << 6
+SETTER: Final = 1 << 7  # @name.setter, .getter or .deleter
+DECORATED: Final = 1 << 8
+VARIADIC: Final = 1 << 9  # *name
+KEYWORDS: Final = 1 << 10  # **name
+KEYWORD_ONLY: Final = 1 << 11
+POSITIONAL_ONLY: Final = 1 << 12
+DEFAULT: Final = 1 << 13  # a parameter that has one
+CONDITIONAL: Final = 1 << 14  # bound under if, try, for, while, with or match of its scope
+AUGMENTED: Final = 1 << 15  # bound by += and the like, which also reads it
+WALRUS: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,22 +199,21 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`span` is the whole call, `inside` what stands between the parentheses."""
+    """`span` is the whole call, `inside` what stands between the parentheses, `arguments` rows of that table."""
 
     index: int
     span: Span
     inside: Span
     scope: int
     callee: int
-    arguments: tuple[Argument, ...]
+    arguments: range
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An expression that is neither a name nor an attribute: see VALUE_KINDS for what the refs are."""
+    """An expression that is neither a name nor an attribute: ValueKind says what first and second are."""
 
     kind: ValueKind
-    end: int
     first: int
     second: int
 
@@ -357,7 +302,6 @@ class Symbols(Table[Symbol]):
     doc: array[int]
     value: array[int]
     annotation: array[int]
-    via: array[int]
     inner: array[int]
     pool_start: array[int]
     pool_end: array[int]
@@ -377,7 +321,6 @@ class Symbols(Table[Symbol]):
             self.occurrence[index],
             self.value[index],
             self.annotation[index],
-            VIAS[self.via[index]],
             None if inner < 0 else inner,
             tuple(self.pool[self.pool_start[index] : self.pool_end[index]]),
             self.flags[index],
@@ -454,8 +397,21 @@ class Imports(Table[Import]):
 
 
 @dataclass(frozen=True, eq=False)
+class Arguments(Table[Argument]):
+    """The arguments of all calls, those of one call side by side."""
+
+    keyword: array[int]
+    stars: array[int]
+    value: array[int]
+
+    def row(self, index: int) -> Argument:
+        keyword = self.keyword[index]
+        return Argument(None if keyword < 0 else self.names[keyword], self.stars[index], self.value[index])
+
+
+@dataclass(frozen=True, eq=False)
 class Calls(Table[Call]):
-    """`pool[pool_start:pool_end]` holds (keyword name or -1, stars, value) per argument."""
+    """In source order of their beginnings, outer before inner."""
 
     start: array[int]
     end: array[int]
@@ -463,22 +419,17 @@ class Calls(Table[Call]):
     inside_end: array[int]
     scope: array[int]
     callee: array[int]
-    pool_start: array[int]
-    pool_end: array[int]
+    first_argument: array[int]
+    last_argument: array[int]
 
     def row(self, index: int) -> Call:
-        flat = self.pool[self.pool_start[index] : self.pool_end[index]]
-        arguments = tuple(
-            Argument(None if flat[at] < 0 else self.names[flat[at]], flat[at + 1], flat[at + 2])
-            for at in range(0, len(flat), 3)
-        )
         return Call(
             index,
             Span(self.start[index], self.end[index]),
             Span(self.inside_start[index], self.inside_end[index]),
             self.scope[index],
             self.callee[index],
-            arguments,
+            range(self.first_argument[index], self.last_argument[index]),
         )
 
 
@@ -487,19 +438,22 @@ class Values(Table[Value]):
     """Row `r` is what ref `-2 - r` means."""
 
     kind: array[int]
-    end: array[int]
     first: array[int]
     second: array[int]
 
     def row(self, index: int) -> Value:
-        return Value(VALUE_KINDS[self.kind[index]], self.end[index], self.first[index], self.second[index])
+        return Value(VALUE_KINDS[self.kind[index]], self.first[index], self.second[index])
 
 
-TABLES: Final[tuple[type[Table[Any]], ...]] = (Occurrences, Symbols, Scopes, Imports, Calls, Values)
-
-_MAGIC: Final = b"engram-record-1\n"
-# size, lines; counts of names, strings, exports (-1: no __all__), errors; the bytes each takes
-_HEADER: Final = struct.Struct("<IIIIiIIIII")
+TABLES: Final[tuple[type[Table[Any]], ...]] = (
+    Occurrences,
+    Symbols,
+    Scopes,
+    Imports,
+    Arguments,
+    Calls,
+    Values,
+)
 
 
 @dataclass(frozen=True)
@@ -517,10 +471,9 @@ class FileRecord:
     symbols: Symbols = field(repr=False, compare=False)
     scopes: Scopes = field(repr=False, compare=False)
     imports: Imports = field(repr=False, compare=False)
+    arguments: Arguments = field(repr=False, compare=False)
     calls: Calls = field(repr=False, compare=False)
     values: Values = field(repr=False, compare=False)
-
-    VERSION: ClassVar[int] = 1
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FileRecord) and self.to_bytes() == other.to_bytes()
@@ -529,7 +482,15 @@ class FileRecord:
         return hash((self.digest, self.language))
 
     def tables(self) -> tuple[Table[Any], ...]:
-        return (self.occurrences, self.symbols, self.scopes, self.imports, self.calls, self.values)
+        return (
+            self.occurrences,
+            self.symbols,
+            self.scopes,
+            self.imports,
+            self.arguments,
+            self.calls,
+            self.values,
+        )
 
     # --- finding rows ---------------------------------------------------------------------------------
 
@@ -608,85 +569,33 @@ class FileRecord:
 
     def to_bytes(self) -> bytes:
         """A self-contained form for the store and for other processes (same machine, same version)."""
-        language = self.language.encode()[:16].ljust(16, b"\0")
-        strings = self.occurrences.strings
-        exports = () if self.exports is None else self.exports
-        texts = ("\0".join(part) for part in (self.names, strings, exports, [e.message for e in self.errors]))
-        blobs = [text.encode("utf-8", "surrogatepass") for text in texts]
-        spans = array("I", [edge for error in self.errors for edge in (error.span.start, error.span.end)])
-        columns = [self.occurrences.pool, spans]
-        for table in self.tables():
-            columns.extend(table.columns())
-        counts = (len(self.names), len(strings), -1 if self.exports is None else len(exports), len(self.errors))
-        parts = [_MAGIC, self.digest.ljust(16, b"\0"), language]
-        parts.append(_HEADER.pack(self.size, self.line_count, *counts, *map(len, blobs)))
-        parts.extend(blobs)
-        parts.append(b"".join(column.typecode.encode() for column in columns))
-        parts.append(array("I", map(len, columns)).tobytes())
-        parts.extend(column.tobytes() for column in columns)
-        return b"".join(parts)
+        from engram_context.codec import encode
+
+        return encode(self)
 
     @staticmethod
     def from_bytes(data: bytes) -> FileRecord:
         """The record that `to_bytes` wrote. Raises ValueError on anything else."""
-        try:
-            return _record_of(memoryview(data))
-        except (struct.error, IndexError, UnicodeDecodeError, TypeError) as error:
-            raise ValueError(f"not a file record: {error}") from None
+        from engram_context.codec import decode
+
+        return decode(data)
 
 
-def _record_of(data: memoryview) -> FileRecord:
-    at = len(_MAGIC)
-    if bytes(data[:at]) != _MAGIC:
-        raise ValueError("not a file record of this version")
-    digest = bytes(data[at : at + 16])
-    language = bytes(data[at + 16 : at + 32]).rstrip(b"\0").decode()
-    at += 32
-    size, line_count, *rest = _HEADER.unpack_from(data, at)
-    at += _HEADER.size
-    lists: list[tuple[str, ...]] = []
-    for count, length in zip(rest[:4], rest[4:], strict=True):
-        if at + length > len(data):
-            raise ValueError("a file record that is cut short")
-        text = str(data[at : at + length], "utf-8", "surrogatepass")
-        at += length
-        parts = tuple(text.split("\0")) if count > 0 else ()
-        if len(parts) != max(count, 0):
-            raise ValueError("a damaged file record")
-        lists.append(parts)
-    shapes = [len(table.column_names()) for table in TABLES]
-    total = 2 + sum(shapes)
-    codes = bytes(data[at : at + total]).decode("ascii")
-    at += total
-    lengths = array("I")
-    lengths.frombytes(data[at : at + 4 * total])
-    at += 4 * total
-    columns: list[array[int]] = []
-    for code, length in zip(codes, lengths, strict=True):
-        if code not in "BHIbhi":
-            raise ValueError("a damaged file record")
-        column = array(code)
-        end = at + length * column.itemsize
-        if end > len(data):
-            raise ValueError("a file record that is cut short")
-        column.frombytes(data[at:end])
-        at = end
-        columns.append(column)
-    if at != len(data):
-        raise ValueError("a file record with something behind it")
-    names = tuple(map(sys.intern, lists[0]))
-    strings, messages = lists[1], lists[3]
-    edges = columns[1]
-    spans = [Span(edges[i], edges[i + 1]) for i in range(0, len(edges), 2)]
-    errors = tuple(SyntaxProblem(span, message) for span, message in zip(spans, messages, strict=True))
-    exports = None if rest[2] < 0 else lists[2]
-    tables = tables_of(names, strings, columns[0], columns[2:])
-    return FileRecord(digest, language, size, line_count, names, errors, exports, *tables)
+def empty_record(digest: bytes, language: str, size: int, line_count: int) -> FileRecord:
+    """What is known of a file in a language nothing reads: a module scope, and nothing in it."""
+    sizes = {Scopes: (0, 0, size, -1, -1, 0, 0, -1)}
+    columns = [
+        column_of([sizes[table][at]] if table in sizes else [])
+        for table in TABLES
+        for at in range(len(table.column_names()))
+    ]
+    tables = tables_of((), ("",), array("i"), columns)
+    return FileRecord(digest, language, size, line_count, (), (), None, *tables)
 
 
 def tables_of(
     names: tuple[str, ...], strings: tuple[str, ...], pool: array[int], columns: Sequence[array[int]]
-) -> tuple[Occurrences, Symbols, Scopes, Imports, Calls, Values]:
+) -> tuple[Occurrences, Symbols, Scopes, Imports, Arguments, Calls, Values]:
     """The tables over columns that stand one after another in the order of TABLES."""
     rest = iter(columns)
 
@@ -701,6 +610,7 @@ def tables_of(
         Symbols(names, strings, pool, *take(Symbols)),
         Scopes(names, strings, pool, *take(Scopes)),
         Imports(names, strings, pool, *take(Imports)),
+        Arguments(names, strings, pool, *take(Arguments)),
         Calls(names, strings, pool, *take(Calls)),
         Values(names, strings, pool, *take(Values)),
     )
@@ -712,18 +622,6 @@ def column_of(values: Sequence[int]) -> array[int]:
     if low >= 0:
         return array("B" if high < 1 << 8 else "H" if high < 1 << 16 else "I", values)
     return array("b" if low >= -128 and high < 128 else "h" if low >= -32768 and high < 32768 else "i", values)
-
-
-def empty_record(digest: bytes, language: str, size: int, line_count: int) -> FileRecord:
-    """What is known of a file in a language nothing reads: a module scope, and nothing in it."""
-    sizes = {Scopes: (0, 0, size, -1, -1, 0, 0, -1)}
-    columns = [
-        column_of([sizes[table][at]] if table in sizes else [])
-        for table in TABLES
-        for at in range(len(table.column_names()))
-    ]
-    tables = tables_of((), ("",), array("i"), columns)
-    return FileRecord(digest, language, size, line_count, (), (), None, *tables)
 
 
 def _width(name: str) -> int:
