@@ -2,7 +2,7 @@
 
 A drafter here is deterministic: it proposes one token, not a distribution. Speculative sampling would then accept draft
 d with probability p(d) and otherwise draw from p without d. Drawing from p and comparing with d does just that, so the
-check *is* ordinary sampling: the output has the distribution of plain decoding, and with the same seed (or greedy) it is
+check *is* ordinary sampling: output has the distribution of plain decoding, and with the same seed (or greedy) it is
 the same output, up to the rounding of logits that are computed several at a time.
 """
 
