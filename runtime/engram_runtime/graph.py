@@ -272,14 +272,14 @@ class _Builder:
         pre, post, comb = self.split(self.mix(streams, prefix), n, n, n * n)
         comb = g.op("Softmax", self.reshape(comb, -1, n, n), axis=-1)
         comb = g.op("Add", comb, g.floats(self.config.hc_eps))
-        # Sinkhorn: columns, then rows and columns. The epsilon inside the sums (1e-6 of a sum near 1) is left out.
+        # Sinkhorn: columns, then rows and columns. The epsilon inside the sums is left out: see `written`.
         comb = g.op("LpNormalization", comb, axis=-2, p=1)
         for _ in range(self.config.hc_sinkhorn_iters - 1):
             comb = g.op("LpNormalization", g.op("LpNormalization", comb, axis=-1, p=1), axis=-2, p=1)
         return g.op("MatMul", self.gate(pre), streams), g.op("Sigmoid", post), comb
 
     def scatter_streams(self, streams: str, y: str, post: str, comb: str) -> str:
-        """X'_k = post_k y + sum_j comb[j, k] X_j, as one product; y must come doubled, for post is halved."""
+        """X'_k = post_k y + sum_j comb[j, k] X_j, as one product; y must come scaled by `written`."""
         g = self.graph
         return g.op(
             "FusedMatMul",
@@ -289,10 +289,19 @@ class _Builder:
             transA=1,
         )
 
+    def written(self, site: int) -> float:
+        """The factor folded into weights that write to the streams at a site (two in each layer).
+
+        It doubles, for `gather_streams` gives half of post. It also makes up for the epsilon that Sinkhorn's sums, near
+        1, leave out: every `comb` should be smaller by 1 - eps. Instead the streams grow, and what is added to them
+        grows alike; whatever reads them normalises.
+        """
+        return 2 * (1 - self.config.hc_eps) ** -(site + 1)
+
     # ---- attention
 
     def attention(self, layer: int, x: str, at: _Positions) -> str:
-        """Twice the attention output [S, 1, H] of the normed input x [S, 1, H]."""
+        """The attention output [S, 1, H] of the normed input x [S, 1, H], times `written`."""
         g, config = self.graph, self.config
         kind = config.layer_types[layer]
         A = f"model.layers.{layer}.self_attn"
@@ -344,7 +353,7 @@ class _Builder:
             o = self.sparse(layer, q, index_query, rest[1], logits, key, at, windows)
         # Values carry the rotation of their own position: turn it back by the query's.
         o = self.rotate(o, head_rows, cos, back)
-        return self.attention_output(A, self.reshape(o, -1, 1, h * D))
+        return self.attention_output(layer, self.reshape(o, -1, 1, h * D))
 
     def repeated(self, token: str, heads: int) -> str:
         """Table rows int64 [S, heads] of the new tokens, the same for every head."""
@@ -395,9 +404,9 @@ class _Builder:
         near, far = g.ops(2, "Split", share, g.op("Concat", at.window_columns, count, axis=0), axis=-1)
         return g.op("Add", g.op("MatMul", near, key), g.op("MatMul", far, picked))
 
-    def attention_output(self, A: str, o: str) -> str:
-        """Grouped low-rank projection of o [S, 1, hD], doubled for `scatter_streams`."""
-        g, config = self.graph, self.config
+    def attention_output(self, layer: int, o: str) -> str:
+        """Grouped low-rank projection of o [S, 1, hD], times `written`."""
+        g, config, A = self.graph, self.config, f"model.layers.{layer}.self_attn"
         h, D, groups, rank = config.num_attention_heads, config.head_dim, config.o_groups, config.o_lora_rank
         low = self.weight(f"{A}.o_a_proj.weight")  # [groups * rank, hD / groups]
         low = self.turned(low.T, D).T
@@ -405,7 +414,7 @@ class _Builder:
         pieces = self.split(o, *[width] * groups) if groups > 1 else [o]
         lows = [self.linear(piece, low[i * rank : (i + 1) * rank], f"{A}.o_a.{i}") for i, piece in enumerate(pieces)]
         joined = g.op("Concat", *lows, axis=-1) if groups > 1 else lows[0]
-        return self.linear(joined, 2 * self.weight(f"{A}.o_b_proj.weight"), f"{A}.o_b")
+        return self.linear(joined, self.written(2 * layer) * self.weight(f"{A}.o_b_proj.weight"), f"{A}.o_b")
 
     # ---- compression
 
@@ -466,7 +475,7 @@ class _Builder:
     # ---- experts
 
     def experts(self, layer: int, x: str) -> str:
-        """Twice the routed and shared experts' output [S, 1, H] of the normed input x."""
+        """The routed and shared experts' output [S, 1, H] of the normed input x, times `written`."""
         g, config = self.graph, self.config
         M, E = f"model.layers.{layer}.mlp", config.n_routed_experts
         gates = g.op("MatMul", x, g.constant(self.weight(f"{M}.gate.weight").T, f"{M}.gate"))
@@ -479,8 +488,8 @@ class _Builder:
         else:
             bias = self.weight(f"{M}.gate.e_score_correction_bias")
             choice = g.op("Add", scores, g.constant(bias))
-        # Doubled for `scatter_streams`, and scaled here instead of after the weighted sum.
-        down = self.weight(f"{M}.experts.down_proj") * (2 * config.routed_scaling_factor)
+        written = self.written(2 * layer + 1)
+        down = self.weight(f"{M}.experts.down_proj") * (written * config.routed_scaling_factor)
         routed = self.expert_group(
             x,
             choice,
@@ -497,7 +506,7 @@ class _Builder:
                 f"{S} is {gate_up.shape[0] // 2} wide, not {config.moe_intermediate_size}: more than one expert?"
             )
         shared = self.expert_group(
-            x, self.certain(), "", gate_up[None], 2 * self.weight(f"{S}.down_proj.weight")[None], 1, S
+            x, self.certain(), "", gate_up[None], written * self.weight(f"{S}.down_proj.weight")[None], 1, S
         )
         return g.op("Add", routed, shared)
 
@@ -569,7 +578,9 @@ class _Builder:
         M, H = f"model.layers.{layer}.engram", config.hidden_size
         self.inputs.append((f"engram.{layer}", TensorProto.FLOAT, ["tokens", config.engram_width]))
         rows = self.reshape(f"engram.{layer}", -1, 1, config.engram_width)
-        both = np.concatenate([self.weight(f"{M}.key_proj.weight"), self.weight(f"{M}.value_proj.weight")])
+        # `written`, of a site before the layer's first and with no post to make up for.
+        value_proj = self.weight(f"{M}.value_proj.weight") * (self.written(2 * layer - 1) / 2)
+        both = np.concatenate([self.weight(f"{M}.key_proj.weight"), value_proj])
         key, value = self.split(self.linear(rows, both, f"{M}.key_value"), H, H)
         key = self.norm(key, self.weight(f"{M}.key_norm.weight"))
         # <key, RMSNorm(X_i) * query_norm_i> / sqrt(H)
