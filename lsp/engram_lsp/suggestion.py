@@ -81,16 +81,15 @@ def cut_at_dedent(text: str, indentation: int) -> str:
 def without_repeated_suffix(text: str, suffix: str) -> str:
     """`text` less the end of it that the rest of the cursor's line (`suffix`) says again.
 
-    Before `, b)` the text `a, b` becomes `a`. A single repeated character is no repetition (a closing bracket too many
-    is for `balanced` to see), and a name is never cut in its middle. Multi-line texts are left alone: the rest of the
-    line moves to their last line.
+    Before `, b)` the text `a, b` becomes `a`. A single closing bracket is left for `balanced` to judge, and a name is
+    never cut in its middle. Multi-line texts are left alone: the rest of the line moves to their last line.
     """
     suffix = suffix.rstrip()
-    if "\n" in text:
+    if "\n" in text or (suffix and suffix in CLOSING):
         return text
-    for size in range(min(len(text), len(suffix)), 1, -1):
-        whole = size == len(suffix) or not (suffix[size - 1].isalnum() and suffix[size].isalnum())
-        if whole and (size > 2 or size == len(suffix)) and text.endswith(suffix[:size]):
+    for size in range(min(len(text), len(suffix)), 0, -1):
+        whole_names = size == len(suffix) or not (suffix[size - 1].isalnum() and suffix[size].isalnum())
+        if whole_names and (size > 2 or size == len(suffix)) and text.endswith(suffix[:size]):
             return text[:-size]
     return text
 

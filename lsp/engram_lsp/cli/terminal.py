@@ -5,7 +5,7 @@ Standard output carries answers, standard error carries everything else, so that
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,7 +33,7 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def progress(title: str, *, quiet: bool = False) -> Iterator[OnProgress]:
+def progress(title: str, *, quiet: bool = False) -> Generator[OnProgress]:
     """A progress bar on standard error, and nothing at all where nobody watches."""
     with Progress(
         SpinnerColumn(),

@@ -1,0 +1,164 @@
+"""`engram-ls doctor`: what this installation has, what it lacks, and what to do about it.
+
+Looks only at this machine: no socket is opened, no newer version is asked for.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+from platformdirs import user_cache_path
+from rich.table import Table
+
+from engram_lsp.cli.terminal import out, print_json
+
+State = Literal["good", "note", "bad"]
+MARKS: dict[State, str] = {"good": "[green]✓[/]", "note": "[yellow]![/]", "bad": "[red]✗[/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One thing that was looked at. `advice` says what to do where the state is not good."""
+
+    subject: str
+    state: State
+    what: str
+    advice: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON value instead of a table")
+    parser.add_argument("--model", metavar="FOLDER", help="look at this model instead of the one in the package")
+
+
+def run(options: argparse.Namespace) -> int:
+    looks: tuple[Callable[[], Verdict], ...] = (
+        _python,
+        _packages,
+        _providers,
+        lambda: _model(options.model),
+        _cache,
+        _watcher,
+        _memory,
+    )
+    verdicts = [_survived(look) for look in looks]
+    if options.json:
+        print_json([{name: getattr(v, name) for name in ("subject", "state", "what", "advice")} for v in verdicts])
+    else:
+        table = Table(title="engram-ls doctor", title_justify="left", show_header=False)
+        for verdict in verdicts:
+            advice = f"\n[dim]{verdict.advice}[/]" if verdict.advice else ""
+            table.add_row(MARKS[verdict.state], verdict.subject, verdict.what + advice)
+        out.print(table)
+    return 1 if any(verdict.state == "bad" for verdict in verdicts) else 0
+
+
+def _survived(look: Callable[[], Verdict]) -> Verdict:
+    """What breaks while being looked at is a finding, not a crash."""
+    try:
+        return look()
+    except Exception as problem:
+        return Verdict(getattr(look, "__name__", "model").strip("_<>"), "bad", f"{type(problem).__name__}: {problem}")
+
+
+def _python() -> Verdict:
+    return Verdict("python", "good", f"{platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores")
+
+
+def _packages() -> Verdict:
+    wanted = (
+        "engram-ls",
+        "pygls",
+        "lsprotocol",
+        "watchdog",
+        "tree-sitter",
+        "tree-sitter-python",
+        "tokenizers",
+        "numpy",
+    )
+    found: list[str] = []
+    missing: list[str] = []
+    for name in wanted:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Verdict("packages", "bad", f"missing: {', '.join(missing)}", "reinstall engram-ls")
+    return Verdict("packages", "good", ", ".join(found))
+
+
+def _providers() -> Verdict:
+    import onnxruntime
+
+    available = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
+    what = f"ONNX Runtime {onnxruntime.__version__} with {', '.join(available)}"
+    if "CUDA" in available and not shutil.which("nvidia-smi"):
+        return Verdict("providers", "good", f"{what}; no NVIDIA driver here, so the CPU is used")
+    return Verdict("providers", "good", what)
+
+
+def _model(folder: str | None) -> Verdict:
+    from engram_runtime.engine import OnnxEngine
+    from engram_runtime.models import default_model
+
+    where = Path(folder) if folder else default_model()
+    engine = OnnxEngine.open(where)
+    try:
+        said: dict[str, Any] = engine.describe()
+        prompt = engine.tokenizer.encode("import os\n\ndef size(path):\n    return os")
+        answer = engine.next_log_probs(prompt)
+        assert answer is not None
+        following = engine.tokenizer.decode([int(answer.argmax())])
+    finally:
+        engine.close()
+    size = sum(path.stat().st_size for path in where.rglob("*") if path.is_file()) / 1e6
+    weights = f"{where.name} ({size:.1f} MB, {said.get('weights', '?')})"
+    what = f"{weights} on {said['provider']}; after `return os` it says {following!r}"
+    return Verdict("model", "good", what)
+
+
+def _cache() -> Verdict:
+    folder = user_cache_path("engram-ls")
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as problem:
+        return Verdict(
+            "cache", "note", f"{folder}: {problem}", "projects are read anew at every start until this works"
+        )
+    used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    free = shutil.disk_usage(folder).free
+    state: State = "good" if free > 1 << 30 else "note"
+    return Verdict("cache", state, f"{folder}: {used / 1e6:.1f} MB used, {free / 1e9:.0f} GB free on the disk")
+
+
+def _watcher() -> Verdict:
+    from watchdog.observers import Observer
+
+    limits = Path("/proc/sys/fs/inotify")
+    if not limits.is_dir():
+        return Verdict("watcher", "good", f"{Observer.__module__.rpartition('.')[2]} ({sys.platform})")
+    watches = int((limits / "max_user_watches").read_text())
+    queue = int((limits / "max_queued_events").read_text())
+    what = f"inotify: {watches:,} folders can be watched, {queue:,} events queued"
+    if watches < 65_536:
+        return Verdict("watcher", "note", what, "large projects are polled instead; raise fs.inotify.max_user_watches")
+    return Verdict("watcher", "good", what)
+
+
+def _memory() -> Verdict:
+    machine = psutil.virtual_memory()
+    state: State = "good" if machine.available > 1 << 30 else "note"
+    advice = "" if state == "good" else "close something: a large project and the model want about 500 MB"
+    return Verdict("memory", state, f"{machine.available / 1e9:.1f} GB free of {machine.total / 1e9:.1f} GB", advice)

@@ -1,0 +1,363 @@
+"""Where the project memory and the model meet: ghost text, and the order of the completion list.
+
+Both are asked for the same thing, the distribution of the next token, and answer together: the memory's n-grams know
+this project by heart, the model knows how code goes on where the memory has never been. Without a model the memory
+answers alone; without a memory (a file outside any project) the model does.
+
+Everything here runs on the single model thread and looks at `cancelled` between any two steps.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+from engram_context.text import Text
+from engram_runtime import fim
+from engram_runtime.engine import Engine, Prediction, Request
+from engram_runtime.sampling import Prior, mixed
+from engram_runtime.speculation import Drafter
+from engram_runtime.tokenizer import Tokenizer
+
+from engram_lsp.prompt import Limits, Window, window
+from engram_lsp.suggestion import Source, Suggestion, best_first, fit
+
+Cancelled = Callable[[], bool]
+
+NEVER: Cancelled = lambda: False  # noqa: E731
+UNSEEN = math.log(1e-5)  # what a name costs whose first token neither memory nor model expects
+
+
+class Memory(Drafter, Prior, Protocol):
+    """The project memory as one document sees it: it drafts and it biases."""
+
+
+class Named(Protocol):
+    """Anything that may stand in a completion list."""
+
+    @property
+    def name(self) -> str: ...
+
+
+NamedT = TypeVar("NamedT", bound=Named)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A place in one revision of a document at which to predict; `offset` in UTF-8 bytes, `path` as the prompt shows it."""
+
+    path: str
+    text: Text
+    offset: int
+    revision: int
+    memory: Memory | None = None
+    invoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How suggestions are made. `shown` is the least probability at which an unasked suggestion appears."""
+
+    limits: Limits = field(default_factory=Limits)
+    line_tokens: int = 32
+    block_tokens: int = 96
+    shown: float = 0.25
+    candidates: int = 3
+    temperature: float = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A prompt, and the tokens with which the answer has to begin so that the typed text is kept (token healing)."""
+
+    prompt: tuple[int, ...]
+    forced: tuple[int, ...]
+    log_probability: float
+
+
+class Predictor:
+    """Asks the engine and the memory together. `engine` None means the memory alone."""
+
+    def __init__(self, tokenizer: Tokenizer, engine: Engine | None, style: Style | None = None) -> None:
+        self.tokenizer = tokenizer
+        self.engine = engine
+        self.style = style or Style()
+        self._spellings: dict[str, tuple[int, ...]] = {}
+        self._bytes = tuple(tokenizer.token_bytes(token) for token in range(tokenizer.vocab_size))
+        self._ends_line = np.fromiter((b"\n" in spelling for spelling in self._bytes), bool, tokenizer.vocab_size)
+
+    # Ghost text
+
+    def inline(self, query: Query, cancelled: Cancelled = NEVER) -> tuple[Suggestion, ...]:
+        """Suggestions for the rest of the line (of the block, when invoked), best first; often none."""
+        around = window(query.text, query.offset, self.style.limits)
+        if not query.invoked and _inside_a_word(around):
+            return ()
+        start = self._start(query, around, cancelled)
+        if start is None:
+            return ()
+        found: list[Suggestion] = []
+        for seed in range(self.style.candidates if query.invoked else 1):
+            suggestion = self._suggest(query, around, start, seed, cancelled)
+            if cancelled():
+                break
+            if suggestion is not None:
+                found.append(suggestion)
+        least = 0.0 if query.invoked else self.style.shown
+        return tuple(suggestion for suggestion in best_first(found) if suggestion.probability >= least)
+
+    def _suggest(
+        self, query: Query, around: Window, start: _Start, seed: int, cancelled: Cancelled
+    ) -> Suggestion | None:
+        multiline = query.invoked and seed == 0 and not around.after.partition("\n")[0].strip()
+        prediction = self._predict(
+            Request(
+                prompt=start.prompt + start.forced,
+                max_tokens=self.style.block_tokens if multiline else self.style.line_tokens,
+                stop_tokens=frozenset({self.tokenizer.end, self.tokenizer.begin, self.tokenizer.pad}),
+                stop=None if multiline else self._line_ended,
+                temperature=self.style.temperature if seed else 0.0,
+                seed=seed,
+                drafter=query.memory,
+                prior=query.memory,
+            ),
+            cancelled,
+        )
+        if prediction is None or prediction.finish == "cancelled":
+            return None
+        spelled = self._text(start.forced + tuple(prediction.tokens))
+        if not spelled.startswith(around.typed):
+            return None
+        new = fit(spelled.removeprefix(around.typed), around.before + around.typed, around.after, multiline=multiline)
+        if not new:
+            return None
+        word = query.text.slice(around.word)
+        log_probability = start.log_probability + self._kept(prediction, start, around.typed + new)
+        return Suggestion(word + new, around.word, math.exp(log_probability), self._source(query), query.revision)
+
+    def _kept(self, prediction: Prediction, start: _Start, shown: str) -> float:
+        """Log probability of those predicted tokens that are still (at least partly) in the shown text."""
+        length = sum(len(self._bytes[token]) for token in start.forced)
+        limit, total = len(shown.encode()), 0.0
+        for token, log_prob in zip(prediction.tokens, prediction.log_probs, strict=True):
+            if length >= limit:
+                break
+            length += len(self._bytes[token])
+            total += log_prob
+        return total
+
+    def _line_ended(self, tokens: Sequence[int]) -> bool:
+        return bool(tokens) and bool(self._ends_line[tokens[-1]])
+
+    # The completion list
+
+    def rank(
+        self, query: Query, candidates: Sequence[NamedT], cancelled: Cancelled = NEVER
+    ) -> tuple[tuple[NamedT, float], ...]:
+        """The candidates that continue the typed word, most probable first, each with its log probability.
+
+        The first token of a name is judged by model and memory together, the rest by the memory, for the few first
+        tokens that matter. Where two names tie, the one given first stays first.
+        """
+        around = window(query.text, query.offset, self.style.limits)
+        word = query.text.slice(around.word)
+        kept = [candidate for candidate in candidates if matches(word, candidate.name)]
+        prompt = self._prompt(query, around)
+        log_probs = self._next(prompt, query.memory, cancelled)
+        if log_probs is None or not kept:
+            return tuple((candidate, 0.0) for candidate in kept)
+        lead = around.typed.removesuffix(word)
+        spellings = [self._spell(lead + candidate.name) for candidate in kept]
+        scores = [max(float(log_probs[spelling[0]]), UNSEEN) for spelling in spellings]
+        firsts = sorted({s[0] for s in spellings if len(s) > 1}, key=lambda first: -log_probs[first])[:8]
+        tails = {first: self._tails((*prompt, first), query.memory, cancelled) for first in firsts}
+        scores = [
+            score + tails.get(spelling[0], {}).get(spelling[1], UNSEEN / 2) if len(spelling) > 1 else score
+            for score, spelling in zip(scores, spellings, strict=True)
+        ]
+        order = sorted(range(len(kept)), key=lambda index: -scores[index])
+        return tuple((kept[index], scores[index]) for index in order)
+
+    def recall(self, query: Query, most: int = 8, cancelled: Cancelled = NEVER) -> tuple[tuple[str, float], ...]:
+        """Names that the memory expects here, with their log probabilities: they need no resolution, only habit.
+
+        This is what completes the attribute of a receiver whose type nobody knows.
+        """
+        memory = query.memory
+        if memory is None:
+            return ()
+        around = window(query.text, query.offset, self.style.limits)
+        prompt = self._prompt(query, around)
+        names: dict[str, float] = {}
+        for tokens, log_prob in self._beginnings(prompt, memory, around.typed, most):
+            if cancelled():
+                break
+            name, certain = self._name(prompt, tokens, memory, around.typed)
+            if name and name != query.text.slice(around.word):
+                names[name] = max(names.get(name, -math.inf), log_prob + certain)
+        return tuple(sorted(names.items(), key=lambda item: -item[1]))
+
+    def _beginnings(
+        self, prompt: tuple[int, ...], memory: Memory, typed: str, most: int
+    ) -> Iterator[tuple[tuple[int, ...], float]]:
+        answer = memory.next(prompt)
+        if answer is None:
+            return
+        ids, probabilities, _ = answer
+        required = typed.encode()
+        for token, probability in sorted(zip(ids.tolist(), probabilities.tolist(), strict=True), key=lambda x: -x[1]):
+            spelling = self._bytes[token]
+            fits = spelling.startswith(required) or (spelling and required.startswith(spelling))
+            if fits and probability > 0:
+                yield (token,), math.log(probability)
+                most -= 1
+                if not most:
+                    return
+
+    def _name(self, prompt: tuple[int, ...], tokens: tuple[int, ...], memory: Memory, typed: str) -> tuple[str, float]:
+        """Follows the memory's most probable tokens to the end of an identifier; at most eight tokens."""
+        total = 0.0
+        for _ in range(8):
+            spelled = self._text(tokens)
+            answer = memory.next((*prompt, *tokens))
+            if answer is None or not len(answer[0]):
+                break
+            best = int(np.argmax(answer[1]))
+            following = self._bytes[int(answer[0][best])]
+            if not following or not (following[:1].isalnum() or following[:1] in b"_" or following[0] >= 0x80):
+                break
+            if not spelled.isidentifier() and not spelled.lstrip().isidentifier():
+                break
+            tokens += (int(answer[0][best]),)
+            total += math.log(max(float(answer[1][best]), 1e-9))
+        spelled = self._text(tokens)
+        name = spelled.lstrip(" ") if spelled.startswith(typed) else ""
+        return (name, total) if name.isidentifier() else ("", 0.0)
+
+    def _tails(self, tokens: tuple[int, ...], memory: Memory | None, cancelled: Cancelled) -> dict[int, float]:
+        answer = memory.next(tokens) if memory is not None and not cancelled() else None
+        if answer is None:
+            return {}
+        ids, probabilities, _ = answer
+        return {int(i): math.log(max(float(p), 1e-9)) for i, p in zip(ids, probabilities, strict=True)}
+
+    # Asking
+
+    def _prompt(self, query: Query, around: Window) -> tuple[int, ...]:
+        encode = self.tokenizer.encode
+        header = encode(f"# {query.path}\n")
+        return tuple(fim.prompt(self.tokenizer, encode(around.before), encode(around.after), header))
+
+    def _start(self, query: Query, around: Window, cancelled: Cancelled) -> _Start | None:
+        """Heals the prompt's end: spells the typed text anew, token by token, as the model would have.
+
+        Each token must agree with what was typed; the last one may run beyond it. None where nothing agrees.
+        """
+        prompt = self._prompt(query, around)
+        rest = around.typed.encode()
+        forced: tuple[int, ...] = ()
+        total = 0.0
+        while rest:
+            log_probs = self._next(prompt + forced, query.memory, cancelled)
+            if log_probs is None or cancelled():
+                return None
+            fitting = np.fromiter((bool(s) and (s.startswith(rest) or rest.startswith(s)) for s in self._bytes), bool)
+            if not fitting.any():
+                return None
+            # What was typed is certain: only how it goes on is a guess, so the probabilities are made to sum to one.
+            log_probs = np.where(fitting, log_probs, -np.inf)
+            token = int(np.argmax(log_probs))
+            if len(self._bytes[token]) > len(rest):
+                total += float(log_probs[token] - np.logaddexp.reduce(log_probs[fitting]))
+            forced += (token,)
+            rest = rest[len(self._bytes[token]) :]
+        return _Start(prompt, forced, total)
+
+    def _next(self, prompt: tuple[int, ...], memory: Memory | None, cancelled: Cancelled) -> np.ndarray | None:
+        """Log probabilities [V] of the next token, model and memory together; None when neither has an answer."""
+        opinion = memory.next(prompt) if memory is not None else None
+        if self.engine is None:
+            if opinion is None:
+                return None
+            model = np.full(self.tokenizer.vocab_size, 1.0 / self.tokenizer.vocab_size)
+            return np.log(mixed(model, (opinion[0], opinion[1], 1.0)))
+        log_probs = self.engine.next_log_probs(prompt, cancelled)
+        if log_probs is None:
+            return None
+        return np.log(np.maximum(mixed(np.exp(log_probs), opinion), 1e-12))
+
+    def _predict(self, request: Request, cancelled: Cancelled) -> Prediction | None:
+        if self.engine is not None:
+            return self.engine.predict(request, cancelled)
+        return by_heart(request, cancelled) if request.prior is not None else None
+
+    def _spell(self, text: str) -> tuple[int, ...]:
+        spelling = self._spellings.get(text)
+        if spelling is None:
+            if len(self._spellings) > 50_000:
+                self._spellings.clear()
+            spelling = self._spellings[text] = tuple(self.tokenizer.encode(text))
+        return spelling
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return b"".join(self._bytes[token] for token in tokens).decode("utf-8", errors="ignore")
+
+    def _source(self, query: Query) -> Source:
+        if self.engine is None:
+            return "memory"
+        return "both" if query.memory is not None else "model"
+
+
+def matches(typed: str, name: str) -> bool:
+    """Whether `name` may be what the user began to type: the letters in order, the first one first."""
+    if not typed:
+        return True
+    if not name or name[0].lower() != typed[0].lower():
+        stripped = name.lstrip("_")
+        if not stripped or stripped[0].lower() != typed[0].lower():
+            return False
+        name = stripped
+    letters = iter(name.lower())
+    return all(letter in letters for letter in typed.lower())
+
+
+def by_heart(request: Request, cancelled: Cancelled = NEVER) -> Prediction:
+    """Greedy decoding with the prior alone: what is left of a prediction when there is no model."""
+    tokens: list[int] = []
+    log_probs: list[float] = []
+    finish = "length"
+    prompt = tuple(request.prompt)
+    assert request.prior is not None, "there is nothing to decode with"
+    while len(tokens) < request.max_tokens:
+        if cancelled():
+            finish = "cancelled"
+            break
+        answer = request.prior.next((*prompt, *tokens))
+        if answer is None or not len(answer[0]):
+            finish = "stop"
+            break
+        best = int(np.argmax(answer[1]))
+        token = int(answer[0][best])
+        if token in request.stop_tokens:
+            finish = "stop"
+            break
+        tokens.append(token)
+        log_probs.append(math.log(max(float(answer[1][best]), 1e-9)))
+        if request.stop is not None and request.stop(tokens):
+            finish = "stop"
+            break
+    return Prediction(
+        tokens=tuple(tokens),
+        log_probs=tuple(log_probs),
+        finish=finish,
+        prefilled=0,
+        reused=0,
+        steps=len(tokens),
+        drafted=0,
+        accepted=0,
+    )
+
+
+def _inside_a_word(around: Window) -> bool:
+    return bool(around.after) and (around.after[0].isalnum() or around.after[0] == "_")

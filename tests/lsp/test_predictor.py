@@ -1,0 +1,201 @@
+"""Model and memory together, with a scripted model whose every word is known and a memory that counts for real."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from engram_context.ngrams import NgramMemory
+from engram_context.text import Text
+from engram_lsp.predictor import Predictor, Query, Style, matches
+from engram_lsp.prompt import Limits, window
+from engram_runtime import fim
+from engram_runtime.engine import Prediction, Request, Step
+from engram_runtime.models import default_model
+from engram_runtime.tokenizer import Tokenizer
+from hypothesis import given
+from hypothesis import strategies as st
+
+TOKENIZER = Tokenizer.read(default_model() / "tokenizer.json")
+SURE = 0.9
+
+
+@dataclass
+class Script:
+    """A model that continues any prompt so that the text after `fim_end` becomes `story`, each token with p = 0.9."""
+
+    story: str
+    prompts: list[tuple[int, ...]] = field(default_factory=list)
+
+    def _following(self, prompt: Sequence[int]) -> int:
+        start = len(prompt) - 1 - list(reversed(prompt)).index(TOKENIZER.fim_end)
+        written = list(prompt[start + 1 :])
+        story = TOKENIZER.encode(self.story)
+        agrees = story[: len(written)] == written and len(story) > len(written)
+        return story[len(written)] if agrees else TOKENIZER.end
+
+    def next_log_probs(self, prompt: Sequence[int], cancelled: Callable[[], bool] = lambda: False) -> np.ndarray | None:
+        if cancelled():
+            return None
+        self.prompts.append(tuple(prompt))
+        p = np.full(TOKENIZER.vocab_size, (1 - SURE) / (TOKENIZER.vocab_size - 1))
+        p[self._following(prompt)] = SURE
+        return np.log(p)
+
+    def steps(self, request: Request, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Step]:
+        tokens: list[int] = []
+        while len(tokens) < request.max_tokens and not cancelled():
+            token = self._following([*request.prompt, *tokens])
+            if token in request.stop_tokens:
+                return
+            tokens.append(token)
+            yield Step((token,), (float(np.log(SURE)),))
+            if request.stop is not None and request.stop(tokens):
+                return
+
+    def predict(self, request: Request, cancelled: Callable[[], bool] = lambda: False) -> Prediction:
+        steps = list(self.steps(request, cancelled))
+        tokens = tuple(step.tokens[0] for step in steps)
+        finish = "cancelled" if cancelled() else "stop"
+        return Prediction(tokens, tuple(step.log_probs[0] for step in steps), finish, 0, 0, len(steps), 0, 0)
+
+
+@dataclass(frozen=True)
+class Name:
+    name: str
+
+
+def ask(before: str, after: str = "", *, invoked: bool = False, memory: object = None) -> Query:
+    return Query("app.py", Text.of(before + after), len(before.encode()), 7, memory, invoked)  # type: ignore[arg-type]
+
+
+def remembering(*files: str) -> NgramMemory:
+    memory = NgramMemory(TOKENIZER.vocab_size)
+    memory.update({f"file{i}.py": np.array(TOKENIZER.encode(text), np.uint16) for i, text in enumerate(files)})
+    return memory
+
+
+@pytest.mark.parametrize("cut", range(29, 50))
+def test_the_rest_of_the_line_is_suggested_wherever_it_is_cut(cut: int) -> None:
+    """Token healing: also in the middle of a name, where the typed half is no token of the model's."""
+    story = "def area(width, height):\n    return width * height\n"
+    before = story[:cut]
+    predictor = Predictor(TOKENIZER, Script(story), Style(shown=0.0))
+    (suggestion,) = predictor.inline(ask(before))
+    start = suggestion.span.start
+    assert before[:start] + suggestion.text == story[:-1]
+    assert suggestion.span.end == len(before)
+    assert suggestion.revision == 7
+
+
+def test_a_suggestion_that_is_not_probable_enough_is_shown_only_when_asked_for() -> None:
+    story = "value = compute_everything(one, two, three, four, five)\n"
+    predictor = Predictor(TOKENIZER, Script(story), Style(shown=0.9))
+    assert predictor.inline(ask("value = ")) == ()
+    shown = predictor.inline(ask("value = ", invoked=True))
+    assert shown[0].text == "compute_everything(one, two, three, four, five)"
+    assert 0 < shown[0].probability < 0.9
+
+
+def test_nothing_is_suggested_inside_a_word() -> None:
+    predictor = Predictor(TOKENIZER, Script("value = compute\n"), Style(shown=0.0))
+    assert predictor.inline(ask("value = com", "pute\n")) == ()
+
+
+def test_a_cancelled_question_has_no_answer() -> None:
+    predictor = Predictor(TOKENIZER, Script("value = compute\n"), Style(shown=0.0))
+    assert predictor.inline(ask("value = "), lambda: True) == ()
+
+
+def test_what_was_typed_is_never_taken_back() -> None:
+    """The model would write something else: then it says nothing rather than change the typed text."""
+    predictor = Predictor(TOKENIZER, Script("value = compute\n"), Style(shown=0.0))
+    for suggestion in predictor.inline(ask("value = zq", invoked=True)):
+        assert suggestion.text.startswith("zq")
+
+
+def test_names_are_ranked_by_what_the_model_expects() -> None:
+    predictor = Predictor(TOKENIZER, Script("for item in items:\n"), Style())
+    ranked = predictor.rank(ask("for item in "), [Name("apples"), Name("items"), Name("zebra")])
+    assert ranked[0][0].name == "items"
+    assert {name.name for name, _ in ranked} == {"apples", "items", "zebra"}
+
+
+def test_names_are_ranked_by_the_memory_where_there_is_no_model() -> None:
+    memory = remembering("total = basket.price\n" * 3, "print(basket.price)\n")
+    predictor = Predictor(TOKENIZER, None)
+    names = [Name("amount"), Name("price"), Name("weight")]
+    ranked = predictor.rank(ask("x = basket.", memory=memory.view("new.py")), names)
+    assert ranked[0][0].name == "price"
+
+
+def test_the_memory_recalls_attributes_that_nobody_can_resolve() -> None:
+    memory = remembering("total = basket.shipping_address\n" * 2, "print(basket.shipping_address.city)\n")
+    predictor = Predictor(TOKENIZER, None)
+    for before in ("x = basket.", "x = basket.ship", "x = basket.shipping_a"):
+        names = [name for name, _ in predictor.recall(ask(before, memory=memory.view("new.py")))]
+        assert "shipping_address" in names, before
+
+
+def test_the_memory_alone_completes_a_line_it_has_seen() -> None:
+    memory = remembering("def close(self):\n    self.connection.close()\n    self.pool.release(self)\n" * 2)
+    predictor = Predictor(TOKENIZER, None, Style(shown=0.0))
+    query = ask("def stop(self):\n    self.connection.close()\n    self.pool.", memory=memory.view("new.py"))
+    assert [suggestion.text for suggestion in predictor.inline(query)] == ["release(self)"]
+    assert predictor.inline(query)[0].source == "memory"
+
+
+def test_without_model_and_memory_there_is_silence() -> None:
+    predictor = Predictor(TOKENIZER, None)
+    assert predictor.inline(ask("x = ")) == ()
+    assert predictor.recall(ask("x = ")) == ()
+    assert [name.name for name, _ in predictor.rank(ask("x = "), [Name("b"), Name("a")])] == ["b", "a"]
+
+
+def test_typing_only_extends_the_prompt() -> None:
+    """What the engine cached for one keystroke is a prefix of the next one's prompt, healed word aside."""
+    predictor = Predictor(TOKENIZER, None)
+    before = "import os\n\n\ndef size(path):\n    return os.path.getsize(path)\n\n\n"
+    typed = "def age(path):\n    return "
+    prompts = []
+    for end in range(0, len(typed), 5):
+        query = ask(before + typed[:end], "\n\nprint(size('a'))\n")
+        prompts.append(predictor._prompt(query, window(query.text, query.offset, Limits())))
+    for earlier, later in zip(prompts, prompts[1:], strict=False):
+        shared = next((i for i, (a, b) in enumerate(zip(earlier, later, strict=False)) if a != b), len(earlier))
+        assert shared >= len(earlier) - 2
+
+
+def test_the_prompt_is_in_the_order_that_training_used() -> None:
+    predictor = Predictor(TOKENIZER, None)
+    query = ask("a = 1\nb = ", "\nc = 3\n")
+    encode = TOKENIZER.encode
+    expected = fim.prompt(TOKENIZER, encode("a = 1\nb ="), encode("\nc = 3\n"), encode("# app.py\n"), "spm")
+    assert list(predictor._prompt(query, window(query.text, query.offset, Limits()))) == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "answer"),
+    [
+        ("", "x", True),
+        ("gs", "get_size", True),
+        ("sg", "get_size", False),
+        ("GS", "get_size", True),
+        ("p", "_private", True),
+    ],
+)
+def test_typed_letters_match_names_in_order(typed: str, name: str, answer: bool) -> None:
+    assert matches(typed, name) is answer
+
+
+@given(st.text(max_size=300), st.integers(0, 1200), st.builds(Limits, bytes_before=st.integers(8, 64)))
+def test_a_window_is_always_text_around_the_cursor(content: str, at: int, limits: Limits) -> None:
+    text = Text.of(content)
+    at = min(at, len(text.data))
+    while at < len(text.data) and text.data[at] & 0xC0 == 0x80:  # offsets lie between characters
+        at += 1
+    around = window(text, at, limits)
+    assert text.data[:at].endswith((around.before + around.typed).encode("utf-8", "surrogatepass"))
+    assert text.data[at:].startswith(around.after.encode("utf-8", "surrogatepass"))
+    assert around.word.end == at
+    assert around.typed.endswith(text.slice(around.word))
