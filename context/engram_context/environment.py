@@ -5,6 +5,7 @@ so some questions have no answer; `has_module` then says None.
 """
 
 import ast
+import builtins
 import os
 import re
 import sys
@@ -18,6 +19,11 @@ _SOURCE_SUFFIXES = (".py", ".pyi")
 _EXTENSION_SUFFIXES = (".so", ".pyd", ".dll")
 _IDENTIFIER = re.compile(r"[^\W\d]\w*\Z")
 _READ_LIMIT = 1 << 20
+
+BUILTIN_NAMES = frozenset(dir(builtins)) | frozenset(
+    ("EncodingWarning", "ExceptionGroup", "BaseExceptionGroup", "PythonFinalizationError", "WindowsError", "_IncompleteInputError")
+)
+"""Names that are there in every module, in some supported Python and on some platform."""
 
 # Modules that some supported Python had and the running one may not have: a project may well run on the other.
 # fmt: off

@@ -1,0 +1,79 @@
+"""Comments that silence findings: ours, and the well-known ones of other tools."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from engram_context.findings import Finding
+from engram_context.text import Span, Text
+
+# What other tools call our codes: flake8 and ruff, then pylint.
+FOREIGN_CODES: dict[str, frozenset[str]] = {
+    "syntax-error": frozenset(("E999", "E902")),
+    "unresolved-import": frozenset(
+        ("import-error", "E0401", "import-not-found", "import-untyped", "import", "reportMissingImports")
+    ),
+    "unknown-import-name": frozenset(("no-name-in-module", "E0611", "attr-defined", "reportAttributeAccessIssue")),
+    "undefined-name": frozenset(("F821", "undefined-variable", "E0602", "name-defined", "reportUndefinedVariable")),
+    "undefined-export": frozenset(("F822", "undefined-all-variable", "E0603", "reportUnsupportedDunderAll")),
+    "unused-import": frozenset(("F401", "unused-import", "W0611", "reportUnusedImport")),
+    "unused-variable": frozenset(("F841", "unused-variable", "W0612", "reportUnusedVariable")),
+}
+
+_COMMENT = re.compile(
+    rb"#[^\n\r]*?\b(?:"
+    rb"(?P<noqa>noqa)\b(?:\s*:\s*(?P<noqa_codes>[A-Za-z][\w-]*(?:[,\s]+[A-Za-z][\w-]*)*))?"
+    rb"|(?P<engram>engram:\s*ignore)\b(?:\[(?P<engram_codes>[^\]\n\r]*)\])?"
+    rb"|(?P<type>(?:type|pyright|ty|pyrefly):\s*ignore)\b(?:\[(?P<type_codes>[^\]\n\r]*)\])?"
+    rb"|pylint:\s*disable\s*=\s*(?P<pylint_codes>[\w,\s-]+)"
+    rb")",
+    re.IGNORECASE,
+)
+_WHOLE_FILE = re.compile(
+    rb"^\s*#\s*(?:(?:flake8|ruff):\s*noqa\s*$|engram:\s*ignore-file\b)", re.IGNORECASE | re.MULTILINE
+)
+
+# A bare `type: ignore` speaks to type checkers: it silences what they report, not what linters report.
+_OF_TYPE_CHECKERS = frozenset(("unresolved-import", "unknown-import-name", "undefined-name", "undefined-export"))
+
+
+def unsuppressed(findings: Iterable[tuple[Finding, Span]], text: Text) -> list[Finding]:
+    """The findings that no comment silences. Beside each finding stands the statement it belongs to: a comment
+    on the first or last line of either counts. Syntax errors are never silenced by a line's comment."""
+    findings = list(findings)
+    if not findings or b"#" not in text.data:
+        return [finding for finding, _ in findings]
+    if _WHOLE_FILE.search(text.data):
+        return [finding for finding, _ in findings if finding.code == "syntax-error"]
+    return [
+        finding
+        for finding, statement in findings
+        if finding.code == "syntax-error"
+        or not any(_silences(line, finding.code) for line in _lines(text, finding.span, statement))
+    ]
+
+
+def _lines(text: Text, *spans: Span) -> set[bytes]:
+    numbers = {text.line_of(offset) for span in spans for offset in (span.start, max(span.start, span.end - 1))}
+    lines = (text.line_span(number) for number in numbers)
+    return {text.data[span.start : span.end] for span in lines}
+
+
+def _silences(line: bytes, code: str) -> bool:
+    if b"#" not in line:
+        return False
+    for match in _COMMENT.finditer(line):
+        found = match.groupdict()
+        codes = found["noqa_codes"] or found["engram_codes"] or found["type_codes"] or found["pylint_codes"]
+        if codes is None:
+            if found["noqa"] or found["engram"] or (found["type"] and code in _OF_TYPE_CHECKERS):
+                return True
+            continue
+        names = {name for name in re.split(r"[,\s]+", codes.decode("utf-8", "replace")) if name}
+        if code in names or not names.isdisjoint(FOREIGN_CODES.get(code, ())):
+            return True
+        # `noqa: F` silences every F code.
+        if found["noqa"] and any(known.startswith(name) for known in FOREIGN_CODES.get(code, ()) for name in names):
+            return True
+    return False

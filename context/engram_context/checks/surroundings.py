@@ -1,0 +1,88 @@
+"""What stands around a place in the syntax tree: guards that make a failing name or import harmless."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import tree_sitter
+
+from engram_context.reader import parse
+from engram_context.text import Span, Text
+
+_VERSION_TEST = re.compile(
+    rb"\b(version_info|hexversion|platform|python_implementation|implementation|PY_?[23]\w*|PYTHON_?[23]\w*|IS_PY\w*|os\.name|system|"
+    rb"PYPY|IS_PYPY|is_py\w*|WINDOWS|IS_WIN\w*|MYPY|_ver)\b"
+)
+_SCOPES = ("function_definition", "lambda", "class_definition", "module")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The tree of one text. Made only when a check has a candidate, since a tree costs a parse."""
+
+    text: Text
+    tree: tree_sitter.Tree
+
+    @staticmethod
+    def of(text: Text, language: str) -> Surroundings | None:
+        tree = parse(text, language)
+        return None if tree is None else Surroundings(text, tree)
+
+    def node(self, span: Span) -> tree_sitter.Node:
+        found = self.tree.root_node.descendant_for_byte_range(span.start, span.end)
+        return found if found is not None else self.tree.root_node
+
+    def statement(self, span: Span) -> tree_sitter.Node:
+        """The innermost simple statement, or header of a compound one, around a span."""
+        node = self.node(span)
+        while node.parent is not None and node.parent.type not in ("block", "module", "case_clause"):
+            node = node.parent
+        return node
+
+    def handles(self, span: Span, *exceptions: bytes) -> bool:
+        """Whether the span stands in a `try` (or a `with suppress`) that catches one of the exceptions, or in
+        one of the handlers of such a try: `except ImportError: import other` guards both ways."""
+        child, node = self.node(span), self.node(span).parent
+        while node is not None:
+            if node.type == "try_statement":
+                handlers = [
+                    part for part in node.named_children if part.type in ("except_clause", "except_group_clause")
+                ]
+                if any(self._catches(handler, exceptions) for handler in handlers):
+                    return True
+            elif node.type == "with_statement" and child.type == "block":
+                clause = next((part for part in node.named_children if part.type == "with_clause"), None)
+                source = b"" if clause is None else clause.text or b""
+                if b"suppress" in source and any(name in source for name in (*exceptions, b"Exception")):
+                    return True
+            child, node = node, node.parent
+        return False
+
+    def _catches(self, handler: tree_sitter.Node, exceptions: tuple[bytes, ...]) -> bool:
+        caught = [part for part in handler.named_children if part.type not in ("block", "comment")]
+        if not caught:
+            return True
+        source = b" ".join(part.text or b"" for part in caught)
+        words = set(re.findall(rb"\w+", source))
+        return not words.isdisjoint((*exceptions, b"Exception", b"BaseException"))
+
+    def depends_on_platform(self, span: Span) -> bool:
+        """Whether an `if` around the span asks for the Python version, implementation or operating system."""
+        child, node = self.node(span), self.node(span).parent
+        while node is not None:
+            if node.type in ("if_statement", "elif_clause", "conditional_expression", "while_statement"):
+                tests = [node.child_by_field_name("condition")]
+                if child.type in ("else_clause", "elif_clause"):
+                    # An else depends on every test before it.
+                    tests += [
+                        part.child_by_field_name("condition")
+                        for part in node.named_children
+                        if part.type == "elif_clause"
+                    ]
+                if node.type == "conditional_expression":
+                    tests = list(node.named_children[1:2])
+                if any(test is not None and _VERSION_TEST.search(test.text or b"") for test in tests):
+                    return True
+            child, node = node, node.parent
+        return False

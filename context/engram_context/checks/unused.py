@@ -1,0 +1,190 @@
+"""Imports and local variables that nothing uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+
+import tree_sitter
+
+from engram_context.checks.surroundings import Surroundings
+from engram_context.checks.usage import Usage
+from engram_context.edits import Edit, project_edit
+from engram_context.findings import Finding, Fix
+from engram_context.records import KINDS, SCOPE_KINDS, FileRecord, Import
+from engram_context.text import Span, Text
+
+_UNNECESSARY = frozenset(("unnecessary",))
+_IMPORT_ERRORS = (b"ImportError", b"ModuleNotFoundError", b"AttributeError")
+# Reading one of these reads every local variable.
+_READ_EVERYTHING = frozenset(("locals", "vars", "eval", "exec"))
+# Locals that tools look for in a frame.
+_READ_BY_TOOLS = frozenset(("__tracebackhide__", "__traceback_info__", "__traceback_supplement__", "__debuggerskip__"))
+
+
+def unused_imports(
+    path: str,
+    text: Text,
+    record: FileRecord,
+    usage: Usage,
+    surroundings: Callable[[], Surroundings | None],
+    used_elsewhere: Callable[[Import], bool],
+) -> Iterator[tuple[Finding, Span]]:
+    """Imported names that the file does not use and, as far as the project shows, no other file takes from it."""
+    if path.endswith(".pyi"):
+        # In a stub an import without an alias is private, but a checker may still want it for its side.
+        return
+    is_package = PurePosixPath(path).name == "__init__.py"
+    all_name = record.name_index("__all__")
+    dynamic_exports = all_name is not None and (0, all_name) in usage.symbols and record.exports is None
+    for imported in record.imports:
+        if imported.bound is None or imported.module == "__future__":
+            continue
+        symbols = record.symbols
+        scope, number, start = (column[imported.bound] for column in (symbols.scope, symbols.name, symbols.start))
+        if (scope, number) in usage.uses or (scope, number) in usage.declared:
+            continue
+        kind = SCOPE_KINDS[record.scopes.kind[scope]]
+        if kind == "class" or (scope == 0 and dynamic_exports):
+            continue
+        if imported.alias is not None and imported.alias == (imported.name or imported.module):
+            continue  # `import x as x` says that it is meant for others
+        if scope == 0 and ((is_package and imported.level > 0) or used_elsewhere(imported)):
+            continue
+        if _in_type_comment(text, imported.bound_name):
+            continue
+        around = surroundings()
+        if around is None or around.handles(imported.span, *_IMPORT_ERRORS):
+            continue
+        statement = around.node(imported.span)
+        name = next((node for node in _imported_names(statement) if node.start_byte <= start < node.end_byte), None)
+        if name is None:
+            continue
+        what = (
+            imported.bound_name if imported.alias is None else f"{imported.name or imported.module} as {imported.alias}"
+        )
+        if imported.name is None and imported.alias is None:
+            what = imported.module
+        removal = _removal(text, statement, name)
+        fixes = (Fix(f"Remove unused import '{what}'", project_edit({path: [removal]}, {path: text})),)
+        span = Span(name.start_byte, name.end_byte)
+        message = f"'{what}' is imported but never used"
+        yield Finding("unused-import", "warning", span, message, fixes=fixes, tags=_UNNECESSARY), imported.span
+
+
+def unused_variables(
+    record: FileRecord, usage: Usage, surroundings: Callable[[], Surroundings | None]
+) -> Iterator[tuple[Finding, Span]]:
+    """Local variables that are assigned and never read.
+
+    What a loop, an unpacking or a pattern binds is not reported: those must name something.
+    """
+    exempt = _scopes_read_as_a_whole(record, usage)
+    symbols = record.symbols
+    for (scope, number), rows in usage.symbols.items():
+        if SCOPE_KINDS[record.scopes.kind[scope]] not in ("function", "lambda") or scope in exempt:
+            continue
+        if (scope, number) in usage.uses or (scope, number) in usage.declared:
+            continue
+        name = record.names[number]
+        rows = [row for row in rows if KINDS[symbols.kind[row]] != "parameter"]
+        if not rows or name.startswith("_") or name in _READ_BY_TOOLS:
+            continue
+        if any(KINDS[symbols.kind[row]] not in ("variable", "constant") for row in rows):
+            continue
+        around = surroundings()
+        if around is None:
+            return
+        how = [_how_bound(around.node(symbols.span(row))) for row in rows]
+        if "otherwise" in how:
+            continue
+        for row, way in zip(rows, how, strict=True):
+            span = symbols.span(row)
+            if way == "assigned":
+                message = f"local variable '{name}' is assigned but never used"
+                yield Finding("unused-variable", "warning", span, message, tags=_UNNECESSARY), span
+            elif way == "named":
+                yield Finding("unused-variable", "hint", span, f"'{name}' is never used", tags=_UNNECESSARY), span
+
+
+def _how_bound(name: tree_sitter.Node) -> str:
+    """ "assigned", "named" by `with ... as` or `except ... as`, "declared" by an annotation alone, or "otherwise"."""
+    parent = name.parent
+    if parent is None:
+        return "otherwise"
+    if parent.type == "named_expression":
+        return "assigned"
+    if parent.type == "assignment" and parent.child_by_field_name("left") == name:
+        return "assigned" if parent.child_by_field_name("right") is not None else "declared"
+    holder = parent.parent
+    if parent.type == "as_pattern_target" and holder is not None and holder.type == "as_pattern":
+        outer = holder.parent
+        if outer is not None and outer.type in ("with_item", "except_clause", "except_group_clause"):
+            return "named"
+    return "otherwise"
+
+
+def _scopes_read_as_a_whole(record: FileRecord, usage: Usage) -> set[int]:
+    """Functions whose locals are read by `locals()` and the like, directly or in a comprehension of theirs."""
+    numbers = {number for name in _READ_EVERYTHING if (number := record.name_index(name)) is not None}
+    scopes: set[int] = set()
+    if numbers:
+        for occurrence in usage.free:
+            if record.occurrences.name[occurrence] in numbers:
+                scope = record.occurrences.scope[occurrence]
+                while scope >= 0:
+                    scopes.add(scope)
+                    if SCOPE_KINDS[record.scopes.kind[scope]] != "comprehension":
+                        break
+                    scope = record.scopes.parent[scope]
+    return scopes
+
+
+def _in_type_comment(text: Text, name: str) -> bool:
+    return (
+        b"# type:" in text.data and re.search(rb"# type:[^\n]*\b%s\b" % re.escape(name).encode(), text.data) is not None
+    )
+
+
+def _imported_names(statement: tree_sitter.Node) -> list[tree_sitter.Node]:
+    if statement.type not in ("import_statement", "import_from_statement") or statement.has_error:
+        return []
+    return statement.children_by_field_name("name")
+
+
+def _removal(text: Text, statement: tree_sitter.Node, name: tree_sitter.Node) -> Edit:
+    """The edit that takes one imported name away, with its comma, or its whole statement."""
+    names = _imported_names(statement)
+    at = names.index(name)
+    if len(names) > 1:
+        if at + 1 < len(names):
+            return Edit(Span(names[at].start_byte, names[at + 1].start_byte), "")
+        return Edit(Span(names[at - 1].end_byte, names[at].end_byte), "")
+    return remove_statement(text, statement)
+
+
+def remove_statement(text: Text, statement: tree_sitter.Node) -> Edit:
+    """Take a statement away with its line; `pass` takes its place where a block needs one."""
+    start, end = statement.start_byte, statement.end_byte
+    block = statement.parent
+    if block is not None and block.type == "block":
+        others = [node for node in block.named_children if node.type != "comment" and node.id != statement.id]
+        if not others:
+            return Edit(Span(start, end), "pass")
+    line = text.line_span(text.line_of(start))
+    before = text.data[line.start : start]
+    last = text.line_of(end)
+    after = text.data[end : text.line_span(last).end]
+    rest = after.lstrip(b" \t")
+    if rest.startswith(b";"):
+        following = end + len(after) - len(rest) + 1
+        while text.data[following : following + 1] in (b" ", b"\t"):
+            following += 1
+        return Edit(Span(start, following), "")
+    if before.strip():
+        # Behind another statement on the line: take the semicolon along.
+        return Edit(Span(line.start + len(before.rstrip(b" \t;")), end), "")
+    if rest.strip() and not rest.startswith(b"#"):
+        return Edit(Span(start, end + len(after) - len(rest)), "")
+    return Edit(Span(line.start, text.line_start(last + 1)), "")

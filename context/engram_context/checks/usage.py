@@ -1,0 +1,75 @@
+"""Which names of a file are bound where and which mentions use which binding, in one pass over its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engram_context.records import AUGMENTED, KINDS, ROLES, SCOPE_KINDS, FileRecord
+
+Binding = tuple[int, int]
+"""A variable: the scope that holds it and the number of its name in the record's name table."""
+
+_MODULE = SCOPE_KINDS.index("module")
+_CLASS = SCOPE_KINDS.index("class")
+_TYPE_PARAMETERS = SCOPE_KINDS.index("type-parameters")
+_ATTRIBUTE = KINDS.index("attribute")
+_READ, _DELETE, _DECLARATION, _STRING = (ROLES.index(role) for role in ("read", "delete", "declaration", "string"))
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """`symbols`: the bindings' symbols in source order. `uses`: the occurrences that read a binding (a `del` and
+    an augmented assignment read, too). `free`: occurrences that read a name no scope of the file binds.
+    `declared`: bindings that a global or nonlocal statement reaches from elsewhere.
+    """
+
+    symbols: Mapping[Binding, list[int]]
+    uses: Mapping[Binding, list[int]]
+    free: tuple[int, ...]
+    declared: frozenset[Binding]
+
+    @staticmethod
+    def of(record: FileRecord) -> Usage:
+        symbols: dict[Binding, list[int]] = {}
+        uses: dict[Binding, list[int]] = {}
+        table = record.symbols
+        for index, (scope, name, kind) in enumerate(zip(table.scope, table.name, table.kind, strict=True)):
+            if kind != _ATTRIBUTE:
+                symbols.setdefault((scope, name), []).append(index)
+        for index, flags in enumerate(table.flags):
+            if flags & AUGMENTED:
+                uses.setdefault((table.scope[index], table.name[index]), []).append(table.occurrence[index])
+        free: list[int] = []
+        declared: set[Binding] = set()
+        found: dict[Binding, Binding | None] = {}
+        occurrences = record.occurrences
+        columns = zip(occurrences.role, occurrences.scope, occurrences.name, strict=True)
+        for index, (role, scope, name) in enumerate(columns):
+            if role not in (_READ, _DELETE, _DECLARATION, _STRING):
+                continue
+            key = (0, name) if role == _STRING else (scope, name)
+            if key not in found:
+                found[key] = _lookup(record, symbols, key)
+            binding = found[key]
+            if role == _DECLARATION:
+                declared.add(binding or (0, name))
+            elif binding is None:
+                free.append(index)
+            else:
+                uses.setdefault(binding, []).append(index)
+        return Usage(symbols, uses, tuple(free), frozenset(declared))
+
+
+def _lookup(record: FileRecord, symbols: Mapping[Binding, list[int]], key: Binding) -> Binding | None:
+    """The binding that a name read in a scope means, by Python's rules: class bodies are invisible from inside."""
+    scope, name = key
+    kinds, parents = record.scopes.kind, record.scopes.parent
+    sees_class = True
+    while scope >= 0:
+        if (sees_class or kinds[scope] != _CLASS) and (scope, name) in symbols:
+            return scope, name
+        # Type parameters' scopes are transparent: they see the class they stand in.
+        sees_class = sees_class and kinds[scope] == _TYPE_PARAMETERS
+        scope = parents[scope]
+    return None
