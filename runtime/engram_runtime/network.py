@@ -15,7 +15,7 @@ that loss trains the indexer alone (`DeepseekV4.trunk` returns it beside the hid
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -42,7 +42,10 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return rms_norm(x, self.weight, self.eps)
+        normed = rms_norm(x, self.weight, self.eps)
+        # Under autocast every projection would cast it again for itself.
+        kind = x.device.type
+        return normed.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else normed
 
 
 def rotary(positions: Tensor, theta: float, width: int) -> tuple[Tensor, Tensor]:
@@ -108,7 +111,7 @@ def _read(X: Tensor, pre: Tensor) -> Tensor:
     return sum((pre[..., i, None] * X[..., i, :] for i in range(1, X.shape[-2])), pre[..., 0, None] * X[..., 0, :])
 
 
-def _write(X: Tensor, y: Tensor, post: Tensor, comb: Tensor) -> Tensor:
+def write_streams(X: Tensor, y: Tensor, post: Tensor, comb: Tensor) -> Tensor:
     """X'_k = post_k y + sum_j comb[j,k] X_j: the transposed matrix mixes, comb's columns sum to one."""
     n = X.shape[-2]
     streams = X.unbind(-2)
@@ -367,6 +370,7 @@ class Experts(nn.Module):
         super().__init__()
         E, H, I = config.n_routed_experts, config.hidden_size, config.moe_intermediate_size  # noqa: E741
         self.limit = config.swiglu_limit
+        self.activate: Callable[[Tensor, float], Tensor] = swiglu
         self.gate_up_proj = nn.Parameter(torch.randn(E, 2 * I, H) * H**-0.5)
         self.down_proj = nn.Parameter(torch.zeros(E, H, I))
 
@@ -374,7 +378,7 @@ class Experts(nn.Module):
         """x [T*K,H] sorted by expert, counts[e] rows each -> [T*K,H]."""
         # unbind, not indexing: its backward writes each expert's gradient once instead of E full-size sums.
         layers = zip(x.split(list(counts)), self.gate_up_proj.unbind(0), self.down_proj.unbind(0), strict=True)
-        return torch.cat([F.linear(swiglu(F.linear(rows, up), self.limit), down) for rows, up, down in layers])
+        return torch.cat([F.linear(self.activate(F.linear(rows, up), self.limit), down) for rows, up, down in layers])
 
 
 def swiglu(gate_up: Tensor, limit: float) -> Tensor:
@@ -466,11 +470,12 @@ class Layer(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_attn = Attention(config, layer)
         self.mlp = MoE(config, layer)
+        self.write: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = write_streams
 
     def forward(self, X: Tensor, input_ids: Tensor, e: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """X [B,S,n,H] -> X, and the indexer's alignment loss where the layer has one."""
         X, normed, post, comb, aligned = self.attend(X, e)
-        return _write(X, self.mlp(normed, input_ids), post, comb), aligned
+        return self.write(X, self.mlp(normed, input_ids), post, comb), aligned
 
     def attend(self, X: Tensor, e: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
         """All of the layer up to the MoE: streams, the MoE's input, and how its output is to be written back."""
@@ -478,7 +483,7 @@ class Layer(nn.Module):
             X = self.engram(X, e)
         u, post, comb = self.attn_hc(X)
         y, aligned = self.self_attn(self.input_layernorm(u))
-        X = _write(X, y, post, comb)
+        X = write_streams(X, y, post, comb)
         u, post, comb = self.ffn_hc(X)
         return X, self.post_attention_layernorm(u), post, comb, aligned
 
@@ -530,14 +535,30 @@ class DeepseekV4(nn.Module):
                 alignment = alignment + aligned
         return self.model.norm(self.model.hc_head(X)), alignment
 
+    @property
+    def head_weight(self) -> Tensor:
+        """[V,H]: the embedding where tied."""
+        return self.model.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
+
     def head(self, hidden: Tensor) -> Tensor:
         """[..., H] -> logits [..., V]."""
-        weight = self.model.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
-        return F.linear(hidden, weight)
+        return F.linear(hidden, self.head_weight)
 
     def forward(self, input_ids: Tensor, engram_rows: dict[int, Tensor]) -> Tensor:
         """input_ids [B,S], engram_rows {layer: [B,S,orders*heads] row numbers} -> logits [B,S,V]."""
         return self.head(self.trunk(input_ids, engram_rows)[0])
+
+    def forget_load(self) -> None:
+        """Leaves what was routed since the last `balance` out of the count: validation is not training."""
+        for layer in self.layers:
+            layer.mlp.gate.load.zero_()
+
+    def compile_parts(self) -> None:
+        """Compiles what has fixed shapes, for speed; the sorting of tokens to experts between them stays eager."""
+        for layer in self.layers:
+            layer.attend = torch.compile(layer.attend)
+            layer.write = torch.compile(layer.write)
+            layer.mlp.experts.activate = torch.compile(swiglu, dynamic=True)
 
     def balance(self, rate: float) -> None:
         """Moves the routers' balancing biases by one step against the load since the last call."""

@@ -1,0 +1,418 @@
+"""The training loop: `train(options)` writes a checkpoint folder that `engram_runtime.export` reads, at any time of the run.
+
+A checkpoint folder holds config.json, weights.safetensors, tokenizer.json, engram_classes.npy, training.json (the curve) and
+state.pt (everything `resume` needs, in one file, so that it is whole or not there). The learning rate follows the share
+of the budget spent, be that minutes or tokens, and ends at zero when the budget does.
+"""
+
+import ctypes
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from engram_runtime.config import ModelConfig
+from engram_runtime.engram import EngramHash
+from engram_runtime.network import DeepseekV4
+from engram_runtime.tokenizer import Tokenizer, engram_classes
+from engram_runtime.train.corpus import default_folder, documents
+from engram_runtime.train.data import Batch, Batches, Mixture
+from engram_runtime.train.loss import token_loss
+from engram_runtime.train.optimizers import optimizers
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """What `train` does. Give `minutes` or `tokens`; the first to run out ends the run."""
+
+    out: Path
+    corpus: Path = field(default_factory=default_folder)
+    tokenizer: Path | None = None
+    """Default: tokenizer.json in the corpus folder."""
+    config: ModelConfig = field(default_factory=ModelConfig)
+    minutes: float | None = 60.0
+    tokens: int | None = None
+    start_from: Path | None = None
+    """A checkpoint folder whose weights (and shape) to begin with."""
+    resume: bool = False
+    """Go on with the run in `out` where its last checkpoint left it."""
+    rows: int = 8
+    length: int = 512
+    seed: int = 0
+    mixture: Mixture = field(default_factory=Mixture)
+    adam_lr: float = 3e-3
+    muon_lr: float = 0.02
+    table_lr: float = 1e-2
+    balance_rate: float = 1e-3
+    clip: float = 1.0
+    warmup_steps: int = 40
+    decay_share: float = 0.6
+    """The last share of the budget, over which the learning rate falls to zero."""
+    device: str = "auto"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    compile: bool = False
+    threads: int = 0
+    """CPU threads; 0 leaves torch's choice."""
+    validation_rows: int = 64
+    validate_minutes: float = 5.0
+    checkpoint_minutes: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One validation. Losses are bits per token: `train_bits` a mean since the last point, `validation_bits` of whole
+    windows, `middle_bits` of fill-in-the-middle rows."""
+
+    step: int
+    tokens: int
+    seconds: float
+    train_bits: float
+    validation_bits: float
+    middle_bits: float
+
+
+@dataclass(slots=True)
+class Run:
+    """Where a run stands: what changes from step to step and must survive a stop."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    curve: list[Point] = field(default_factory=list)
+
+
+def train(options: TrainOptions, console: Console | None = None) -> Run:
+    """Trains until the budget is spent, writing checkpoints to options.out. Raises ValueError on options that cannot work."""
+    console = console or Console(stderr=True)
+    device = _device(options.device)
+    _keep_memory()
+    if options.threads and device.type == "cpu":
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    tokenizer_path = _tokenizer_path(options)
+    tokenizer = Tokenizer.read(tokenizer_path)
+    config = _config(options)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise ValueError(
+            f"{tokenizer_path} has {tokenizer.vocab_size} tokens, but the model only has {config.vocab_size}: set vocab_size"
+        )
+    classes = _classes(tokenizer, config.vocab_size)
+    engram = EngramHash(config, classes)
+    model = DeepseekV4(config, [engram.row_count(layer) for layer in config.engram_layers])
+    if options.start_from is not None:
+        model.load_state_dict(load_file(options.start_from / "weights.safetensors"))
+    model.to(device)
+    found = optimizers(model, options.adam_lr, options.muon_lr, options.table_lr)
+    run = Run()
+    if options.resume:
+        run = _load_state(options.out / "state.pt", model, found, device)
+    if options.compile:
+        model.compile_parts()
+
+    console.print(_describe(model, device, _autocast_type(options, device)))
+    data = Batches(
+        list(documents(options.corpus, "train")), tokenizer, options.rows, options.length, options.seed, options.mixture
+    )
+    held = list(documents(options.corpus, "validation"))
+    whole = Batches(held, tokenizer, options.rows, options.length, 1, Mixture(fim_share=0, most_padding=0))
+    middles = Batches(held, tokenizer, options.rows, options.length, 2, Mixture(fim_share=1.0))
+    loss_of = _loss_function(model, engram, device, _autocast_type(options, device))
+
+    def validation_bits(batches: Batches) -> float:
+        """With gradients on, though none are used: compiled code would otherwise be compiled once more."""
+        total, count = 0.0, 0.0
+        for number in range(max(options.validation_rows // options.rows, 1)):
+            batch = batches.batch(number)
+            _, losses, weights = loss_of(batch)
+            total += float((losses * weights).sum())
+            count += float(weights.sum())
+        model.forget_load()
+        return total / max(count, 1.0) / math.log(2)
+
+    def validate() -> None:
+        point = Point(
+            run.step,
+            run.tokens,
+            round(run.seconds, 1),
+            run.loss_sum / max(run.loss_count, 1) / math.log(2),
+            validation_bits(whole),
+            validation_bits(middles),
+        )
+        run.curve.append(point)
+        run.loss_sum, run.loss_count = 0.0, 0
+        report.line(
+            f"step {point.step}  {point.tokens / 1e6:.2f}M tokens  {point.seconds / 60:.1f} min"
+            f"  train {point.train_bits:.3f}  validation {point.validation_bits:.3f}  middle {point.middle_bits:.3f} bits/token"
+        )
+
+    def checkpoint() -> None:
+        options.out.mkdir(parents=True, exist_ok=True)
+        _save(options, config, tokenizer, classes, model, found, run)
+
+    validated = saved = run.seconds
+    parameters = [parameter for optimizer in found[:2] for group in optimizer.param_groups for parameter in group["params"]]
+    with _Report(console) as report, _prefetched(data, run.step) as batches:
+        last = time.perf_counter()
+        while (spent := _spent(options, run)) < 1:
+            batch = next(batches)
+            total, _, weights = loss_of(batch)
+            total.backward()
+            norm = torch.nn.utils.clip_grad_norm_(parameters, options.clip)
+            loss = float(total.detach())
+            if not math.isfinite(loss) or not math.isfinite(float(norm)):
+                report.line(f"step {run.step}: loss {loss}, gradient norm {float(norm)}: step left out")
+            else:
+                rate = _rate(options, run.step, spent)
+                for optimizer in found:
+                    for group in optimizer.param_groups:
+                        group["lr"] = group["initial_lr"] * rate
+                    optimizer.step()
+                run.loss_sum += loss
+                run.loss_count += 1
+            for optimizer in found:
+                optimizer.zero_grad(set_to_none=True)
+            model.balance(options.balance_rate)
+            run.step += 1
+            run.tokens += int(weights.numel())
+            now = time.perf_counter()
+            # The first step compiles: its time is no part of the budget, or a short run would only be warm-up.
+            elapsed = now - last if run.step > 1 or not options.compile else 0.0
+            run.seconds += elapsed
+            last = now
+            report.step(run, loss / math.log(2), float(norm), weights.numel() / max(elapsed, 1e-9), _spent(options, run))
+            if run.seconds - validated >= options.validate_minutes * 60:
+                validate()
+                validated = run.seconds
+            if run.seconds - saved >= options.checkpoint_minutes * 60 or run.step == 1:
+                checkpoint()
+                saved = run.seconds
+        validate()
+        checkpoint()
+    return run
+
+
+def _loss_function(
+    model: DeepseekV4, engram: EngramHash, device: torch.device, low: torch.dtype | None
+) -> Callable[[Batch], tuple[Tensor, Tensor, Tensor]]:
+    """batch -> mean loss with gradients (alignment of the indexers included), each token's loss [T], its weight [T]."""
+
+    def loss_of(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        inputs = batch.tokens[:, :-1]
+        rows = {
+            layer: torch.from_numpy(engram.batch_rows(inputs, layer)).to(device, non_blocking=True)
+            for layer in model.config.engram_layers
+        }
+        weights = torch.from_numpy(batch.weights).to(device).flatten()
+        targets = torch.from_numpy(batch.tokens[:, 1:].copy()).to(device).flatten()
+        with torch.autocast(device.type, dtype=low or torch.bfloat16, enabled=low is not None):
+            hidden, alignment = model.trunk(torch.from_numpy(inputs.copy()).to(device), rows)
+            total, losses = token_loss(
+                hidden.flatten(0, 1), model.head_weight, targets, weights / weights.sum().clamp_min(1)
+            )
+        # The alignment trains the indexers alone, so it may be added with any weight without pulling at the rest.
+        return total + alignment - alignment.detach(), losses, weights
+
+    return loss_of
+
+
+def _spent(options: TrainOptions, run: Run) -> float:
+    """Share of the budget that is used up."""
+    shares = [run.seconds / 60 / options.minutes if options.minutes else 0.0]
+    shares.append(run.tokens / options.tokens if options.tokens else 0.0)
+    return max(shares)
+
+
+def _rate(options: TrainOptions, step: int, spent: float) -> float:
+    """Learning rate as a share of its full value: warm-up by steps, constant, then linear to zero at the budget's end."""
+    warm = min((step + 1) / max(options.warmup_steps, 1), 1.0)
+    return warm * min((1 - spent) / max(options.decay_share, 1e-9), 1.0)
+
+
+class _prefetched:  # noqa: N801 (used as a function)
+    """Batches from `first` on, the next one always in the making on a thread of its own."""
+
+    def __init__(self, data: Batches, first: int) -> None:
+        self._data, self._first = data, first
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+
+    def __enter__(self) -> Iterator[Batch]:
+        return self._batches()
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _batches(self) -> Iterator[Batch]:
+        number = self._first
+        ahead = self._pool.submit(self._data.batch, number)
+        while True:
+            number += 1
+            batch, ahead = ahead.result(), self._pool.submit(self._data.batch, number)
+            yield batch
+
+
+class _Report:
+    """A live bar on a terminal, a plain line now and then elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = console.is_terminal
+        self._progress = Progress(
+            TextColumn("step {task.fields[step]}"),
+            BarColumn(),
+            TextColumn("{task.fields[loss]:.2f} bits  {task.fields[speed]:,.0f} tokens/s"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not self._live,
+        )
+        self._task = self._progress.add_task("train", total=1.0, step=0, loss=0.0, speed=0.0)
+        self._last = 0.0
+
+    def __enter__(self) -> "_Report":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def line(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+    def step(self, run: Run, bits: float, norm: float, speed: float, spent: float) -> None:
+        self._progress.update(self._task, completed=spent, step=run.step, loss=bits, speed=speed)
+        if not self._live and time.monotonic() - self._last > 30:
+            self._last = time.monotonic()
+            self.line(f"step {run.step}  {100 * spent:.0f} %  loss {bits:.3f} bits  norm {norm:.2f}  {speed:,.0f} tokens/s")
+
+
+def _describe(model: DeepseekV4, device: torch.device, low: torch.dtype | None) -> str:
+    total = sum(parameter.numel() for parameter in model.parameters())
+    tables = sum(p.numel() for name, p in model.named_parameters() if "engram.table" in name)
+    return f"{total / 1e6:.1f}M parameters, {tables / 1e6:.1f}M of them in Engram tables; {device}, {low or torch.float32}"
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _autocast_type(options: TrainOptions, device: torch.device) -> torch.dtype | None:
+    """bfloat16 where the hardware multiplies it faster than float32, or where it was asked for."""
+    if options.precision == "bf16":
+        return torch.bfloat16
+    if options.precision == "fp32":
+        return None
+    if device.type == "cuda":
+        return torch.bfloat16
+    native = device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return torch.bfloat16 if native else None
+
+
+def _keep_memory() -> None:
+    """Tells glibc to keep freed memory: fresh pages for every activation cost a CPU run a third of its time."""
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return  # another libc
+    trim_threshold, top_pad, mmap_max = -1, -2, -4
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(top_pad, 2**26)
+    mallopt(mmap_max, 0)
+
+
+def _tokenizer_path(options: TrainOptions) -> Path:
+    if options.tokenizer is not None:
+        return options.tokenizer
+    before = options.out if options.resume else options.start_from
+    return (before or options.corpus) / "tokenizer.json"
+
+
+def _config(options: TrainOptions) -> ModelConfig:
+    """The shape: that of the checkpoint the run begins with, or the options'."""
+    before = options.out if options.resume else options.start_from
+    return ModelConfig.read(before / "config.json") if before is not None else options.config
+
+
+def _classes(tokenizer: Tokenizer, vocab_size: int) -> np.ndarray:
+    """engram_classes, with classes of their own for ids that the model has and the tokenizer has not."""
+    classes = engram_classes(tokenizer)
+    extra = np.arange(vocab_size - len(classes), dtype=classes.dtype) + (classes.max() + 1)
+    return np.concatenate((classes, extra))
+
+
+def _save(
+    options: TrainOptions,
+    config: ModelConfig,
+    tokenizer: Tokenizer,
+    classes: np.ndarray,
+    model: DeepseekV4,
+    found: Any,
+    run: Run,
+) -> None:
+    out = options.out
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    config.write(out / "config.json")
+    _replace(out / "tokenizer.json", lambda path: path.write_text(tokenizer.to_json(), encoding="utf-8"))
+    _replace(out / "engram_classes.npy", lambda path: _write_array(path, classes))
+    _replace(out / "weights.safetensors", lambda path: save_file(weights, path))
+    figures = {
+        "step": run.step,
+        "tokens": run.tokens,
+        "seconds": round(run.seconds, 1),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "curve": [asdict(point) for point in run.curve],
+        "options": {name: value for name, value in asdict(options).items() if name not in _PRIVATE},
+    }
+    _replace(out / "training.json", lambda path: path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8"))
+    state = {
+        "model": model.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in found],
+        "run": {**asdict(run)},
+        "random": torch.get_rng_state(),
+    }
+    _replace(out / "state.pt", lambda path: torch.save(state, path))
+
+
+_PRIVATE = frozenset({"out", "corpus", "tokenizer", "start_from", "resume", "config", "threads", "device"})
+"""Options that say something of the machine, not of the model."""
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    with path.open("wb") as file:
+        np.save(file, array)
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes beside `path` and moves it there in one go, so that a reader never sees half a file."""
+    part = path.with_name(f"{path.name}.part")
+    write(part)
+    os.replace(part, path)
+
+
+def _load_state(path: Path, model: DeepseekV4, found: Any, device: torch.device) -> Run:
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: there is no run to resume; start without --resume")
+    state = torch.load(path, map_location=device, weights_only=True)
+    model.load_state_dict(state["model"])
+    for optimizer, values in zip(found, state["optimizers"], strict=True):
+        optimizer.load_state_dict(values)
+    torch.set_rng_state(state["random"].cpu())
+    fields = state["run"]
+    return Run(**{**fields, "curve": [Point(**point) for point in fields["curve"]]})
