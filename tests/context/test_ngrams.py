@@ -1,0 +1,274 @@
+"""The n-gram memory against a plain scan over the same files."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+from engram_context.ngrams import Found, NgramMemory
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+VOCAB = 7
+WIDE = 70_000
+
+files = st.dictionaries(
+    st.sampled_from(["a.py", "b.py", "pkg/a.py", "pkg/b.py", "pkg/sub/a.py"]),
+    st.none() | st.lists(st.integers(1, VOCAB - 1), max_size=30),
+    max_size=5,
+)
+contexts = st.lists(st.integers(0, VOCAB), max_size=12)
+
+
+def scanned(
+    texts: Mapping[str, Sequence[int]], path: str | None, context: Sequence[int], separator: int = 0
+) -> Counter[tuple[int, int, int]]:
+    """(match length, scope, next token) of every position that agrees with at least the newest token."""
+    context = list(context)
+    if separator in context:
+        context = context[len(context) - context[::-1].index(separator) :]
+    answer: Counter[tuple[int, int, int]] = Counter()
+    for other, tokens in texts.items():
+        scope = 1
+        if path is not None and other.rpartition("/")[0] == path.rpartition("/")[0]:
+            scope = 3 if other == path else 2
+        for at in range(len(tokens)):
+            length = 0
+            while length < min(len(context), at + 1) and tokens[at - length] == context[-1 - length]:
+                length += 1
+            if length:
+                following = tokens[at + 1] if at + 1 < len(tokens) else separator
+                answer[length, scope, following] += 1
+    return answer
+
+
+def counted(found: Found | None) -> Counter[tuple[int, int, int]]:
+    if found is None:
+        return Counter()
+    assert (found.weights == 1).all()
+    return Counter(zip(found.lengths.tolist(), found.scopes.tolist(), found.tokens.tolist(), strict=True))
+
+
+def held(updates: Sequence[Mapping[str, Sequence[int] | None]]) -> dict[str, Sequence[int]]:
+    texts: dict[str, Sequence[int]] = {}
+    for update in updates:
+        for path, tokens in update.items():
+            if tokens is None:
+                texts.pop(path, None)
+            else:
+                texts[path] = tokens
+    return texts
+
+
+@pytest.mark.parametrize("vocab", [VOCAB, WIDE])
+@settings(max_examples=150, deadline=None)
+@given(
+    updates=st.lists(files, max_size=8),
+    contexts=st.lists(contexts, min_size=1, max_size=4),
+    path=st.none() | st.sampled_from(["a.py", "pkg/a.py", "pkg/new.py", "other/x.py"]),
+    compact=st.booleans(),
+)
+def test_every_match_is_the_one_that_a_scan_of_the_files_finds(
+    vocab: int,
+    updates: list[Mapping[str, Sequence[int] | None]],
+    contexts: list[list[int]],
+    path: str | None,
+    compact: bool,
+) -> None:
+    memory = NgramMemory(vocab)
+    for update in updates:
+        memory.update(update)
+    if compact:
+        memory.compact()
+    texts = held(updates)
+    view = memory.view(path)
+    assert memory.paths == frozenset(texts)
+    assert memory.tokens == sum(map(len, texts.values()))
+    for path_of, tokens in texts.items():
+        assert memory.text(path_of) is not None
+        assert list(memory.text(path_of)) == list(tokens)  # type: ignore[arg-type]
+    for context in contexts:
+        truth = scanned(texts, path, context)
+        assert counted(view.find(context)) == truth
+        assert view.match_length(context) == max((length for length, _, _ in truth), default=0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(updates=st.lists(files, max_size=6), late=files, contexts=st.lists(contexts, min_size=1, max_size=4))
+def test_a_merge_made_elsewhere_keeps_what_changed_meanwhile(
+    updates: list[Mapping[str, Sequence[int] | None]],
+    late: Mapping[str, Sequence[int] | None],
+    contexts: list[list[int]],
+) -> None:
+    memory = NgramMemory(VOCAB)
+    for update in updates:
+        memory.update(update)
+    due = memory.compaction()
+    merged = due.run() if due is not None else None
+    memory.update(late)
+    if due is not None and merged is not None:
+        memory.install(due, merged)
+    texts = held([*updates, late])
+    assert memory.paths == frozenset(texts)
+    for context in contexts:
+        assert counted(memory.view().find(context)) == scanned(texts, None, context)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    updates=st.lists(files, max_size=4),
+    before=st.lists(st.integers(1, VOCAB - 1), max_size=20),
+    after=st.lists(st.integers(1, VOCAB - 1), max_size=20),
+    context=contexts,
+)
+def test_an_open_document_stands_in_for_its_file_and_its_two_sides_never_join(
+    updates: list[Mapping[str, Sequence[int] | None]], before: list[int], after: list[int], context: list[int]
+) -> None:
+    memory = NgramMemory(VOCAB)
+    for update in updates:
+        memory.update(update)
+    texts = held(updates)
+    texts.pop("pkg/a.py", None)
+    truth = scanned(texts, "pkg/a.py", context)
+    for side in (before, after):
+        truth += scanned({"pkg/a.py": side}, "pkg/a.py", context)
+    assert counted(memory.view("pkg/a.py", before, after).find(context)) == truth
+    # The memory itself has not changed.
+    assert counted(memory.view().find(context)) == scanned(held(updates), None, context)
+
+
+@settings(max_examples=150, deadline=None)
+@given(updates=st.lists(files, max_size=6), context=contexts, count=st.integers(0, 9))
+def test_a_draft_is_what_stood_after_a_longest_match(
+    updates: list[Mapping[str, Sequence[int] | None]], context: list[int], count: int
+) -> None:
+    memory = NgramMemory(VOCAB)
+    for update in updates:
+        memory.update(update)
+    view = memory.view("pkg/a.py")
+    draft = view.propose(context, count)
+    assert len(draft) <= count
+    longest = view.match_length(context)
+    if not draft:
+        ends = scanned(held(updates), "pkg/a.py", context)
+        assert count == 0 or longest == 0 or any(n == longest and following == 0 for n, _, following in ends)
+        return
+    tail = context[len(context) - longest :] + draft
+    windows = [tokens[i : i + len(tail)] for tokens in held(updates).values() for i in range(len(tokens))]
+    assert tail in windows
+
+
+@settings(max_examples=100, deadline=None)
+@given(updates=st.lists(files, max_size=6), context=contexts)
+def test_a_distribution_sums_to_what_is_claimed(
+    updates: list[Mapping[str, Sequence[int] | None]], context: list[int]
+) -> None:
+    memory = NgramMemory(VOCAB)
+    for update in updates:
+        memory.update(update)
+    view = memory.view("a.py")
+    weighed = view.distribution(context)
+    truth = scanned(held(updates), "a.py", context)
+    assert (weighed is None) == (not truth)
+    if weighed is None:
+        assert view.next(context) is None
+        return
+    assert sorted(weighed.ids.tolist()) == sorted({following for _, _, following in truth})
+    assert weighed.probabilities.sum() + weighed.rest == pytest.approx(1, abs=1e-4)
+    ids, probabilities, trust = view.next(context, 2) or ([], [], 0.0)
+    assert 1 <= len(ids) <= 2
+    assert list(probabilities) == sorted(probabilities, reverse=True)
+    assert probabilities[0] == weighed.probabilities.max()
+    assert 0 <= trust <= 1
+
+
+def test_equal_contexts_with_one_continuation_make_it_likely() -> None:
+    memory = NgramMemory(100)
+    memory.update({f"f{i}.py": [10, 11, 12, 13, 20 + i % 2] for i in range(40)} | {"g.py": [10, 11, 12, 30] * 10})
+    ids, probabilities, _ = memory.view().next([10, 11, 12]) or (None, None, None)
+    assert ids is not None and probabilities is not None
+    assert ids[0] == 13
+    assert probabilities[0] > probabilities[1]
+    assert set(ids.tolist()) == {13, 30}
+
+
+def test_common_contexts_are_sampled_and_their_counts_stay_close() -> None:
+    memory = NgramMemory(50)
+    random = np.random.default_rng(1)
+    tokens = np.where(random.random(200_000) < 0.5, 1, random.integers(2, 6, 200_000))
+    memory.update({"a.py": tokens})
+    found = memory.view().find([9, 1])
+    assert found is not None
+    assert len(found.tokens) < 3_000
+    true = Counter(tokens[1:][tokens[:-1] == 1].tolist())
+    seen = np.bincount(found.tokens, weights=found.weights)
+    for token in range(1, 6):
+        assert seen[token] == pytest.approx(true[token], rel=0.35)
+
+
+def test_segments_stay_few_while_many_files_are_edited_one_at_a_time() -> None:
+    memory = NgramMemory(1000)
+    random = np.random.default_rng(1)
+    memory.update({f"{i}.py": random.integers(1, 1000, 200) for i in range(300)})
+    most = 0
+    for turn in range(600):
+        memory.update({f"{turn % 300}.py": random.integers(1, 1000, 200)})
+        memory.compact()
+        most = max(most, len(memory._segments))
+    assert most <= 12
+    assert memory.tokens == 300 * 200
+    assert memory.bytes < memory.tokens * 2 * 16 + 300 * 64
+
+
+def test_a_view_does_not_change_its_mind_while_another_thread_writes() -> None:
+    memory = NgramMemory(50)
+    random = np.random.default_rng(1)
+    texts = {f"{i}.py": random.integers(1, 50, 300).tolist() for i in range(20)}
+    memory.update(texts)
+    view = memory.view("3.py")
+    context = texts["5.py"][:40]
+    first = counted(view.find(context))
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            turn = 0
+            while not stop.is_set():
+                memory.update({f"{turn % 20}.py": random.integers(1, 50, 300) if turn % 3 else None})
+                turn += 1
+        except BaseException as problem:
+            failures.append(problem)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for _ in range(200):
+            assert counted(view.find(context)) == first
+            memory.view("4.py").next(context)
+    finally:
+        stop.set()
+        thread.join()
+    assert not failures
+    assert first == scanned(texts, "3.py", context[-32:])
+
+
+def test_a_token_outside_the_vocabulary_is_refused_and_changes_nothing() -> None:
+    memory = NgramMemory(50)
+    memory.update({"a.py": [1, 2, 3]})
+    generation = memory.generation
+    with pytest.raises(ValueError, match=r"b\.py: token ids must lie in 0 \.\. 49"):
+        memory.update({"a.py": [4], "b.py": [50]})
+    assert memory.generation == generation
+    assert list(memory.text("a.py")) == [1, 2, 3]  # type: ignore[arg-type]
+
+
+def test_an_empty_memory_answers_nothing() -> None:
+    view = NgramMemory(50).view("a.py", [], [])
+    assert view.next([1, 2]) is None
+    assert view.propose([1, 2], 4) == []
+    assert view.match_length([1, 2]) == 0
+    assert view.find([]) is None
