@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 from typing import Any, Final, Literal, TypeVar, get_args, overload
+
+import numpy as np
 
 from engram_context.text import Span
 
@@ -178,7 +179,8 @@ class Import:
 @dataclass(frozen=True, slots=True)
 class Occurrence:
     """One mention of a name. `link` is, by role: an attribute's receiver ref; a keyword's call row; an
-    import's row in the import table; a binding's symbol; otherwise NO_REF."""
+    import's row in the import table; a binding's symbol; 1 for a global declaration and 0 for a nonlocal one;
+    otherwise NO_REF."""
 
     index: int
     span: Span
@@ -504,14 +506,7 @@ class FileRecord:
     def occurrences_of(self, name: str) -> tuple[int, ...]:
         """The occurrences of a name, in source order."""
         number = self.name_index(name)
-        return () if number is None else self._by_name[number]
-
-    @cached_property
-    def _by_name(self) -> tuple[tuple[int, ...], ...]:
-        found: list[list[int]] = [[] for _ in self.names]
-        for index, number in enumerate(self.occurrences.name):
-            found[number].append(index)
-        return tuple(map(tuple, found))
+        return () if number is None else rows_with(self.occurrences.name, number)
 
     def occurrence_at(self, offset: int) -> int | None:
         """The occurrence a cursor is on or right behind; of two that touch, the one that begins there."""
@@ -532,38 +527,23 @@ class FileRecord:
                 break
         return best
 
-    def bindings(self, scope: int, name: str) -> tuple[int, ...]:
-        """The symbols that bind a name in exactly this scope, in source order."""
+    def bound(self, name: str) -> dict[int, tuple[int, ...]]:
+        """The symbols that bind a name, by scope; a class's attributes stand under the class's scope."""
         number = self.name_index(name)
-        return () if number is None else self._bound.get((scope, number), ())
-
-    @cached_property
-    def _bound(self) -> Mapping[tuple[int, int], tuple[int, ...]]:
-        symbols = self.symbols
-        attribute = KINDS.index("attribute")
-        found: dict[tuple[int, int], tuple[int, ...]] = {}
-        for index, (key, kind) in enumerate(
-            zip(zip(symbols.scope, symbols.name, strict=True), symbols.kind, strict=True)
-        ):
-            if kind != attribute:
-                found[key] = (*found.get(key, ()), index)
+        found: dict[int, tuple[int, ...]] = {}
+        if number is not None:
+            for index in rows_with(self.symbols.name, number):
+                scope = self.symbols.scope[index]
+                found[scope] = (*found.get(scope, ()), index)
         return found
 
-    def attributes(self, scope: int) -> Mapping[str, tuple[int, ...]]:
-        """The attributes that methods of a class assign on their first parameter, by name."""
-        return self._attributes.get(scope, {})
+    def bindings(self, scope: int, name: str) -> tuple[int, ...]:
+        """The symbols that bind a name in exactly this scope, attributes of a class included."""
+        return self.bound(name).get(scope, ())
 
-    @cached_property
-    def _attributes(self) -> Mapping[int, Mapping[str, tuple[int, ...]]]:
-        symbols = self.symbols
-        attribute = KINDS.index("attribute")
-        found: dict[int, dict[str, tuple[int, ...]]] = {}
-        for index, kind in enumerate(symbols.kind):
-            if kind == attribute:
-                of_class = found.setdefault(symbols.scope[index], {})
-                name = self.names[symbols.name[index]]
-                of_class[name] = (*of_class.get(name, ()), index)
-        return found
+    def symbols_in(self, scope: int) -> tuple[int, ...]:
+        """All symbols of one scope, attributes of a class included."""
+        return rows_with(self.symbols.scope, scope)
 
     # --- bytes ----------------------------------------------------------------------------------------
 
@@ -579,6 +559,15 @@ class FileRecord:
         from engram_context.codec import decode
 
         return decode(data)
+
+
+def rows_with(column: array[int], value: int) -> tuple[int, ...]:
+    """The rows at which a column has a value."""
+    view = np.frombuffer(column, dtype=column.typecode) if column else _NOTHING
+    return tuple(np.flatnonzero(view == value).tolist())
+
+
+_NOTHING = np.zeros(0, dtype=np.uint8)
 
 
 def empty_record(digest: bytes, language: str, size: int, line_count: int) -> FileRecord:

@@ -75,7 +75,7 @@ class Text:
     """
 
     data: bytes
-    _starts: NDArray[np.int64] = field(repr=False)
+    starts: NDArray[np.int64] = field(repr=False)
 
     @staticmethod
     def of(source: str | bytes) -> Text:
@@ -104,7 +104,7 @@ class Text:
         data = b"".join((self.data[:start], new, self.data[end:]))
         # A line start depends on the byte before it and the byte at it (\r then \n is one end), so
         # starts below `start` and above `end` stand; those in between are looked for again.
-        old = self._starts
+        old = self.starts
         kept = old[: max(int(np.searchsorted(old, start, "left")), 1)]
         moved = old[int(np.searchsorted(old, end, "right")) :] + (len(new) - (end - start))
         found = [
@@ -121,16 +121,16 @@ class Text:
     @property
     def line_count(self) -> int:
         """At least 1; a final line end opens one more, empty, line."""
-        return len(self._starts)
+        return len(self.starts)
 
     def line_start(self, line: int) -> int:
         """Where a line begins; past the last line, the end of the text."""
         if line < 0:
             return 0
-        return int(self._starts[line]) if line < len(self._starts) else len(self.data)
+        return int(self.starts[line]) if line < len(self.starts) else len(self.data)
 
     def line_of(self, offset: int) -> int:
-        return max(int(np.searchsorted(self._starts, offset, "right")) - 1, 0)
+        return max(int(np.searchsorted(self.starts, offset, "right")) - 1, 0)
 
     def line_span(self, line: int) -> Span:
         """A line without its line end."""

@@ -1,0 +1,207 @@
+"""From a text to its record, by way of tree-sitter.
+
+Parsing never fails. Where the syntax is broken the tree has holes; `read_record` then also tries the text
+without the broken line, so that one bad line does not hide the definitions around it.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+import warnings
+from collections.abc import Iterator
+from itertools import islice
+
+from tree_sitter import Node, Parser, Tree
+
+from engram_context.builder import RecordBuilder
+from engram_context.languages import grammar
+from engram_context.python_reader import PythonWalk
+from engram_context.records import FileRecord, SyntaxProblem, empty_record
+from engram_context.text import Span, Text
+
+_TOKEN = re.compile(rb"""#.*|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\d\w*|(?P<name>[A-Za-z_\x80-\xff][\w\x80-\xff]*)""")
+_ROUNDS = 4
+"""How many broken lines are looked for, in files up to `_ROUNDS_LIMIT` bytes."""
+_ROUNDS_LIMIT = 1 << 18
+
+TextEdit = tuple[int, int, int]
+"""start, old end, new end: bytes start..old end became start..new end."""
+
+
+def parse(
+    text: Text,
+    language: str,
+    old: tuple[Tree, Text] | None = None,
+    edit: TextEdit | None = None,
+) -> Tree | None:
+    """The syntax tree of a text, None without a grammar for its language.
+
+    Given the tree and text before an edit, only what the edit touched is parsed again; `old` stays as it is.
+    """
+    found = grammar(language)
+    if found is None:
+        return None
+    parser = Parser(found)
+    if old is None or edit is None:
+        return parser.parse(text.data)
+    tree, before = old[0].copy(), old[1]
+    start, old_end, new_end = edit
+    points = (_point(before, start), _point(before, old_end), _point(text, new_end))
+    tree.edit(start, old_end, new_end, *points)
+    return parser.parse(text.data, tree)
+
+
+def _point(text: Text, offset: int) -> tuple[int, int]:
+    line = text.line_of(offset)
+    return line, offset - text.line_start(line)
+
+
+def read_record(text: Text, language: str, tree: Tree | None = None) -> FileRecord:
+    """All that one text says by itself. `tree` saves the parse when it is at hand.
+
+    A language without a reader gives a record with a module scope and nothing in it.
+    """
+    if tree is None:
+        tree = parse(text, language)
+    if tree is None or language != "python":
+        return empty_record(text.digest, language, len(text.data), text.line_count)
+    builder = RecordBuilder(text, language)
+    problems: tuple[SyntaxProblem, ...] = ()
+    dropped: list[Span] = []
+    if tree.root_node.has_error:
+        problems, tree, dropped = _mend(text, tree)
+    walk = PythonWalk(builder, tree)
+    walk.run()
+    for span in dropped:
+        _read_names(builder, span)
+    found = sorted((*problems, *walk.problems), key=lambda problem: problem.span)
+    return builder.finish(tuple(found))
+
+
+# --- broken syntax ------------------------------------------------------------------------------------
+
+
+def _mend(text: Text, tree: Tree) -> tuple[tuple[SyntaxProblem, ...], Tree, list[Span]]:
+    """(problems, the tree to read, the lines that are missing from it) of a text with syntax errors.
+
+    The interpreter names the first problem, in its own words; without the line to blame it names the next.
+    The tree without those lines is read instead when errors in the original one reach beyond a line.
+    """
+    problems: list[SyntaxProblem] = []
+    dropped: list[Span] = []
+    data, mended = text.data, tree
+    for _ in range(_ROUNDS if len(data) <= _ROUNDS_LIMIT else 1):
+        problem = _interpreter_problem(Text(data, text.starts), tree=mended)
+        if problem is None:
+            break
+        problems.append(problem)
+        found = _without_a_line(text, data, mended, problem.span.start)
+        if found is None:
+            break
+        data, mended, span = found
+        dropped.append(span)
+    if not dropped or all(_is_one_line(node) for node in _error_nodes(tree)):
+        return tuple(problems), tree, []
+    return tuple(problems), mended, dropped
+
+
+def _interpreter_problem(text: Text, tree: Tree) -> SyntaxProblem | None:
+    """The first syntax error as the running interpreter words it, None when it takes the text.
+
+    Where interpreter and grammar disagree the text is given the benefit of the doubt: either may know
+    syntax of a version that the other does not.
+    """
+    if not tree.root_node.has_error:
+        return None
+    source = text.decode()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(source)
+    except SyntaxError as error:
+        line = max(min((error.lineno or 1) - 1, text.line_count - 1), 0)
+        start = text.offset(line, max((error.offset or 1) - 1, 0), "utf-32")
+        end_line = (error.end_lineno or line + 1) - 1
+        end = text.offset(end_line, max((error.end_offset or 0) - 1, 0), "utf-32")
+        if end <= start or end_line != line:
+            end = max(text.line_span(line).end, start)
+        return SyntaxProblem(Span(start, end), error.msg or "invalid syntax")
+    except (ValueError, MemoryError, RecursionError):
+        # Zero bytes, lone surrogates or nesting too deep for the interpreter: the grammar speaks instead.
+        for node in _error_nodes(tree):
+            span = Span(node.start_byte, max(node.end_byte, node.start_byte))
+            return SyntaxProblem(span, f"expected '{node.type}'" if node.is_missing else "invalid syntax")
+    return None
+
+
+def _error_nodes(tree: Tree) -> Iterator[Node]:
+    """ERROR and MISSING nodes in source order; what is inside an ERROR is left out."""
+    waiting = [tree.root_node]
+    while waiting:
+        node = waiting.pop()
+        if node.is_error or node.is_missing:
+            yield node
+        elif node.has_error:
+            waiting.extend(reversed(node.children))
+
+
+def _is_one_line(node: Node) -> bool:
+    return node.start_point[0] == node.end_point[0]
+
+
+def _damage(tree: Tree) -> int:
+    return sum(node.end_byte - node.start_byte + 1 for node in _error_nodes(tree))
+
+
+def _without_a_line(text: Text, data: bytes, tree: Tree, offset: int) -> tuple[bytes, Tree, Span] | None:
+    """The same text with the one line blanked (or, if it opens a block, made a plain `if`) that leaves the
+    least damage, None when that helps nothing. Every other byte keeps its offset."""
+    line = text.line_of(offset)
+    lines = [line]
+    lines.extend(at for at in range(line - 1, max(line - 4, -1), -1) if text.slice(text.line_span(at)).strip())
+    lines.extend(text.line_of(node.start_byte) for node in islice(_error_nodes(tree), 2))
+    best: tuple[bytes, Tree, Span] | None = None
+    least = _damage(tree)
+    for at in dict.fromkeys(lines):
+        span = text.line_span(at)
+        content = data[span.start : span.end]
+        for instead in _placeholders(content):
+            after = b"".join((data[: span.start], instead, data[span.end :]))
+            changed = Text(after, text.starts)
+            again = parse(changed, "python", (tree, changed), (span.start, span.end, span.end))
+            if again is None:
+                return None
+            damage = _damage(again)
+            if damage < least:
+                best, least = (after, again, span), damage
+        if least == 0:
+            break
+    return best
+
+
+def _placeholders(content: bytes) -> Iterator[bytes]:
+    stripped = content.lstrip()
+    if not stripped:
+        return
+    indent = content[: len(content) - len(stripped)]
+    yield b" " * len(content)
+    for statement in (b"pass", b"if 1:"):
+        if len(stripped) >= len(statement):
+            yield indent + statement.ljust(len(stripped))
+
+
+def _read_names(builder: RecordBuilder, span: Span) -> None:
+    """What stands on a line that the tree does not have: names as far as they can be told from strings."""
+    scopes = builder.scopes
+    scope = 0
+    for index, row in enumerate(scopes):
+        if row[1] <= span.start <= row[2]:
+            scope = index
+    for match in _TOKEN.finditer(builder.data, span.start, span.end):
+        start, end = match.span("name")
+        if start < 0 or keyword.iskeyword(builder.data[start:end].decode("utf-8", "replace")):
+            continue
+        dotted = builder.data[span.start : start].rstrip().endswith(b".")
+        builder.add_occurrence(start, end, scope, "attribute" if dotted else "read")
