@@ -48,8 +48,8 @@ class Ngrams:
         unigrams = np.bincount(self._tokens[self._positions], minlength=vocab_size).astype(np.float64)
         self._unigram = unigrams / max(unigrams.sum(), 1.0)
         shape = (max_order + 1, _COUNT_BUCKETS, _SPREAD_BUCKETS)
-        self._weights: Floats = np.full(shape, 0.5)
-        self._weights[0] = 0.999
+        self.weights: Floats = np.full(shape, 0.5)
+        self.weights[0] = 0.999
 
     @property
     def token_count(self) -> int:
@@ -81,31 +81,31 @@ class Ngrams:
         mixed: list[Floats] = []
         for order in range(orders):
             seen = buckets[:, order, 0] >= 0
-            weight = np.where(seen, self._weights[order, buckets[:, order, 0], buckets[:, order, 1]], 0.0)
+            weight = np.where(seen, self.weights[order, buckets[:, order, 0], buckets[:, order, 1]], 0.0)
             below = weight * likelihood[:, order] + (1 - weight) * below
             mixed.append(below)
         arriving = np.ones(rows)
         for order in range(orders - 1, -1, -1):
             seen = buckets[:, order, 0] >= 0
             at = buckets[:, order]
-            weight = np.where(seen, self._weights[order, at[:, 0], at[:, 1]], 0.0)
+            weight = np.where(seen, self.weights[order, at[:, 0], at[:, 1]], 0.0)
             stopping = arriving * weight * likelihood[:, order] / mixed[order]
-            stops = np.zeros(self._weights.shape[1:])
-            arrivals = np.zeros(self._weights.shape[1:])
+            stops = np.zeros(self.weights.shape[1:])
+            arrivals = np.zeros(self.weights.shape[1:])
             np.add.at(stops, (at[seen, 0], at[seen, 1]), stopping[seen])
             np.add.at(arrivals, (at[seen, 0], at[seen, 1]), arriving[seen])
             # One imagined arrival each way keeps a bucket of few observations near its neighbours' middle.
-            self._weights[order] = np.clip((stops + 0.5) / (arrivals + 1.0), 1e-4, 1 - 1e-4)
+            self.weights[order] = np.clip((stops + 0.5) / (arrivals + 1.0), 1e-4, 1 - 1e-4)
             arriving = arriving - stopping
 
     def log_probs(self, tokens: Sequence[int], start: int) -> npt.NDArray[np.float32]:
         """Natural log-probabilities [T-start, V] of what stands at positions start..T-1, each given all before it."""
         answer = np.empty((len(tokens) - start, self._vocab), dtype=np.float32)
         for row, at in enumerate(range(start, len(tokens))):
-            weight = self._weights[0, 0, 0]
+            weight = self.weights[0, 0, 0]
             mixed = weight * self._unigram + (1 - weight) / self._vocab
             for order, followers in self._followers(tokens, at):
-                weight = self._weights[order, *_bucket(followers)]
+                weight = self.weights[order, *_bucket(followers)]
                 mixed *= 1 - weight
                 np.add.at(mixed, followers, weight / len(followers))
             answer[row] = np.log(mixed)

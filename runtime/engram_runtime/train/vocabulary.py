@@ -46,7 +46,7 @@ def learn_tokenizer(texts: Iterable[str], size: int = 8192, progress: bool = Fal
         show_progress=progress,
     )
     model.train_from_iterator(texts, trainer=trainer)
-    return Tokenizer.parse(model.to_str(pretty=True))
+    return Tokenizer.parse(model.to_str())
 
 
 def sample(folder: Path, megabytes: float) -> Iterator[str]:
