@@ -118,6 +118,12 @@ _ELEMENTS = 16
 """How many elements of a display are worth refs of their own."""
 
 _STRING = re.compile(rb"""(?s)([A-Za-z]{0,2})(\"\"\"|'''|"|')(.*)\2""")
+_TYPE_FORMS = frozenset(
+    b"Optional Union List Dict Set FrozenSet Tuple Type Callable ClassVar Sequence Mapping MutableMapping Iterable "
+    b"Iterator Awaitable Coroutine Generic Protocol Generator AsyncIterator AsyncGenerator AsyncIterable Collection "
+    b"Annotated DefaultDict Deque MutableSequence AbstractSet Final Concatenate TypeGuard TypeIs".split()
+)
+"""Subscripts of these hold types wherever they stand, so strings in them are types, too."""
 _SPACES = re.compile(r"\s+")
 _NAME_TEXT = re.compile(rb"[^\W\d]\w*", re.ASCII)
 _DECORATOR_FLAGS: dict[bytes, int] = {
@@ -241,6 +247,11 @@ class PythonWalk:
         source = self.data[start:end]
         if b'"' not in source and b"'" not in source:
             return self.ref(node, scope)
+        return self.ref(self._read_strings(node, scope) or node, scope)
+
+    def _read_strings(self, node: Node, scope: int) -> Node | None:
+        """Queue the expressions in a type's strings; the expression when the type is one string as a whole."""
+        start, end = node.byte_range
         whole: Node | None = None
         waiting = [node]
         while waiting:
@@ -259,7 +270,7 @@ class PythonWalk:
                     # Only Annotated's first argument is a type; Literal's are no types at all.
                     continue
             waiting.extend(reversed(at.named_children))
-        return self.ref(whole or node, scope)
+        return whole
 
     def _read_string(self, node: Node) -> Node | None:
         """The expression in a plain string literal, parsed where it stands so that offsets hold."""
@@ -949,6 +960,12 @@ class PythonWalk:
             later.append(child)
         call[6:8] = self.argued(arguments)
         self.push([function, *later], scope)
+        # Types in strings: cast's first argument; all but the name that a type variable or new type is given.
+        called = self.data[function.start_byte : function.end_byte].rpartition(b".")[2]
+        types = later[:1] if called == b"cast" else later[1:] if called in (b"TypeVar", b"NewType") else []
+        for value in types:
+            if value.kind_id in _STRINGS or value.kind_id in _SUBSCRIPTS or value.kind_id in _UNIONS:
+                self._read_strings(value, scope)
         if scope == 0:
             self.export_call(function, given)
 
@@ -986,6 +1003,9 @@ class PythonWalk:
         if children:
             self.builder.add_value("subscript", self.ref(children[0], scope), index, end=node.end_byte)
         self.push(children, scope)
+        base = self.data[children[0].start_byte : children[0].end_byte] if children else b""
+        if base.rpartition(b".")[2] in _TYPE_FORMS:
+            self._read_strings(node, scope)
 
     def on_string(self, node: Node, scope: int) -> None:
         prefix = self.data[node.start_byte : node.start_byte + 3].split(b'"')[0].split(b"'")[0]
