@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from engram_runtime.cache import Cache, Prefixes
-from engram_runtime.sampling import Prior, Sampler, mixed, probabilities
+from engram_runtime.sampling import Prior, Sampler, log_probabilities, mixed, probabilities
 from engram_runtime.session import Call, ModelError, Session
 from engram_runtime.speculation import Drafter, DraftLength, drafts_for
 from engram_runtime.tokenizer import Tokenizer
@@ -119,8 +119,8 @@ class OnnxEngine:
         session = Session.open(folder, providers, threads)
         try:
             tokenizer = Tokenizer.read(folder / "tokenizer.json")
-        except ValueError as problem:
-            raise ModelError(str(problem)) from problem
+        except (ValueError, KeyError) as problem:
+            raise ModelError(f"{folder / 'tokenizer.json'} cannot be read: {problem}") from problem
         if tokenizer.vocab_size > session.config.vocab_size:
             raise ModelError(
                 f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, the model {session.config.vocab_size}"
@@ -171,7 +171,7 @@ class OnnxEngine:
 
     def next_log_probs(self, prompt: Sequence[int], cancelled: Callable[[], bool] = never) -> np.ndarray | None:
         read = self._read(prompt, cancelled, _Tally())
-        return None if read is None else np.log(probabilities(read[1][-1]))
+        return None if read is None else log_probabilities(read[1][-1])
 
     def _opened(self) -> Session:
         if self._session is None:

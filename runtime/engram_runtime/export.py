@@ -33,6 +33,8 @@ def export(checkpoint: Path, out: Path, weights: WeightKind = "int8") -> dict[st
 
     Raises FileNotFoundError if the checkpoint lacks a file, ValueError if its parts do not fit together.
     """
+    if out.exists() and not (out / "model.json").exists() and any(out.iterdir()):
+        raise ValueError(f"{out} exists and is not a model folder: choose another place")
     config = ModelConfig.read(checkpoint / "config.json")
     tensors = Weights(checkpoint / "weights.safetensors")
     classes = np.load(checkpoint / "engram_classes.npy", allow_pickle=False)
@@ -72,8 +74,6 @@ def export(checkpoint: Path, out: Path, weights: WeightKind = "int8") -> dict[st
         about["training"] = json.loads(training.read_text(encoding="utf-8"))
     (partial / "model.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     if out.exists():
-        if not (out / "model.json").exists() and any(out.iterdir()):
-            raise ValueError(f"{out} exists and is not a model folder: choose another place")
         shutil.rmtree(out)
     partial.replace(out)
     return about

@@ -1,8 +1,14 @@
-"""Weights as small integers with a scale per block, in the layouts ONNX Runtime's MatMulNBits and QMoE read."""
+"""Weights as small integers with a scale per block, as ONNX Runtime's MatMulNBits and QMoE read them; what it costs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+from engram_runtime.cache import Cache
+from engram_runtime.sampling import log_probabilities
+from engram_runtime.session import CPU, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +46,40 @@ def dequantised(codes: np.ndarray, scales: np.ndarray, bits: int) -> np.ndarray:
         codes = np.stack([codes & 15, codes >> 4], -1).reshape(*codes.shape[:-1], -1)
     values = (codes.astype(np.float32) - (1 << (bits - 1))) * scales[..., None]
     return values.reshape(len(codes), -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How far one model is from another over the same tokens, teacher-forced."""
+
+    tokens: int
+    divergence: float
+    """Mean KL(reference || other), nats a token."""
+    agreement: float
+    """Share of tokens at which both would choose the same next one."""
+    reference_bits: float
+    other_bits: float
+    """Mean -log2 probability of the token that came next."""
+
+
+def compare(reference: Path, other: Path, texts: Sequence[Sequence[int]]) -> Comparison:
+    """Runs two model folders over token sequences of at least two tokens. Raises ModelError for a broken folder."""
+    sessions = [Session.open(folder, [CPU]) for folder in (reference, other)]
+    count, divergence, agreement, bits = 0, 0.0, 0, np.zeros(2)
+    for text in texts:
+        tokens = np.asarray(text, np.int64)
+        caches = [Cache.empty(session.config) for session in sessions]
+        for start in range(0, len(tokens) - 1, 256):
+            piece = tokens[start : min(start + 256, len(tokens) - 1)]
+            calls = [session.call(cache, piece, len(piece)) for session, cache in zip(sessions, caches, strict=True)]
+            caches = [call.cache() for call in calls]
+            p, q = (log_probabilities(call.logits) for call in calls)
+            following = tokens[start + 1 : start + 1 + len(piece)]
+            count += len(piece)
+            divergence += float((np.exp(p) * (p - q)).sum())
+            agreement += int((p.argmax(1) == q.argmax(1)).sum())
+            rows = np.arange(len(piece))
+            bits -= np.array([p[rows, following].sum(), q[rows, following].sum()]) / np.log(2)
+    if not count:
+        raise ValueError("there is nothing to compare on: give texts of at least two tokens")
+    return Comparison(count, divergence / count, agreement / count, float(bits[0] / count), float(bits[1] / count))

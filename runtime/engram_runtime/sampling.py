@@ -15,10 +15,17 @@ class Prior(Protocol):
         ...
 
 
+def log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """Log-softmax of logits [..., V], float64."""
+    wide = logits.astype(np.float64)
+    wide -= wide.max(-1, keepdims=True)
+    wide -= np.log(np.exp(wide).sum(-1, keepdims=True))
+    return wide
+
+
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax of logits [V], float64."""
-    exponents = np.exp((logits - logits.max()).astype(np.float64))
-    return exponents / exponents.sum()
+    return np.exp(log_probabilities(logits))
 
 
 def mixed(model: np.ndarray, opinion: tuple[np.ndarray, np.ndarray, float] | None) -> np.ndarray:

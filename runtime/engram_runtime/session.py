@@ -47,7 +47,7 @@ class Session:
     """A model that is ready to run. Calls may come from several threads; caches are values and carry no lock."""
 
     def __init__(
-        self, folder: Path, config: ModelConfig, about: dict[str, Any], run: ort.InferenceSession, hashes: EngramHash
+        self, folder: Path, config: ModelConfig, about: dict[str, Any], hashes: EngramHash, run: ort.InferenceSession
     ) -> None:
         self.folder, self.config, self.about = folder, config, about
         self._run = run
@@ -68,17 +68,16 @@ class Session:
         `providers` are ONNX Runtime's names; None takes CUDA where a device with enough free memory is faster than one
         CPU. `threads` computes one operator; small models are slower with 2 than with 1. Raises ModelError.
         """
-        config, about, classes = _read(folder)
-        hashes = EngramHash(config, classes)
+        config, about, hashes = _read(folder)
 
         def opened(names: Sequence[str]) -> Session:
-            return cls(folder, config, about, _inference(folder / "model.onnx", names, threads), hashes)
+            return cls(folder, config, about, hashes, _inference(folder / "model.onnx", names, threads))
 
         try:
             if providers is not None:
                 return opened(providers)
             session = opened([CPU])
-        except (ValueError, OSError) as problem:
+        except (ValueError, OSError, EOFError) as problem:
             raise ModelError(f"{folder}: {problem}") from problem
         if (reason := _no_cuda(folder / "model.onnx")) is None:
             try:
@@ -126,8 +125,8 @@ class Session:
         return min(times)
 
 
-def _read(folder: Path) -> tuple[ModelConfig, dict[str, Any], np.ndarray]:
-    """Configuration, model.json and Engram classes of a folder whose format we know."""
+def _read(folder: Path) -> tuple[ModelConfig, dict[str, Any], EngramHash]:
+    """Configuration, model.json and Engram hashes of a folder whose format we know."""
     names = ("model.json", "config.json", "model.onnx", "engram.npy", "engram_classes.npy", "tokenizer.json")
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise ModelError(f"{folder} is not a model folder: it lacks {', '.join(missing)}")
@@ -136,10 +135,10 @@ def _read(folder: Path) -> tuple[ModelConfig, dict[str, Any], np.ndarray]:
         if about["format"] != 1:
             raise ModelError(f"{folder} has format {about['format']}, only 1 is known: update engram-ls")
         config = ModelConfig.read(folder / "config.json")
-        classes: np.ndarray = np.load(folder / "engram_classes.npy", allow_pickle=False)
-    except (ValueError, KeyError, TypeError, OSError) as problem:
+        hashes = EngramHash(config, np.load(folder / "engram_classes.npy", allow_pickle=False))
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError) as problem:
         raise ModelError(f"{folder} cannot be read: {problem!r}") from problem
-    return config, about, classes
+    return config, about, hashes
 
 
 def _inference(path: Path, providers: Sequence[str], threads: int) -> ort.InferenceSession:

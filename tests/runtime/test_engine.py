@@ -1,0 +1,359 @@
+"""The engine continues prompts alike, whatever it remembers, drafts, or was interrupted in."""
+
+import gc
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engram_runtime.engine import CHUNK, OnnxEngine, Request
+from engram_runtime.export import WeightKind
+from engram_runtime.sampling import narrowed
+from engram_runtime.session import ModelError, Session
+from engram_runtime.tokenizer import Tokenizer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+CPU = ["CPUExecutionProvider"]
+RANDOM = np.random.default_rng(11)
+PROMPT = RANDOM.integers(6, 262, 300).tolist()
+
+
+@pytest.fixture(scope="module")
+def folder(folders: dict[WeightKind, Path]) -> Path:
+    return folders["fp32"]
+
+
+@pytest.fixture(scope="module")
+def new_engine(folder: Path, tokenizer: Tokenizer) -> Callable[[], OnnxEngine]:
+    """Makes engines that remember nothing; they share one session, which keeps no state."""
+    session = Session.open(folder, CPU)
+    return lambda: OnnxEngine(session, tokenizer, 2048)
+
+
+@pytest.fixture
+def engine(new_engine: Callable[[], OnnxEngine]) -> Iterator[OnnxEngine]:
+    opened = new_engine()
+    yield opened
+    opened.close()
+
+
+class Oracle:
+    """Drafts the known continuation, with every `wrong`-th token spoilt."""
+
+    def __init__(self, prompt: Sequence[int], continuation: Sequence[int], wrong: int = 0) -> None:
+        self.start, self.continuation, self.wrong = len(prompt), continuation, wrong
+
+    def propose(self, tokens: Sequence[int], count: int) -> Sequence[int]:
+        at = len(tokens) - self.start
+        drafts = list(self.continuation[at : at + count])
+        for i in range(len(drafts)):
+            if self.wrong and (at + i) % self.wrong == self.wrong - 1:
+                drafts[i] = (drafts[i] + 1) % 262
+        return drafts
+
+
+class Stop:
+    """True from the `after`-th time it is asked."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def test_a_prediction_is_its_steps(engine: OnnxEngine) -> None:
+    request = Request(PROMPT, max_tokens=20)
+    prediction = engine.predict(request)
+    steps = list(engine.steps(request))
+    assert prediction.tokens == tuple(token for step in steps for token in step.tokens)
+    assert len(prediction.tokens) == len(prediction.log_probs) == 20
+    assert prediction.finish == "length"
+    assert (prediction.prefilled, prediction.reused, prediction.steps) == (300, 0, 20)
+
+
+def test_log_probs_are_those_of_the_model(engine: OnnxEngine) -> None:
+    prediction = engine.predict(Request(PROMPT, max_tokens=5))
+    for i, (token, log_prob) in enumerate(zip(prediction.tokens, prediction.log_probs, strict=True)):
+        row = engine.next_log_probs([*PROMPT, *prediction.tokens[:i]])
+        assert row is not None
+        assert row.argmax() == token
+        assert row[token] == pytest.approx(log_prob, abs=1e-4)
+        assert np.exp(row).sum() == pytest.approx(1)
+
+
+@settings(max_examples=12, deadline=None)
+@given(edits=st.lists(st.tuples(st.integers(0, 420), st.integers(1, 60)), min_size=1, max_size=5))
+def test_remembered_prefixes_change_nothing(new_engine: Callable[[], OnnxEngine], edits: list[tuple[int, int]]) -> None:
+    """A prompt that is edited again and again is continued as it would be by an engine that never saw another."""
+    engine, prompt = new_engine(), list(PROMPT)
+    for at, count in edits:
+        prompt = [*prompt[: max(1, at)], *RANDOM.integers(6, 262, count).tolist(), *prompt[at + 5 :]]
+        request = Request(prompt, max_tokens=6)
+        assert engine.predict(request).tokens == new_engine().predict(request).tokens
+
+
+def test_typing_runs_only_what_was_typed(engine: OnnxEngine) -> None:
+    first = engine.predict(Request(PROMPT, max_tokens=30))
+    typed = [*PROMPT, *first.tokens[:10]]
+    second = engine.predict(Request(typed, max_tokens=20))
+    assert second.tokens == first.tokens[10:]
+    assert (second.reused, second.prefilled) == (309, 1)
+    other = engine.predict(Request([*PROMPT[:250], 9, 9], max_tokens=3))
+    assert (other.reused, other.prefilled) == (250, 2)
+
+
+def test_a_change_far_back_reuses_what_lies_before_it(engine: OnnxEngine) -> None:
+    long = RANDOM.integers(6, 262, 1800).tolist()
+    engine.predict(Request(long, max_tokens=1))
+    again = engine.predict(Request([*long[:700], 7, *long[701:]], max_tokens=1))
+    assert again.reused == 700
+
+
+def test_stop_tokens_end_before_themselves(engine: OnnxEngine) -> None:
+    whole = engine.predict(Request(PROMPT, max_tokens=20)).tokens
+    stopper = whole[7]
+    cut = engine.predict(Request(PROMPT, max_tokens=20, stop_tokens=frozenset({stopper})))
+    assert cut.tokens == whole[: whole.index(stopper)]
+    assert cut.finish == "stop"
+
+
+def test_a_stop_function_sees_what_was_generated_and_ends_after_it(engine: OnnxEngine) -> None:
+    whole = engine.predict(Request(PROMPT, max_tokens=20)).tokens
+    seen: list[tuple[int, ...]] = []
+
+    def stop(tokens: Sequence[int]) -> bool:
+        seen.append(tuple(tokens))
+        return len(tokens) == 6
+
+    drafter = Oracle(PROMPT, whole)
+    cut = engine.predict(Request(PROMPT, max_tokens=20, stop=stop, drafter=drafter))
+    assert cut.tokens == whole[:6]
+    assert cut.finish == "stop"
+    assert seen == [whole[: i + 1] for i in range(6)]
+
+
+def test_the_context_ends_a_prediction(folder: Path) -> None:
+    engine = OnnxEngine.open(folder, CPU, context=310)
+    prediction = engine.predict(Request(PROMPT, max_tokens=50))
+    assert (len(prediction.tokens), prediction.finish) == (10, "length")
+
+
+@pytest.mark.parametrize("wrong", [0, 2, 5])
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_drafts_change_the_number_of_steps_only(
+    new_engine: Callable[[], OnnxEngine], wrong: int, temperature: float
+) -> None:
+    request = Request(PROMPT, max_tokens=60, temperature=temperature, seed=4)
+    plain = new_engine().predict(request)
+    drafter = Oracle(PROMPT, plain.tokens, wrong)
+    fast = new_engine().predict(Request(PROMPT, max_tokens=60, temperature=temperature, seed=4, drafter=drafter))
+    assert fast.tokens == plain.tokens
+    assert np.allclose(fast.log_probs, plain.log_probs, atol=1e-4)
+    assert fast.finish == plain.finish
+    assert fast.accepted + fast.steps == 60
+    if wrong:
+        assert 0 < fast.accepted < fast.drafted
+        assert fast.steps < 60
+    else:
+        assert fast.accepted == fast.drafted
+        assert fast.steps < 12
+
+
+def test_a_useless_drafter_is_harmless(engine: OnnxEngine) -> None:
+    class Wrong:
+        def propose(self, tokens: Sequence[int], count: int) -> Sequence[int]:
+            return [-1, 10**6] if len(tokens) % 2 else [0] * 50
+
+    plain = engine.predict(Request(PROMPT, max_tokens=20))
+    spoilt = engine.predict(Request(PROMPT, max_tokens=20, drafter=Wrong()))
+    assert spoilt.tokens == plain.tokens
+
+
+def test_sampling_with_drafts_has_the_models_distribution(engine: OnnxEngine) -> None:
+    """The second token over many seeds, always drafted alike, against the distribution computed directly.
+
+    Were drafts favoured or slighted, the counts of the drafted token would show it.
+    """
+    prompt, runs, temperature = PROMPT[:40], 300, 3.0
+    start = engine.predict(Request(prompt, max_tokens=1)).tokens[0]
+    row = engine.next_log_probs([*prompt, start])
+    assert row is not None
+    p = narrowed(np.exp(row), temperature, 1.0)
+    guess = int(p.argmax())
+
+    class Guess:
+        def propose(self, tokens: Sequence[int], count: int) -> Sequence[int]:
+            return [guess] * count
+
+    class Certain:
+        """Fixes the first token, so that the second is the one that is drafted."""
+
+        def next(self, tokens: Sequence[int]) -> tuple[np.ndarray, np.ndarray, float] | None:
+            return (np.array([start]), np.array([1.0]), 1.0) if len(tokens) == len(prompt) else None
+
+    counts = np.zeros(262)
+    for seed in range(runs):
+        request = Request(prompt, max_tokens=3, temperature=temperature, seed=seed, drafter=Guess(), prior=Certain())
+        prediction = engine.predict(request)
+        assert prediction.drafted > 0
+        counts[prediction.tokens[1]] += 1
+
+    def statistic(counts: np.ndarray) -> float:
+        """Pearson's, over the likely tokens and all others together, by degrees of freedom."""
+        likely = p * runs >= 5
+        seen = np.append(counts[likely], counts[~likely].sum())
+        expected = np.append(p[likely], p[~likely].sum()) * counts.sum()
+        return float(((seen - expected) ** 2 / expected).sum() / (len(seen) - 1))
+
+    assert 0.05 < p[guess] < 0.9
+    assert statistic(counts) < 2.5
+    counts[guess] += 0.15 * runs
+    assert statistic(counts) > 2.5, "the test must be able to fail"
+
+
+def test_a_prior_is_mixed_into_every_choice_and_log_prob(engine: OnnxEngine) -> None:
+    class Alternating:
+        def next(self, tokens: Sequence[int]) -> tuple[np.ndarray, np.ndarray, float] | None:
+            return np.array([20 + len(tokens) % 2]), np.array([1.0]), 0.9
+
+    whole = engine.predict(Request(PROMPT, max_tokens=8, prior=Alternating()))
+    assert whole.tokens == (20, 21) * 4
+    for i, log_prob in enumerate(whole.log_probs):
+        row = engine.next_log_probs([*PROMPT, *whole.tokens[:i]])
+        assert row is not None
+        assert log_prob == pytest.approx(np.log(0.9 + 0.1 * np.exp(row[whole.tokens[i]])), abs=1e-5)
+    drafted = engine.predict(Request(PROMPT, max_tokens=8, prior=Alternating(), drafter=Oracle(PROMPT, whole.tokens)))
+    assert drafted.tokens == whole.tokens
+    assert drafted.steps < 8
+
+
+@pytest.mark.parametrize("after", range(9))
+def test_cancelling_between_any_two_calls_leaves_a_usable_engine(
+    new_engine: Callable[[], OnnxEngine], after: int
+) -> None:
+    long = RANDOM.integers(6, 262, 3 * CHUNK + 10).tolist()
+    whole = new_engine().predict(Request(long, max_tokens=8)).tokens
+    engine = new_engine()
+    cut = engine.predict(Request(long, max_tokens=8), Stop(after))
+    assert cut.finish == "cancelled"
+    assert cut.tokens == whole[: max(0, after - 3)]
+    rest = engine.predict(Request(long, max_tokens=8))
+    assert rest.tokens == whole
+    assert rest.reused == min(after * CHUNK, len(long) - 1)
+
+
+def test_a_step_generator_that_is_dropped_leaves_a_usable_engine(engine: OnnxEngine) -> None:
+    whole = engine.predict(Request(PROMPT, max_tokens=8)).tokens
+    steps = engine.steps(Request(PROMPT, max_tokens=8))
+    next(steps)
+    next(steps)
+    del steps
+    gc.collect()
+    assert engine.predict(Request(PROMPT, max_tokens=8)).tokens == whole
+
+
+def test_two_interleaved_predictions_do_not_disturb_each_other(engine: OnnxEngine) -> None:
+    other = [*PROMPT[:280], 5, 5]
+    expected = [engine.predict(Request(prompt, max_tokens=8)).tokens for prompt in (PROMPT, other)]
+    both = [engine.steps(Request(prompt, max_tokens=8)) for prompt in (PROMPT, other)]
+    mixed_up = [[next(steps).tokens[0] for steps in both] for _ in range(8)]
+    assert [tuple(tokens) for tokens in zip(*mixed_up, strict=True)] == expected
+
+
+def test_next_log_probs_can_be_cancelled(engine: OnnxEngine) -> None:
+    assert engine.next_log_probs(PROMPT, lambda: True) is None
+
+
+@pytest.mark.parametrize("prompt", [[], [-1], [262], [7] * 2048])
+def test_a_prompt_that_cannot_be_read_is_refused(engine: OnnxEngine, prompt: list[int]) -> None:
+    with pytest.raises(ValueError, match="token"):
+        engine.predict(Request(prompt))
+
+
+def test_asking_for_no_tokens_is_refused(engine: OnnxEngine) -> None:
+    with pytest.raises(ValueError, match="max_tokens"):
+        engine.predict(Request(PROMPT, max_tokens=0))
+
+
+def test_a_closed_engine_says_so(engine: OnnxEngine) -> None:
+    engine.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        engine.predict(Request(PROMPT))
+
+
+def test_the_engine_describes_itself(engine: OnnxEngine) -> None:
+    engine.predict(Request(PROMPT, max_tokens=1))
+    about = engine.describe()
+    assert about["provider"] == CPU[0]
+    assert about["weights"] == "fp32"
+    assert about["training"] == {"tokens": 0}
+    assert about["kept_caches"] == 1
+    json.dumps(about)
+
+
+def drop(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def spoil(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        drop("model.onnx"),
+        drop("engram.npy"),
+        drop("tokenizer.json"),
+        spoil("model.onnx", b"not a graph"),
+        spoil("config.json", b"{"),
+        spoil("config.json", b'{"vocab_size": 100}'),
+        spoil("config.json", b'{"colour": 1}'),
+        spoil("config.json", b"[]"),
+        spoil("model.json", b'{"format": 99}'),
+        spoil("model.json", b"\xff\xfe"),
+        spoil("tokenizer.json", b"{}"),
+        spoil("engram_classes.npy", b""),
+        spoil("engram.npy", b"\x93NUMPY"),
+        lambda folder: np.save(folder / "engram.npy", np.zeros(3)),
+        lambda folder: np.save(folder / "engram_classes.npy", np.zeros(3)),
+        shutil.rmtree,
+    ],
+)
+def test_a_broken_model_folder_gives_one_clear_error(model_copy: Path, damage: Callable[[Path], object]) -> None:
+    damage(model_copy)
+    with pytest.raises(ModelError) as raised:
+        OnnxEngine.open(model_copy, CPU)
+    assert str(model_copy) in str(raised.value)
+
+
+def test_running_a_model_needs_neither_torch_nor_onnx(folder: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from engram_runtime.engine import OnnxEngine, Request
+engine = OnnxEngine.open(Path({str(folder)!r}), {CPU})
+engine.predict(Request([7, 8, 9], max_tokens=2))
+print(sorted({{"torch", "onnx", "safetensors", "transformers"}} & sys.modules.keys()))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_without_a_device_the_model_runs_on_the_cpu_and_says_why(
+    folder: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engram_runtime.session._free_device_memory", lambda: None)
+    with caplog.at_level("INFO", "engram_runtime.session"):
+        engine = OnnxEngine.open(folder)
+    assert engine.describe()["provider"] == CPU[0]
+    assert len(caplog.records) == 1
+    assert "CPU" in caplog.text
+    assert capfd.readouterr().out == "", "stdout belongs to the protocol"

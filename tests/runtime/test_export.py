@@ -1,0 +1,141 @@
+"""What is exported is what was trained, and a checkpoint that does not fit is refused by name."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from engram_runtime.config import ModelConfig
+from engram_runtime.engram import EngramHash
+from engram_runtime.export import WeightKind, export
+from engram_runtime.network import DeepseekV4
+from engram_runtime.weights import EngramRows, Weights, write_engram
+from safetensors.torch import save_file
+from small_model import SMALL
+
+
+def test_weights_are_read_as_torch_wrote_them(checkpoint: Path, network: DeepseekV4) -> None:
+    weights = Weights(checkpoint / "weights.safetensors")
+    state = network.state_dict()
+    assert set(weights) == set(state)
+    assert len(weights) == len(state)
+    for name, value in state.items():
+        assert np.array_equal(weights[name], value.numpy())
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool])
+def test_every_number_type_is_read(tmp_path: Path, kind: torch.dtype) -> None:
+    value = (torch.randn(3, 5) * 10).abs().to(kind)
+    save_file({"x": value, "scalar": torch.ones((), dtype=kind)}, tmp_path / "w.safetensors", {"format": "pt"})
+    weights = Weights(tmp_path / "w.safetensors")
+    assert np.array_equal(weights["x"], value.float().numpy() if kind == torch.bfloat16 else value.numpy())
+    assert weights["scalar"].shape == ()
+    with pytest.raises(KeyError):
+        weights["y"]
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\x08\0\0\0\0\0\0\0not json", b"\xff" * 40])
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match=r"w\.safetensors"):
+        Weights(tmp_path / "w.safetensors")
+
+
+def test_a_checkpoint_that_was_cut_short_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    file = copy / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="cut short"):
+        export(copy, tmp_path / "out")
+
+
+@pytest.mark.parametrize("eight_bit", [False, True])
+def test_engram_rows_come_back(tmp_path: Path, hashes: EngramHash, eight_bit: bool) -> None:
+    random = np.random.default_rng(0)
+    tables = {layer: random.normal(size=(hashes.row_count(layer), 16)).astype(np.float32) for layer in (1, 3)}
+    tables[3][5] = 0
+    write_engram(tmp_path / "engram.npy", tables, eight_bit)
+    rows = EngramRows(tmp_path / "engram.npy", {layer: len(table) for layer, table in tables.items()})
+    for layer, table in tables.items():
+        numbers = random.integers(0, len(table), (9, 4))
+        numbers[0, 0] = 5
+        found, expected = rows.lookup(layer, numbers), table[numbers].reshape(9, -1)
+        assert found.dtype == np.float32
+        assert np.abs(found - expected).max() <= (0.02 if eight_bit else 0)
+    with pytest.raises(ValueError, match="rows"):
+        EngramRows(tmp_path / "engram.npy", {1: 7})
+
+
+def test_the_folder_says_how_it_was_made(folders: dict[WeightKind, Path], network: DeepseekV4) -> None:
+    for kind, folder in folders.items():
+        about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        assert about["weights"] == kind
+        assert about["training"] == {"tokens": 0}
+        assert about["parameters"] == sum(weight.numel() for weight in network.parameters()) + 2 * 4  # router biases
+        assert about["bytes"]["model.onnx"] == (folder / "model.onnx").stat().st_size
+        assert ModelConfig.read(folder / "config.json") == SMALL
+        assert not list(folder.parent.glob("*.partial"))
+
+
+def test_fewer_bits_make_a_smaller_model(folders: dict[WeightKind, Path]) -> None:
+    sizes = [(folders[kind] / "model.onnx").stat().st_size for kind in ("fp32", "int8", "int4")]
+    assert sizes == sorted(sizes, reverse=True)
+    assert (folders["int8"] / "engram.npy").stat().st_size < (folders["fp32"] / "engram.npy").stat().st_size / 3
+
+
+def test_exporting_again_replaces_the_folder(checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    export(checkpoint, out, "int4")
+    (out / "stale").write_text("x")
+    export(checkpoint, out, "int8")
+    assert json.loads((out / "model.json").read_text())["weights"] == "int8"
+    assert not (out / "stale").exists()
+
+
+def test_a_folder_of_other_things_is_not_overwritten(checkpoint: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("x")
+    with pytest.raises(ValueError, match="not a model folder"):
+        export(checkpoint, precious)
+    assert [path.name for path in precious.iterdir()] == ["thesis.txt"]
+
+
+def rewrite(name: str, value: torch.Tensor | None) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        tensors = {key: torch.tensor(array) for key, array in Weights(folder / "weights.safetensors").items()}
+        tensors.pop(name)
+        if value is not None:
+            tensors[name] = value
+        save_file(tensors, folder / "weights.safetensors")
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (rewrite("model.layers.1.self_attn.kv_proj.weight", None), "kv_proj"),
+        (rewrite("model.layers.1.engram.table.weight", torch.zeros(5, 16)), "Engram table"),
+        (lambda folder: np.save(folder / "engram_classes.npy", np.zeros(3)), "classes"),
+        (lambda folder: (folder / "config.json").write_text('{"layers": 3}'), "unknown"),
+    ],
+)
+def test_a_checkpoint_whose_parts_do_not_fit_is_refused(
+    checkpoint: Path, tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    copy = shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    damage(copy)
+    with pytest.raises(ValueError, match=message):
+        export(copy, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_that_lacks_a_file_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    (copy / "weights.safetensors").unlink()
+    with pytest.raises(FileNotFoundError):
+        export(copy, tmp_path / "out")
