@@ -1,15 +1,12 @@
 """Which rows of the Engram tables a token reads: hashes of the n-grams that end at it (arXiv 2601.07372).
 
-Token ids are first folded to classes (tokens that differ in case, white space or Unicode form share one). For each
-order N and each head, hash = (xor over k < N of class[t-k] * m_k) mod p, with odd 64-bit multipliers m_k drawn per layer
-and a prime p of its own per order and head, so that two n-grams that meet in one head part in the others. The tables of all
-heads of a layer lie behind each other in one, in the order (orders[0], head 0), (orders[0], head 1), ...
+Token ids are first folded to classes (tokens that differ in case, white space or Unicode form share one). For
+each order N and each head, hash = (xor over k < N of class[t-k] * m_k) mod p, with odd 64-bit multipliers m_k drawn
+per layer and a prime p of its own per order and head, so that two n-grams that meet in one head part in the others.
+The tables of all heads of a layer lie behind each other in one, order by order, and head by head within it.
 
 numpy only: the server looks rows up with this before it runs the graph, training does the same per batch.
 """
-
-from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +38,8 @@ class EngramHash:
             own = primes[index * count : (index + 1) * count]
             self._primes[layer] = np.array(own, dtype=np.uint64).reshape(len(self._orders), -1)
             self._offsets[layer] = np.cumsum([0, *own], dtype=np.int64)
-            random = np.random.Generator(np.random.PCG64([_SEED, layer]))
-            drawn = random.integers(0, 2**64, size=max(self._orders, default=1), dtype=np.uint64)
+            # The bit generator itself: numpy promises that its stream stays the same, of Generator it does not.
+            drawn = np.random.PCG64([_SEED, layer]).random_raw(max(self._orders, default=1))
             self._multipliers[layer] = drawn | np.uint64(1)
 
     def row_count(self, layer: int) -> int:
@@ -52,8 +49,8 @@ class EngramHash:
     def rows(self, tokens: npt.ArrayLike, layer: int, start: int = 0) -> Rows:
         """Row numbers [T-start, orders*heads] that tokens start..T-1 of `tokens` [T] read in `layer`.
 
-        An n-gram that reaches before the first token sees token 0 (padding) there; a slice of a longer text is therefore
-        only right from position max(orders)-1 on, which is what `start` is for.
+        An n-gram that reaches before the first token sees token 0 (padding) there. Of a slice of a longer text the
+        first max(orders)-1 positions would be wrong for that reason, which is what `start` is for.
         """
         ids = np.asarray(tokens, dtype=np.int64)
         reach = len(self._multipliers[layer]) - 1
@@ -61,8 +58,7 @@ class EngramHash:
         classes = self._classes[ids[first:]]
         before = np.full(reach - (start - first), self._classes[0], dtype=np.uint64)
         classes = np.concatenate((before, classes))
-        length = len(ids) - start
-        return self._hash(classes, layer, length)
+        return self._hash(classes, layer, len(ids) - start)
 
     def batch_rows(self, tokens: npt.ArrayLike, layer: int) -> Rows:
         """`rows` of each row of tokens [B,S]: [B,S,orders*heads]."""
@@ -86,7 +82,7 @@ class EngramHash:
         return rows.astype(np.int64) + self._offsets[layer][:-1]
 
 
-def _primes_from(least: int, count: int) -> Sequence[int]:
+def _primes_from(least: int, count: int) -> list[int]:
     """The first `count` primes that are at least `least`."""
     found: list[int] = []
     candidate = max(least, 2)
@@ -95,7 +91,3 @@ def _primes_from(least: int, count: int) -> Sequence[int]:
             found.append(candidate)
         candidate += 1
     return found
-
-
-def _check_distinct(primes: Sequence[int]) -> bool:
-    return all(a < b for a, b in pairwise(primes))
