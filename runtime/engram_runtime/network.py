@@ -1,18 +1,22 @@
 """The DeepSeek-V4 network with Engram memory, whole-sequence (training) form, one flat file.
 
 Symbols: B batch, S tokens, V vocabulary, H hidden size, n residual streams, h heads, D head width, R rotary width,
-W sliding window, r tokens per compressed entry, C = S // r closed entries, E routed experts, K of them per token, I expert width.
+W sliding window, r tokens per compressed entry, C = S // r closed entries, E routed experts, K of them per token,
+I expert width.
 
-Parts, in the order of a token's way: embedding copied into n streams -> per layer [Engram] -> mHC(attention) -> mHC(MoE)
--> hc_head -> RMSNorm -> tied lm_head. Equations follow the V4 report (arXiv 2606.19348) and "Conditional Memory via
-Scalable Lookup" (arXiv 2601.07372). Parameter names are the contract with `export.py`.
+Parts, in the order of a token's way: embedding copied into n streams -> per layer [Engram] -> mHC(attention) ->
+mHC(MoE) -> hc_head -> RMSNorm -> tied lm_head. Equations follow the V4 report (arXiv 2606.19348) and "Conditional
+Memory via Scalable Lookup" (arXiv 2601.07372). Parameter names are the contract with `export.py`.
 
 Attention here is dense over what may be seen: the sliding window in blocks of W queries x 2W keys, plus all
 compressed entries under a mask. In CSA layers the Lightning Indexer's top-k mask is the real selection, also in
-training. Top-k passes no gradient, so, as in the released model, the indexer learns from a KL divergence that pulls its
-softmax over the visible entries towards the attention that the heads in fact paid to them; its inputs are detached, so
-that loss trains the indexer alone (`DeepseekV4.trunk` returns it beside the hidden states).
+training. Top-k passes no gradient, so, as in the released model, the indexer learns from a KL divergence that pulls
+its softmax over the visible entries towards the attention that the heads in fact paid to them; its inputs are
+detached, so that loss trains the indexer alone (`DeepseekV4.trunk` returns it beside the hidden states).
 """
+
+# X is the paper's name for the residual streams, which every block replaces.
+# pyright: reportConstantRedefinition=false
 
 import math
 from collections.abc import Callable, Sequence
@@ -20,7 +24,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 (its usual name)
 
 from engram_runtime.config import CSA, SLIDING, ModelConfig
 
@@ -56,7 +60,7 @@ def rotary(positions: Tensor, theta: float, width: int) -> tuple[Tensor, Tensor]
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotates the trailing 2*cos.shape[-1] channels of x as interleaved pairs; cos and sin broadcast against x's pairs."""
+    """Rotates the trailing 2*cos.shape[-1] channels of x as interleaved pairs; cos and sin broadcast against them."""
     width = 2 * cos.shape[-1]
     still, turned = x.float().split([x.shape[-1] - width, width], dim=-1)
     even, odd = turned.unflatten(-1, (-1, 2)).unbind(-1)
@@ -65,7 +69,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def sinkhorn(logits: Tensor, iterations: int, eps: float) -> Tensor:
-    """[..., n, n] logits to (nearly) doubly stochastic matrices: row softmax, then columns, then rows and columns in turn."""
+    """[..., n, n] logits to nearly doubly stochastic matrices: row softmax, columns, then rows and columns in turn."""
     matrix = logits.softmax(dim=-1) + eps
     matrix = matrix / (matrix.sum(dim=-2, keepdim=True) + eps)
     for _ in range(iterations - 1):
@@ -77,8 +81,8 @@ def sinkhorn(logits: Tensor, iterations: int, eps: float) -> Tensor:
 class HyperConnection(nn.Module):
     """Manifold-constrained hyper-connection around one block: how the n streams are read, written and mixed.
 
-    Starts near an ordinary residual stream: mixing near the identity, writing with weight 1, reading nearly uniform with
-    a preference that goes round with `site`, without which equal streams would get equal gradients and stay equal.
+    Starts near an ordinary residual stream: mixing near the identity, writing with weight 1, reading nearly uniform
+    with a preference that goes round with `site`, without which equal streams would get equal gradients for ever.
     """
 
     def __init__(self, config: ModelConfig, site: int) -> None:
@@ -116,10 +120,7 @@ def write_streams(X: Tensor, y: Tensor, post: Tensor, comb: Tensor) -> Tensor:
     n = X.shape[-2]
     streams = X.unbind(-2)
     return torch.stack(
-        [
-            sum((comb[..., j, k, None] * streams[j] for j in range(n)), post[..., k, None] * y)
-            for k in range(n)
-        ],
+        [sum((comb[..., j, k, None] * streams[j] for j in range(n)), post[..., k, None] * y) for k in range(n)],
         dim=-2,
     )
 
@@ -238,7 +239,7 @@ class Attention(nn.Module):
             self.compressor = Compressor(config, self.rate, D, overlap=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """x [B,S,H] -> output [B,S,H] and the indexer's alignment loss, where the layer has one and entries to align on."""
+        """x [B,S,H] -> output [B,S,H], and the indexer's alignment loss where there is an indexer and entries."""
         config = self.config
         B, S, _ = x.shape
         h, D, W = config.num_attention_heads, config.head_dim, config.sliding_window
@@ -248,7 +249,7 @@ class Attention(nn.Module):
         q = rotate(q, cos[:, None], sin[:, None]) * D**-0.5
         kv = rotate(self.kv_norm(self.kv_proj(x)), cos, sin)
 
-        # Window: queries in blocks of W against their own block and the one before; heads fold into rows (one K for all).
+        # Queries in blocks of W see their own block and the one before; heads fold into rows, as one K serves them all.
         blocks = -(-S // W)
         pad = blocks * W - S
         padded = F.pad(kv, (0, 0, W, pad)).unflatten(1, (blocks + 1, W))
@@ -273,7 +274,9 @@ class Attention(nn.Module):
             scores = self.compressor.indexer.scores(x.detach(), q_rank.detach(), cos[:, None], sin[:, None])
             scores = scores.masked_fill(~mask, float("-inf"))
             if config.index_topk < C:
-                chosen = scores.detach().topk(config.index_topk, dim=-1).indices
+                # Scores of exactly zero are common (ReLU). Of equals the earlier entry wins, as ONNX's TopK has it and
+                # torch's topk does not: without a rule, what is selected would change with the length of the text.
+                chosen = scores.detach().sort(dim=-1, descending=True, stable=True).indices[..., : config.index_topk]
                 mask = mask & torch.zeros_like(scores, dtype=torch.bool).scatter_(-1, chosen, True)
         distant = (q.flatten(1, 2) @ entries.transpose(1, 2)).float().unflatten(1, (S, h))  # [B,S,h,C]
         distant = distant.masked_fill(~mask[:, :, None], float("-inf"))
@@ -281,7 +284,7 @@ class Attention(nn.Module):
         far = probabilities[..., 2 * W : 2 * W + C]
         out = self._window_values(probabilities[..., : 2 * W], keys, pad)
         out = out + (far.flatten(1, 2) @ entries).float().unflatten(1, (S, h))
-        return self._output(out, cos, sin), None if scores is None else _alignment(scores, far, mask)
+        return self._output(out, cos, sin), None if scores is None else alignment_loss(scores, far, mask)
 
     def _window_values(self, probabilities: Tensor, keys: Tensor, pad: int) -> Tensor:
         """[B,S,h,2W] x [B,blocks,2W,D] -> [B,S,h,D]."""
@@ -298,10 +301,10 @@ class Attention(nn.Module):
         return self.o_b_proj(torch.cat([F.linear(grouped[..., i, :], w) for i, w in enumerate(weights)], dim=-1))
 
 
-def _alignment(scores: Tensor, far: Tensor, mask: Tensor) -> Tensor:
-    """KL(attention over the entries, all heads together || softmax of the indexer's scores), mean over tokens that see any.
+def alignment_loss(scores: Tensor, far: Tensor, mask: Tensor) -> Tensor:
+    """KL(attention over the entries, all heads together || softmax of the indexer's scores): mean over tokens with any.
 
-    scores [B,S,C] masked with -inf where not visible, far [B,S,h,C] attention, mask [1 or B,S,C] what attention could see.
+    scores [B,S,C] with -inf where not visible, far [B,S,h,C] attention, mask [1 or B,S,C] what attention could see.
     """
     with torch.no_grad():
         target = far.sum(dim=2)
@@ -329,7 +332,7 @@ class Gate(nn.Module):
         self.config, self.hashed = config, hashed
         self.weight = nn.Parameter(torch.randn(E, config.hidden_size) * config.hidden_size**-0.5)
         if hashed:
-            self.register_buffer("tid2eid", _balanced_table(V, K, E))
+            self.register_buffer("tid2eid", balanced_table(V, K, E))
         else:
             self.register_buffer("e_score_correction_bias", torch.zeros(E))
         self.register_buffer("load", torch.zeros(E), persistent=False)
@@ -355,12 +358,16 @@ class Gate(nn.Module):
         self.load.zero_()
 
 
-def _balanced_table(V: int, K: int, E: int) -> Tensor:
-    """[V,K] int64: K distinct experts per token, every expert in each column equally often (up to V mod E), at random."""
-    shuffled = torch.randperm(V)
-    steps = torch.stack([torch.randperm(E - 1)[: K - 1] + 1 for _ in range(V)]) if K > 1 else torch.zeros(V, 0, dtype=torch.int64)
-    first = (shuffled % E)[:, None]
-    return torch.cat((first, (first + steps) % E), dim=1)
+def balanced_table(V: int, K: int, E: int) -> Tensor:
+    """[V,K] int64: K distinct experts per token at random; the first column has each of them V/E times.
+
+    Raises ValueError where K experts are more than there are.
+    """
+    if K > E:
+        raise ValueError(f"num_experts_per_tok {K} is more than n_routed_experts {E}")
+    first = (torch.randperm(V) % E)[:, None]
+    others = torch.rand(V, E - 1).argsort(dim=1)[:, : K - 1] + 1
+    return torch.cat((first, (first + others) % E), dim=1)
 
 
 class Experts(nn.Module):
@@ -416,7 +423,6 @@ class MoE(nn.Module):
         routed = self._routed(rows, experts, weights)
         return self.shared_experts(x) + routed.view_as(x)
 
-    @torch.compiler.disable
     def _routed(self, rows: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
         """Sorts the (token, expert) pairs by expert, so that each expert is one dense matmul over its own rows."""
         K = experts.shape[1]
@@ -512,7 +518,7 @@ class DeepseekV4(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
-        """Projections at 1/sqrt(fan in); those that write to the streams at zero, so every layer starts as the identity."""
+        """Projections at 1/sqrt(fan in), but those that write to the streams at zero: layers start as the identity."""
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear):
                 std = 0.0 if name.endswith(("o_b_proj", "down_proj")) else module.in_features**-0.5
@@ -525,7 +531,7 @@ class DeepseekV4(nn.Module):
         return cast("Sequence[Layer]", self.model.layers)
 
     def trunk(self, input_ids: Tensor, engram_rows: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
-        """input_ids [B,S], engram_rows {layer: [B,S,orders*heads]} -> normed hidden states [B,S,H], alignment loss []."""
+        """input_ids [B,S], engram_rows {layer: [B,S,orders*heads]} -> normed hidden [B,S,H], alignment loss []."""
         X = self.model.embed_tokens(input_ids)[..., None, :].expand(-1, -1, self.config.hc_mult, -1)
         alignment = X.new_zeros(())
         for index, layer in enumerate(self.layers):
