@@ -14,11 +14,11 @@ from engram_context.records import (
     CONDITIONAL,
     IMPORT_CONDITIONAL,
     IMPORT_TYPE_CHECKING,
-    KINDS,
+    KIND,
     NO_REF,
-    ROLES,
-    SCOPE_KINDS,
-    VALUE_KINDS,
+    ROLE,
+    SCOPE_KIND,
+    VALUE_KIND,
     FileRecord,
     Kind,
     Role,
@@ -30,11 +30,6 @@ from engram_context.records import (
     value_ref,
 )
 from engram_context.text import Text
-
-ROLE = {role: code for code, role in enumerate(ROLES)}
-KIND = {kind: code for code, kind in enumerate(KINDS)}
-SCOPE_KIND = {kind: code for code, kind in enumerate(SCOPE_KINDS)}
-VALUE_KIND = {kind: code for code, kind in enumerate(VALUE_KINDS)}
 
 Ints = NDArray[np.int64]
 
@@ -110,10 +105,9 @@ class RecordBuilder:
         low = len(self.pool)
         self.pool.extend(decorators)
         target = scope if bound_in is None else bound_in
-        self.symbols.append(
-            [start, start, name, target, KIND[kind], *body, self.string(detail), self.string(doc)]
-            + [value, annotation, inner, low, len(self.pool), flags]
-        )
+        row = [start, start, name, target, KIND[kind], *body, self.string(detail), self.string(doc)]
+        row += (value, annotation, inner, low, len(self.pool), flags)
+        self.symbols.append(row)
         return index
 
     def add_scope(self, kind: ScopeKind, start: int, end: int, parent: int, symbol: int = -1, name: int = -1) -> int:

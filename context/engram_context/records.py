@@ -80,6 +80,12 @@ ValueKind = Literal[
 ]
 VALUE_KINDS: Final[tuple[ValueKind, ...]] = get_args(ValueKind)
 
+# The code of each in a column.
+KIND: Final = {kind: code for code, kind in enumerate(KINDS)}
+SCOPE_KIND: Final = {kind: code for code, kind in enumerate(SCOPE_KINDS)}
+ROLE: Final = {role: code for code, role in enumerate(ROLES)}
+VALUE_KIND: Final = {kind: code for code, kind in enumerate(VALUE_KINDS)}
+
 NO_REF: Final = -1
 
 

@@ -1,0 +1,363 @@
+"""What a mention of a name means: from an occurrence to the bindings behind it, across modules.
+
+Resolving gives targets: slots (a name in one scope of a file), modules of the project, names from outside it,
+or builtins. No target means that it is not known.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from engram_context import members
+from engram_context.imports import Module
+from engram_context.records import KIND, ROLE, FileRecord, Import, rows_with
+from engram_context.scopes import NameScopes
+from engram_context.targets import Builtin, External, Slot, Target
+from engram_context.text import Location, Place, Span
+
+if TYPE_CHECKING:
+    from engram_context.snapshot import Snapshot
+
+BUILTINS = frozenset(dir(builtins)) | {
+    "__file__", "__name__", "__doc__", "__path__", "__spec__", "__loader__", "__package__", "__dict__",
+    "__annotations__", "__builtins__", "__class__", "__module__", "__qualname__", "__debug__", "reveal_type",
+    "WindowsError",
+}  # fmt: skip
+"""Names that are there without being bound in a file."""
+
+
+class Resolver:
+    """Answers about one snapshot. What it finds out it keeps, so ask one resolver many things."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._names: dict[tuple[str, str], NameScopes | None] = {}
+        self._members: dict[tuple[str, str], tuple[Target, ...]] = {}
+        self._stars: dict[str, tuple[Import, ...]] = {}
+        self.types = members.Types(self)
+
+    # --- within a file --------------------------------------------------------------------------------
+
+    def record(self, path: str) -> FileRecord | None:
+        return self.snapshot.records.get(path)
+
+    def names(self, path: str, name: str) -> NameScopes | None:
+        """Where a file binds and mentions a name; None when there is no such file."""
+        key = (path, name)
+        if key not in self._names:
+            record = self.record(path)
+            self._names[key] = None if record is None else NameScopes(record, name)
+        return self._names[key]
+
+    def symbols_of(self, slot: Slot) -> tuple[int, ...]:
+        record = self.record(slot.path)
+        return () if record is None else record.bindings(slot.scope, slot.name)
+
+    def of_name(self, path: str, scope: int, name: str) -> tuple[Target, ...]:
+        """What a name read in a scope means."""
+        names = self.names(path, name)
+        found = None if names is None else names.scope_of(scope)
+        return self._of_scope(path, found, name)
+
+    def _of_scope(self, path: str, scope: int | None, name: str) -> tuple[Target, ...]:
+        if scope is not None:
+            return (Slot(path, scope, name),)
+        starred = self._starred(path, name, set())
+        if starred:
+            return starred
+        return (Builtin(name),) if name in BUILTINS else ()
+
+    def of_occurrence(self, path: str, index: int) -> tuple[Target, ...]:
+        """What an occurrence means, one step: an imported name means the slot it is imported into."""
+        record = self.record(path)
+        if record is None:
+            return ()
+        occurrences = record.occurrences
+        name = record.names[occurrences.name[index]]
+        role = occurrences[index].role
+        if role in ("attribute", "attribute-write"):
+            return self.types.of_attribute(path, index)
+        if role == "keyword":
+            return self.types.of_keyword(path, index)
+        if role == "import":
+            return self._of_import(path, record, index)
+        names = self.names(path, name)
+        if names is None:
+            return ()
+        if role == "string":
+            return self.member(Module(path), name)
+        return self._of_scope(path, names.scope_of_occurrence(index), name)
+
+    # --- across modules -------------------------------------------------------------------------------
+
+    def _of_import(self, path: str, record: FileRecord, index: int) -> tuple[Target, ...]:
+        row = record.occurrences.link[index]
+        imported = record.imports[row]
+        if imported.name_occurrence == index:
+            bound = imported.bound
+            if bound is not None and imported.alias is None:
+                symbol = record.symbols[bound]
+                return (Slot(path, symbol.scope, symbol.name),)
+            return self.imported(path, imported)
+        if imported.occurrence is None:
+            return ()
+        is_bound = imported.name is None and imported.alias is None and index == imported.occurrence
+        if is_bound and imported.bound is not None:
+            symbol = record.symbols[imported.bound]
+            return (Slot(path, symbol.scope, symbol.name),)
+        parts = imported.module.split(".")[: index - imported.occurrence + 1]
+        return self.module(path, ".".join(parts), imported.level)
+
+    def module(self, path: str, dotted: str, level: int = 0) -> tuple[Target, ...]:
+        """The module that an import statement in `path` names."""
+        found = self.snapshot.modules.find(path, dotted, level)
+        if found is not None:
+            return (found,)
+        if level:
+            return ()
+        first = self.snapshot.modules.find(path, dotted.partition(".")[0])
+        return () if first is not None and not first.is_namespace else (External(dotted),)
+
+    def imported(self, path: str, imported: Import) -> tuple[Target, ...]:
+        """What one imported name is, where it comes from."""
+        if imported.name is None:
+            whole = imported.alias is not None
+            return self.module(path, imported.module if whole else imported.bound_name, imported.level)
+        found: list[Target] = []
+        for module in self.module(path, imported.module, imported.level):
+            if isinstance(module, External):
+                found.append(External(f"{module.name}.{imported.name}"))
+            elif isinstance(module, Module):
+                found.extend(self.member(module, imported.name, importer=path))
+        return tuple(found)
+
+    def member(self, module: Module, name: str, importer: str | None = None) -> tuple[Target, ...]:
+        """The attribute `name` of a module: bound there, star-imported there, or a submodule."""
+        key = (module.path, name)
+        found = self._members.get(key)
+        if found is None:
+            found = self._members[key] = self._member(module, name, set())
+        if importer is not None and importer == module.path and found == (Slot(importer, 0, name),):
+            # `from . import name` in a package's own __init__: the submodule, not what is being bound.
+            child = self.snapshot.modules.child(module.directory, name) if module.is_package else None
+            return () if child is None else (child,)
+        return found
+
+    def _member(self, module: Module, name: str, visiting: set[tuple[str, str]]) -> tuple[Target, ...]:
+        if not module.is_namespace:
+            names = self.names(module.path, name)
+            if names is not None and 0 in names.bound:
+                return (Slot(module.path, 0, name),)
+            starred = self._starred(module.path, name, visiting)
+            if starred:
+                return starred
+        if module.is_package:
+            child = self.snapshot.modules.child(module.directory, name)
+            if child is not None:
+                return (child,)
+        return ()
+
+    def stars(self, path: str) -> tuple[Import, ...]:
+        """The star imports of a file, the last (which wins) first."""
+        if path not in self._stars:
+            record = self.record(path)
+            star = None if record is None else record.name_index("*")
+            rows = () if record is None or star is None else rows_with(record.imports.name, star)
+            self._stars[path] = () if record is None else tuple(record.imports[row] for row in reversed(rows))
+        return self._stars[path]
+
+    def _starred(self, path: str, name: str, visiting: set[tuple[str, str]]) -> tuple[Target, ...]:
+        if (path, name) in visiting:
+            return ()
+        visiting.add((path, name))
+        for imported in self.stars(path):
+            for module in self.module(path, imported.module, imported.level):
+                if isinstance(module, Module) and self.is_exported(module, name):
+                    found = self._member(module, name, visiting)
+                    if found:
+                        return found
+        return ()
+
+    def is_exported(self, module: Module, name: str) -> bool:
+        """Whether `from module import *` would bind a name that the module has."""
+        record = None if module.is_namespace else self.record(module.path)
+        if record is None:
+            return False
+        if record.exports is None:
+            return not name.startswith("_")
+        return name in self.exports(module)
+
+    def exports(self, module: Module) -> frozenset[str]:
+        """The names in a module's `__all__`, those that it takes over from other modules included."""
+        found: set[str] = set()
+        seen: set[str] = set()
+        waiting = [module]
+        while waiting:
+            at = waiting.pop()
+            record = None if at.is_namespace or at.path in seen else self.record(at.path)
+            seen.add(at.path)
+            if record is None:
+                continue
+            for name in record.exports or ():
+                if not name.endswith(".*"):
+                    found.add(name)
+                    continue
+                targets: Iterable[Target] = (at,)
+                for part in name[:-2].split("."):
+                    targets = [
+                        member
+                        for target in targets
+                        if isinstance(target, Module)
+                        for origin in self.member(target, part)
+                        for member in self.origins(origin)
+                    ]
+                waiting.extend(target for target in targets if isinstance(target, Module))
+        return frozenset(found)
+
+    def public_names(self, module: Module) -> frozenset[str]:
+        """What `from module import *` binds, submodules not counted."""
+        record = None if module.is_namespace else self.record(module.path)
+        if record is None:
+            return frozenset()
+        if record.exports is not None:
+            return self.exports(module)
+        return frozenset(name for name in self.module_names(module.path) if not name.startswith("_"))
+
+    def module_names(self, path: str, visiting: set[str] | None = None) -> frozenset[str]:
+        """All names that a module binds at its top, by star imports too."""
+        visiting = set() if visiting is None else visiting
+        record = self.record(path)
+        if record is None or path in visiting:
+            return frozenset()
+        visiting.add(path)
+        found = {record.names[record.symbols.name[row]] for row in record.symbols_in(0)}
+        for imported in self.stars(path):
+            for module in self.module(path, imported.module, imported.level):
+                if isinstance(module, Module) and not module.is_namespace:
+                    names = self.module_names(module.path, visiting)
+                    found.update(name for name in names if self.is_exported(module, name))
+        return frozenset(found)
+
+    # --- to where it began ----------------------------------------------------------------------------
+
+    def origins(self, target: Target, *, aliases: bool = True) -> tuple[Target, ...]:
+        """What a target is once imports are followed. Without `aliases`, `import x as y` is an end of its
+        own: the question is then which names must read alike."""
+        found: dict[Target, None] = {}
+        seen: set[Target] = set()
+        waiting: list[Target] = [target]
+        while waiting:
+            at = waiting.pop()
+            if at in seen:
+                continue
+            seen.add(at)
+            if not isinstance(at, Slot):
+                found[at] = None
+                continue
+            steps, is_own = self._imports_of(at, aliases)
+            if is_own or not steps:
+                found[at] = None
+            waiting.extend(reversed(steps))
+        return tuple(found)
+
+    def _imports_of(self, slot: Slot, aliases: bool) -> tuple[list[Target], bool]:
+        """(what the slot is imported from, whether it is also bound by other means)."""
+        record = self.record(slot.path)
+        if record is None:
+            return [], True
+        steps: list[Target] = []
+        is_own = False
+        for symbol in self.symbols_of(slot):
+            rows = rows_with(record.imports.bound, symbol) if record.symbols.kind[symbol] == _IMPORT else ()
+            if not rows:
+                is_own = True
+            for row in rows:
+                imported = record.imports[row]
+                if imported.alias not in (None, imported.name) and not aliases:
+                    is_own = True
+                    continue
+                steps.extend(step for step in self.imported(slot.path, imported) if step != slot)
+        return steps, is_own
+
+    def meanings(self, path: str, index: int, *, aliases: bool = False) -> tuple[Target, ...]:
+        """An occurrence's targets with imports followed: two occurrences of a name mean the same thing when
+        these have a target in common."""
+        found = [
+            origin for target in self.of_occurrence(path, index) for origin in self.origins(target, aliases=aliases)
+        ]
+        return tuple(dict.fromkeys(found))
+
+    def locations(self, target: Target) -> tuple[Location, ...]:
+        """Where a target is defined in the project."""
+        if isinstance(target, Module):
+            return () if target.is_namespace else (Location(target.path, Span(0, 0)),)
+        if not isinstance(target, Slot):
+            return ()
+        record = self.record(target.path)
+        if record is None:
+            return ()
+        return tuple(Location(target.path, record.symbols.span(row)) for row in self.symbols_of(target))
+
+
+def definitions(snapshot: Snapshot, place: Place) -> tuple[Location, ...]:
+    """Where the thing that is named at a place is defined, through any chain of imports."""
+    record = snapshot.record(place.path)
+    index = None if record is None else record.occurrence_at(place.offset)
+    if index is None:
+        return ()
+    resolver = Resolver(snapshot)
+    found: dict[Location, None] = {}
+    for target in resolver.meanings(place.path, index, aliases=True):
+        found.update(dict.fromkeys(resolver.locations(target)))
+    return tuple(found)
+
+
+def references(snapshot: Snapshot, place: Place, declaration: bool = True) -> tuple[Location, ...]:
+    """Every mention in the project of the thing named at a place, in order of path and offset.
+
+    Only mentions that are known to mean it. Without `declaration` its bindings are left out.
+    """
+    record = snapshot.record(place.path)
+    index = None if record is None else record.occurrence_at(place.offset)
+    if record is None or index is None:
+        return ()
+    resolver = Resolver(snapshot)
+    wanted = frozenset(resolver.meanings(place.path, index))
+    if not wanted:
+        return ()
+    name = record.names[record.occurrences.name[index]]
+    return tuple(location for location, is_binding in mentions(resolver, wanted, name) if declaration or not is_binding)
+
+
+def mentions(resolver: Resolver, wanted: frozenset[Target], name: str) -> list[tuple[Location, bool]]:
+    """(where, whether it is a binding) for each mention by `name` of one of the targets."""
+    snapshot = resolver.snapshot
+    local = {target.path for target in wanted if isinstance(target, Slot) and _is_local(resolver, target)}
+    paths: Iterable[str] = snapshot.files_naming(name)
+    if local and len(local) == len(wanted):
+        paths = local
+    found: list[tuple[Location, bool]] = []
+    for path in sorted(paths):
+        record = snapshot.records[path]
+        occurrences = record.occurrences
+        for index in record.occurrences_of(name):
+            if not wanted.isdisjoint(resolver.meanings(path, index)):
+                is_binding = occurrences.role[index] in _BINDING_ROLES
+                found.append((Location(path, occurrences.span(index)), is_binding))
+    return found
+
+
+def _is_local(resolver: Resolver, slot: Slot) -> bool:
+    """Whether a slot cannot be named from another file: a function's variables, but not its parameters,
+    which calls name as keywords."""
+    record = resolver.record(slot.path)
+    if record is None or record.scopes[slot.scope].kind in ("module", "class"):
+        return False
+    return all(record.symbols.kind[row] != _PARAMETER for row in resolver.symbols_of(slot))
+
+
+_IMPORT = KIND["import"]
+_PARAMETER = KIND["parameter"]
+_BINDING_ROLES = (ROLE["write"], ROLE["definition"])
