@@ -288,32 +288,28 @@ def evaluate(
     return Report(str(model), tokens, worst, lines, floor_tokens, floor_lines)
 
 
-def table(report: Report) -> Table:
-    """The report for people: one row a repository, the floor's figures beside the model's."""
-    drawn = Table(title=report.model)
-    drawn.add_column("repository")
-    for heading in ("bits/token", "95 %", "top-1", "top-5", "line", "line start", "mid-line"):
-        drawn.add_column(heading, justify="right")
-    if report.floor_tokens:
-        for heading in ("n-gram bits", "top-1", "top-5", "line"):
-            drawn.add_column(heading, justify="right", style="dim")
-    for name, part in report.tokens.items():
-        line = report.lines[name]
-        row = [f"{part.bits:.2f}", f"{part.interval[0]:.2f}–{part.interval[1]:.2f}", _percent(part.top1)]
-        row += [_percent(share) for share in (part.top5, line.exact, line.at_line_start, line.mid_line)]
-        if report.floor_tokens and report.floor_lines:
-            below = report.floor_tokens[name]
-            row += [f"{below.bits:.2f}", _percent(below.top1), _percent(below.top5)]
-            row.append(_percent(report.floor_lines[name].exact))
-        drawn.add_row(name, *row, end_section=name == REPOSITORIES[-1])
+def tables(report: Report) -> list[Table]:
+    """The report for people: the model's figures, then the floor's; shares in per cent."""
+    drawn = [_table(report.model, report.tokens, report.lines)]
     if report.worst_phase:
         worst = report.worst_phase["all"]
-        drawn.caption = f"worst phase: {worst.bits:.2f} bits, top-1 {_percent(worst.top1)}"
+        drawn[0].caption = f"worst phase: {worst.bits:.2f} bits, top-1 {100 * worst.top1:.1f} %"
+    if report.floor_tokens and report.floor_lines:
+        drawn.append(_table("n-gram model of the same text", report.floor_tokens, report.floor_lines))
     return drawn
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _table(title: str, tokens: Mapping[str, TokenFigures], lines: Mapping[str, LineFigures]) -> Table:
+    table = Table("repository", title=title)
+    for heading in ("bits", "95 %", "top-1", "top-5", "line", "start", "mid"):
+        table.add_column(heading, justify="right")
+    for name, part in tokens.items():
+        line = lines[name]
+        shares = (part.top1, part.top5, line.exact, line.at_line_start, line.mid_line)
+        interval = f"{part.interval[0]:.2f}–{part.interval[1]:.2f}"
+        cells = [f"{part.bits:.2f}", interval, *(f"{100 * share:.1f}" for share in shares)]
+        table.add_row(name, *cells, end_section=name == REPOSITORIES[-1])
+    return table
 
 
 def main() -> None:
@@ -331,7 +327,7 @@ def main() -> None:
     given = parser.parse_args()
     console = Console()
     report = evaluate(given.model, given.folder, given.windows, given.cursors, given.floor, given.phases, console)
-    console.print(table(report))
+    console.print(*tables(report))
     if given.json:
         given.json.write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
 
