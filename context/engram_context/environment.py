@@ -16,7 +16,7 @@ from pathlib import Path
 
 _VENV_FOLDERS = (".venv", "venv", "env", ".env")
 _SOURCE_SUFFIXES = (".py", ".pyi")
-_EXTENSION_SUFFIXES = (".so", ".pyd", ".dll")
+_EXTENSION_SUFFIXES = (".so", ".pyd", ".dll", ".pyx", ".pxd")
 _IDENTIFIER = re.compile(r"[^\W\d]\w*\Z")
 _READ_LIMIT = 1 << 20
 
@@ -134,6 +134,12 @@ class Environment:
             if found is not None:
                 return found
         return None
+
+    def folder_has(self, folder: Path, name: str) -> bool:
+        """Whether a folder of the project holds something that is imported, or built, as module `name`: .py, .so,
+        .pyx, a folder. Looked up anew each time, since such folders change."""
+        listing = _list_folder(folder)
+        return name in listing.packages or name in listing.modules
 
     def module_names(self, package: str = "") -> tuple[str, ...]:
         """Importable names below `package`, or at the top level: sorted, public and private alike."""

@@ -964,7 +964,7 @@ class PythonWalk:
         called = self.data[function.start_byte : function.end_byte].rpartition(b".")[2]
         types = later[:1] if called == b"cast" else later[1:] if called in (b"TypeVar", b"NewType") else []
         for value in types:
-            if value.kind_id in _STRINGS or value.kind_id in _SUBSCRIPTS or value.kind_id in _UNIONS:
+            if value.kind_id in _STRINGS:
                 self._read_strings(value, scope)
         if scope == 0:
             self.export_call(function, given)

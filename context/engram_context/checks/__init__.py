@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from engram_context.checks.imports import ModuleNames, unresolved_imports
 from engram_context.checks.names import undefined_names
 from engram_context.checks.suppression import unsuppressed
 from engram_context.checks.surroundings import Surroundings
@@ -18,6 +19,7 @@ from engram_context.checks.unused import unused_imports, unused_variables
 from engram_context.checks.usage import Usage
 from engram_context.environment import Environment
 from engram_context.findings import Finding
+from engram_context.imports import Module
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span
 
@@ -35,9 +37,22 @@ def findings(snapshot: Snapshot, path: str, environment: Environment) -> tuple[F
         return Surroundings.of(text, record.language)
 
     usage = Usage.of(record)
+    names = ModuleNames(snapshot)
+
+    def is_submodule(name: str) -> bool:
+        here = Module(path)
+        if not here.is_package:
+            return False
+        found = snapshot.modules.child(here.directory, name)
+        return found is not None or environment.folder_has(environment.root / here.directory, name)
+
+    def star_names() -> frozenset[str] | None:
+        return names.stars_in(path, record)
+
+    found += unresolved_imports(snapshot, path, text, record, environment, names, surroundings)
     if not record.errors:
         # Half-written code loses bindings and uses: what it seems to lack says nothing.
-        found += undefined_names(path, text, record, usage, surroundings, lambda: frozenset(), lambda name: ())
+        found += undefined_names(path, text, record, usage, surroundings, is_submodule, star_names, lambda name: ())
         found += unused_imports(path, text, record, usage, surroundings, lambda imported: False)
         found += unused_variables(record, usage, surroundings)
     kept = unsuppressed(found, text)

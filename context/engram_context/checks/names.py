@@ -44,10 +44,11 @@ def undefined_names(
     record: FileRecord,
     usage: Usage,
     surroundings: Callable[[], Surroundings | None],
+    is_submodule: Callable[[str], bool],
     star_names: Callable[[], frozenset[str] | None],
     imports_of: Callable[[str], tuple[tuple[str, Edit], ...]],
 ) -> Iterator[tuple[Finding, Span]]:
-    """`star_names` are the names that star imports bring in (None: cannot know); `imports_of` the imports that
+    """`is_submodule` says whether a package's `__all__` may name a module of it. `star_names` are the names that star imports bring in (None: cannot know); `imports_of` the imports that
     would define a name, each with the edit that adds it."""
     candidates = [
         index
@@ -69,11 +70,16 @@ def undefined_names(
         if around is None:
             return
         if occurrence.role == "string":
-            # An `__all__` of a package may name submodules; the caller's star names hold them.
+            if is_submodule(name):
+                continue
             message = f"'{name}' is in __all__ but the module does not define it"
             yield Finding("undefined-export", "warning", span, message), span
             continue
-        if around.handles(span, b"NameError") or around.depends_on_platform(span):
+        if (
+            around.handles(span, b"NameError")
+            or around.depends_on_platform(span)
+            or _is_other_cast(record, around, span)
+        ):
             continue
         if names is None:
             names = _names_in(record, usage)
@@ -107,6 +113,23 @@ def _binds_dynamically(text: Text) -> bool:
     return (
         any(word in text.data for word in (b"exec(", b"globals(", b"vars(")) and _DYNAMIC.search(text.data) is not None
     )
+
+
+def _is_other_cast(record: FileRecord, around: Surroundings, span: Span) -> bool:
+    """Whether a name stands in a string given to a `cast` that is not typing's: then it is no name at all."""
+    node = around.node(span)
+    while node.parent is not None and node.type != "argument_list":
+        if node.type in ("type", "block", "module"):
+            return False
+        node = node.parent
+    called = node.parent.child_by_field_name("function") if node.parent is not None else None
+    if called is None or around.node(span).type == "identifier":
+        return False
+    owner, _, name = (called.text or b"").decode("utf-8", "replace").rpartition(".")
+    if owner:
+        return owner not in ("typing", "typing_extensions", "t", "te", "_t")
+    sources = {row.module for row in record.imports if row.bound_name == name}
+    return sources.isdisjoint(("typing", "typing_extensions"))
 
 
 def _names_in(record: FileRecord, usage: Usage) -> set[str]:

@@ -41,7 +41,7 @@ class Surroundings:
         return node
 
     def handles(self, span: Span, *exceptions: bytes) -> bool:
-        """Whether the span stands in a `try` (or a `with suppress`) that catches one of the exceptions, or in
+        """Whether the span stands in a `try` (or `with suppress`, `with pytest.raises`) that catches one of the exceptions, or in
         one of the handlers of such a try: `except ImportError: import other` guards both ways."""
         child, node = self.node(span), self.node(span).parent
         while node is not None:
@@ -54,7 +54,8 @@ class Surroundings:
             elif node.type == "with_statement" and child.type == "block":
                 clause = next((part for part in node.named_children if part.type == "with_clause"), None)
                 source = b"" if clause is None else clause.text or b""
-                if b"suppress" in source and any(name in source for name in (*exceptions, b"Exception")):
+                expected = re.search(rb"\b(suppress|raises|assertRaises\w*)\b", source) is not None
+                if expected and any(name in source for name in (*exceptions, b"Exception")):
                     return True
             child, node = node, node.parent
         return False

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engram_context.records import AUGMENTED, KINDS, ROLES, SCOPE_KINDS, FileRecord
+from engram_context.records import AUGMENTED, KINDS, ROLES, FileRecord
+from engram_context.scopes import visible_scopes
 
 Binding = tuple[int, int]
 """A variable: the scope that holds it and the number of its name in the record's name table."""
 
-_MODULE = SCOPE_KINDS.index("module")
-_CLASS = SCOPE_KINDS.index("class")
-_TYPE_PARAMETERS = SCOPE_KINDS.index("type-parameters")
 _ATTRIBUTE = KINDS.index("attribute")
 _READ, _DELETE, _DECLARATION, _STRING = (ROLES.index(role) for role in ("read", "delete", "declaration", "string"))
 
@@ -40,17 +38,22 @@ class Usage:
         for index, flags in enumerate(table.flags):
             if flags & AUGMENTED:
                 uses.setdefault((table.scope[index], table.name[index]), []).append(table.occurrence[index])
+        occurrences = record.occurrences
+        global_in = {
+            (occurrences.scope[index], occurrences.name[index])
+            for index, role in enumerate(occurrences.role)
+            if role == _DECLARATION and occurrences.link[index]
+        }
         free: list[int] = []
         declared: set[Binding] = set()
         found: dict[Binding, Binding | None] = {}
-        occurrences = record.occurrences
         columns = zip(occurrences.role, occurrences.scope, occurrences.name, strict=True)
         for index, (role, scope, name) in enumerate(columns):
             if role not in (_READ, _DELETE, _DECLARATION, _STRING):
                 continue
             key = (0, name) if role == _STRING else (scope, name)
             if key not in found:
-                found[key] = _lookup(record, symbols, key)
+                found[key] = _lookup(record, symbols, global_in, key)
             binding = found[key]
             if role == _DECLARATION:
                 declared.add(binding or (0, name))
@@ -61,15 +64,14 @@ class Usage:
         return Usage(symbols, uses, tuple(free), frozenset(declared))
 
 
-def _lookup(record: FileRecord, symbols: Mapping[Binding, list[int]], key: Binding) -> Binding | None:
-    """The binding that a name read in a scope means, by Python's rules: class bodies are invisible from inside."""
-    scope, name = key
-    kinds, parents = record.scopes.kind, record.scopes.parent
-    sees_class = True
-    while scope >= 0:
-        if (sees_class or kinds[scope] != _CLASS) and (scope, name) in symbols:
+def _lookup(
+    record: FileRecord, symbols: Mapping[Binding, list[int]], global_in: set[Binding], key: Binding
+) -> Binding | None:
+    """The binding that a name read in a scope means."""
+    name = key[1]
+    for scope in visible_scopes(record, key[0]):
+        if (scope, name) in global_in:
+            return (0, name) if (0, name) in symbols else None
+        if (scope, name) in symbols:
             return scope, name
-        # Type parameters' scopes are transparent: they see the class they stand in.
-        sees_class = sees_class and kinds[scope] == _TYPE_PARAMETERS
-        scope = parents[scope]
     return None
