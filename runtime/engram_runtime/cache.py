@@ -19,7 +19,7 @@ from engram_runtime.config import CSA, HCA, ModelConfig
 REWIND = 256
 """Tokens that any cache can be rewound by (sooner, its first token)."""
 
-SLACK = 512
+SLACK = 256
 """Tokens a tape has room for beyond those it must keep; more copies less often and holds more memory."""
 
 FROZEN_GATE = -1e30
@@ -81,7 +81,7 @@ class _Tape:
     `bases[i]` is the row number of `arrays[i][0]`; `oldest` is the first position all of whose rows are here.
     """
 
-    __slots__ = ("arrays", "bases", "oldest", "position", "room", "states", "tokens")
+    __slots__ = ("arrays", "bases", "bytes", "oldest", "position", "room", "states", "tokens")
 
     def __init__(self, states: tuple[State, ...], past: "Cache | None", room: int) -> None:
         """A tape that holds what `past` needs to be rewound by REWIND tokens, with room for `room` more tokens."""
@@ -107,6 +107,7 @@ class _Tape:
                 array[: stop - first] = old[first - base : stop - base]
             self.arrays.append(array)
             self.bases.append(first)
+        self.bytes = self.tokens.nbytes + sum(array.nbytes for array in self.arrays)
 
     def append(self, tokens: np.ndarray, rows: Sequence[np.ndarray]) -> None:
         start = self.position
@@ -116,10 +117,6 @@ class _Tape:
             begin, end = state.rows(start)[1] - base, state.rows(self.position)[1] - base
             if begin < end:
                 array[begin:end] = new[: end - begin]
-
-    @property
-    def bytes(self) -> int:
-        return self.tokens.nbytes + sum(array.nbytes for array in self.arrays)
 
 
 @dataclass(frozen=True, slots=True)

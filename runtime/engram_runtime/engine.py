@@ -14,7 +14,7 @@ from engram_runtime.session import Call, ModelError, Session
 from engram_runtime.speculation import Drafter, DraftLength, drafts_for
 from engram_runtime.tokenizer import Tokenizer
 
-CHUNK = 256
+CHUNK = 128
 """Prompt tokens per graph call: a cancelled prefill ends after at most one of these."""
 
 KEPT_BYTES = 256 << 20

@@ -24,6 +24,8 @@ from engram_runtime.weights import Weights, write_engram
 WeightKind = Literal["fp32", "int8", "int4"]
 KINDS: dict[WeightKind, Blocks | None] = {"fp32": None, "int8": Blocks(8), "int4": Blocks(4)}
 
+FILES = ("model.onnx", "engram.npy", "engram_classes.npy", "config.json", "tokenizer.json", "model.json")
+
 FORMAT = 1
 """Version of the folder's contents; a server refuses one it does not know."""
 
@@ -33,8 +35,8 @@ def export(checkpoint: Path, out: Path, weights: WeightKind = "int8") -> dict[st
 
     Raises FileNotFoundError if the checkpoint lacks a file, ValueError if its parts do not fit together.
     """
-    if out.exists() and not (out / "model.json").exists() and any(out.iterdir()):
-        raise ValueError(f"{out} exists and is not a model folder: choose another place")
+    if out.exists() and any(file.name not in FILES for file in out.iterdir()):
+        raise ValueError(f"{out} holds other things than a model, which would be lost: choose another place")
     config = ModelConfig.read(checkpoint / "config.json")
     tensors = Weights(checkpoint / "weights.safetensors")
     classes = np.load(checkpoint / "engram_classes.npy", allow_pickle=False)

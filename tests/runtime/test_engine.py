@@ -294,7 +294,7 @@ def test_the_engine_describes_itself(engine: OnnxEngine) -> None:
     assert about["provider"] == CPU[0]
     assert about["weights"] == "fp32"
     assert about["training"] == {"tokens": 0}
-    assert about["kept_caches"] == 1
+    assert about["kept_caches"] > 0
     json.dumps(about)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from engram_runtime.config import ModelConfig
 from engram_runtime.engram import EngramHash
-from engram_runtime.export import WeightKind, export
+from engram_runtime.export import FILES, WeightKind, export
 from engram_runtime.network import DeepseekV4
 from engram_runtime.weights import EngramRows, Weights, write_engram
 from safetensors.torch import save_file
@@ -89,19 +89,19 @@ def test_fewer_bits_make_a_smaller_model(folders: dict[WeightKind, Path]) -> Non
 def test_exporting_again_replaces_the_folder(checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     export(checkpoint, out, "int4")
-    (out / "stale").write_text("x")
     export(checkpoint, out, "int8")
     assert json.loads((out / "model.json").read_text())["weights"] == "int8"
-    assert not (out / "stale").exists()
+    assert sorted(file.name for file in out.iterdir()) == sorted(FILES)
 
 
 def test_a_folder_of_other_things_is_not_overwritten(checkpoint: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("x")
-    with pytest.raises(ValueError, match="not a model folder"):
+    shutil.copyfile(checkpoint / "config.json", precious / "config.json")
+    with pytest.raises(ValueError, match="other things"):
         export(checkpoint, precious)
-    assert [path.name for path in precious.iterdir()] == ["thesis.txt"]
+    assert (precious / "thesis.txt").exists()
 
 
 def rewrite(name: str, value: torch.Tensor | None) -> Callable[[Path], None]:

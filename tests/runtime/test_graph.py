@@ -144,10 +144,10 @@ def test_untied_embeddings_are_exported(
     untied = DeepseekV4(config, [hashes.row_count(layer) for layer in config.engram_layers]).eval()
     untied.load_state_dict(network.state_dict(), strict=False)
     expected = reference(untied, hashes, TOKENS[:80])
-    for kind, close in (("fp32", CLOSE), ("int8", 0.5)):
+    for kind, close in (("fp32", CLOSE / 10), ("int8", 0.1)):
         export(write_checkpoint(tmp_path / "checkpoint", untied), tmp_path / kind, kind)
         session = Session.open(tmp_path / kind, ["CPUExecutionProvider"])
-        assert np.abs(in_pieces(session, TOKENS[:80], [80]) - expected).max() < close
+        assert np.abs(in_pieces(session, TOKENS[:80], [80]) - expected).mean() < close
 
 
 @pytest.mark.parametrize(

@@ -4,25 +4,26 @@ import numpy as np
 import pytest
 from engram_runtime.export import WeightKind
 from engram_runtime.quantize import Blocks, compare, dequantised, quantised
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-MATRICES = arrays(np.float32, (3, 64), elements=st.floats(-100, 100, width=32))
+MATRICES = arrays(np.float32, (2, 32), elements=st.floats(-100, 100, width=32))
 TEXTS = [np.random.default_rng(i).integers(6, 262, 120).tolist() for i in range(3)]
 
 
+@settings(max_examples=50, deadline=None)
 @given(MATRICES, st.sampled_from([4, 8]), st.sampled_from([16, 32]))
 def test_a_weight_comes_back_within_half_a_step(matrix: np.ndarray, bits: int, size: int) -> None:
     codes, scales = quantised(matrix, Blocks(bits, size))
-    assert codes.shape == (3, 64 // size, size * bits // 8)
+    assert codes.shape == (2, 32 // size, size * bits // 8)
     back = dequantised(codes, scales, bits)
     step = np.repeat(np.abs(scales), size, 1)
-    # The one value opposite to the peak has no code of its own: it may be a whole step off.
-    assert (np.abs(back - matrix) <= step * 1.001).all()
-    assert (np.abs(back - matrix) <= step * 0.501).mean() > 0.9
-    peaks = np.abs(matrix).reshape(3, -1, size).max(-1)
-    assert np.allclose(np.abs(back).reshape(3, -1, size).max(-1), peaks, rtol=1e-5)
+    # What equals the peak with the opposite sign has no code of its own: it is a whole step off.
+    without_code = matrix / np.repeat(scales, size, 1) > 2 ** (bits - 1) - 0.5
+    assert (np.abs(back - matrix) <= step * np.where(without_code, 1.001, 0.501)).all()
+    peaks = np.abs(matrix).reshape(2, -1, size).max(-1)
+    assert np.allclose(np.abs(back).reshape(2, -1, size).max(-1), peaks, rtol=1e-5)
 
 
 def test_zeros_stay_zeros() -> None:
