@@ -47,6 +47,8 @@ _LONGEST = 256
 _BEFORE = 1 << 16
 _AFTER = 1 << 15
 
+_generations = itertools.count(1)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
@@ -161,11 +163,11 @@ class NgramMemory:
         self._places: dict[str, tuple[int, int]] = {}  # path -> (number of its segment, number within it)
         self._numbers = itertools.count()
         self._directories: dict[str, int] = {}
-        self._generation = 0
+        self._generation = next(_generations)
 
     @property
     def generation(self) -> int:
-        """Grows with every change; equal generations mean equal answers."""
+        """Grows with every change; equal generations mean equal answers, across all memories of this process."""
         return self._generation
 
     @property
@@ -206,7 +208,7 @@ class NgramMemory:
             if new is not None:
                 segments.append(self._registered(new))
             self._segments = tuple(self._merged(segments))
-            self._generation += 1
+            self._generation = next(_generations)
 
     def compaction(self) -> Compaction | None:
         """The merge that is due, if any: run it off-thread, then `install` its result."""
@@ -229,7 +231,7 @@ class NgramMemory:
             kept = [s for s in self._segments if s.number not in old]
             merged = self._registered(merged.without(dead))
             self._segments = (merged, *kept) if merged.alive.any() else tuple(kept)
-            self._generation += 1
+            self._generation = next(_generations)
 
     def compact(self) -> None:
         """Merge now whatever is due, on this thread."""

@@ -1,0 +1,245 @@
+"""Which files of a folder belong to the project, and why others do not.
+
+From weakest to strongest: git's own rules (`.git/info/exclude`, then every `.gitignore` from the repository's top down
+to the file's folder, also where the project is only a part of the repository), the project's `.engramignore` files in
+the same syntax (`!pattern` takes back what git ignores), and built-in rules that nothing overrides: secrets,
+version-control folders, caches, virtual environments. What cannot be read is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import translate
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+PRIVATE_FILE = ".engramignore"
+RULE_FILES = frozenset({".gitignore", PRIVATE_FILE})
+
+_FOLDERS = {
+    ".git": "version control",
+    ".hg": "version control",
+    ".svn": "version control",
+    ".jj": "version control",
+    "node_modules": "installed packages",
+    "site-packages": "installed packages",
+    "__pypackages__": "installed packages",
+    "__pycache__": "a cache",
+    ".mypy_cache": "a cache",
+    ".ruff_cache": "a cache",
+    ".pytest_cache": "a cache",
+    ".hypothesis": "a cache",
+    ".ipynb_checkpoints": "a cache",
+    ".cache": "a cache",
+    ".tox": "a virtual environment",
+    ".nox": "a virtual environment",
+    ".venv": "a virtual environment",
+    ".eggs": "installed packages",
+    ".direnv": "a virtual environment",
+}
+_SECRETS = (
+    ".env", ".env.*", "*.env", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "*.gpg",
+    "*.asc", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".netrc", "_netrc", ".pypirc", ".npmrc", ".pgpass",
+    ".htpasswd", "credentials", "credentials.*", "secrets.json", "secrets.toml", "secrets.y*ml",
+    "service-account*.json", "*.tfstate", "*.tfvars",
+)  # fmt: skip
+_SECRET = re.compile("|".join(translate(pattern) for pattern in _SECRETS), re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What a look at the folder says of a file without reading it."""
+
+    mtime_ns: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The patterns of one rule file."""
+
+    source: str  # as shown to people
+    folder: Path
+    spec: GitIgnoreSpec
+    lines: tuple[str, ...]  # one for each of the spec's patterns
+    private: bool
+
+    def verdict(self, path: Path, is_folder: bool) -> tuple[bool, str] | None:
+        """(ignored, the pattern) by the last pattern that matches; None where none does."""
+        name = path.relative_to(self.folder).as_posix() + ("/" if is_folder else "")
+        result = self.spec.check_file(name)
+        if result.include is None or result.index is None:
+            return None
+        return result.include, self.lines[result.index]
+
+
+class Ignore:
+    """The rules of one project folder. Rule files are read once: make a new one when they change."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._top = _repository_top(root)
+        self._rules: dict[Path, tuple[_Rules, ...]] = {}
+
+    def why(self, path: str) -> str | None:
+        """The rule that keeps `path` (relative to the root) out of the project; None when it belongs to it."""
+        parts = path.split("/")
+        if not path or ".." in parts or path.startswith("/"):
+            return "outside the project folder"
+        here = self.root
+        for depth, part in enumerate(parts):
+            here = here / part
+            last = depth == len(parts) - 1
+            reason = self._why_entry(here, part, is_folder=not last or here.is_dir())
+            if reason is not None:
+                return reason
+        return None
+
+    def walk(
+        self, wanted: Callable[[str], bool], cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[str, FileState]]:
+        """Every file that belongs to the project and whose path is `wanted`, with its state.
+
+        Linked folders are not entered, and linked files only count while they lead to a file inside the root. Folders
+        that cannot be read are passed over. Raises OSError when the root itself cannot be read.
+        """
+        with os.scandir(self.root):
+            pass
+        real_root = os.path.realpath(self.root)
+        waiting = [(self.root, "")]
+        while waiting and not cancelled():
+            folder, prefix = waiting.pop()
+            try:
+                with os.scandir(folder) as entries:
+                    found = sorted(entries, key=lambda entry: entry.name)
+            except OSError:
+                continue
+            for entry in found:
+                path = prefix + entry.name
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        if self._why_entry(folder / entry.name, entry.name, is_folder=True) is None:
+                            waiting.append((folder / entry.name, path + "/"))
+                        continue
+                    if not wanted(path) or not entry.is_file():
+                        continue
+                    if self._why_entry(folder / entry.name, entry.name, is_folder=False) is not None:
+                        continue
+                    if entry.is_symlink() and not _inside(os.path.realpath(entry.path), real_root):
+                        continue
+                    state = entry.stat()
+                except (OSError, ValueError):
+                    continue
+                if _is_text(path):
+                    yield path, FileState(state.st_mtime_ns, state.st_size)
+
+    def folders(self, below: str = "") -> Iterator[str]:
+        """The folders right inside `below` that belong to the project, linked ones left out."""
+        start = self.root / below if below else self.root
+        try:
+            with os.scandir(start) as entries:
+                names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        except OSError:
+            return
+        for name in names:
+            if self._why_entry(start / name, name, is_folder=True) is None:
+                yield f"{below}/{name}" if below else name
+
+    def _why_entry(self, path: Path, name: str, is_folder: bool) -> str | None:
+        if is_folder:
+            kind = _FOLDERS.get(name)
+            if kind is not None:
+                return f"{name}/ is {kind} (built-in rule)"
+            if name.endswith(".egg-info") or name.endswith(".dist-info"):
+                return f"{name}/ is package metadata (built-in rule)"
+            if _exists(path / "pyvenv.cfg"):
+                return f"{name}/ is a virtual environment (it has a pyvenv.cfg; built-in rule)"
+        elif _SECRET.match(name):
+            return f"{name} may hold secrets (built-in rule)"
+        answer: tuple[bool, str, _Rules] | None = None
+        for rules in self._rules_for(path.parent):
+            verdict = rules.verdict(path, is_folder)
+            if verdict is not None and (answer is None or rules.private or not answer[2].private):
+                answer = (*verdict, rules)
+        if answer is None or not answer[0]:
+            return None
+        return f"{answer[2].source}: {answer[1]}"
+
+    def _rules_for(self, folder: Path) -> tuple[_Rules, ...]:
+        """The rules that hold inside `folder`, weakest first."""
+        known = self._rules.get(folder)
+        if known is not None:
+            return known
+        outer: tuple[_Rules, ...] = ()
+        if folder == self._top:
+            outer = self._read(_exclude_file(folder), folder, ".git/info/exclude")
+        elif folder.parent != folder and folder.is_relative_to(self._top):
+            outer = self._rules_for(folder.parent)
+        found = outer
+        for name in (".gitignore", PRIVATE_FILE):
+            found += self._read(folder / name, folder, (folder / name).relative_to(self._top).as_posix())
+        self._rules[folder] = found
+        return found
+
+    def _read(self, file: Path, folder: Path, source: str) -> tuple[_Rules, ...]:
+        try:
+            content = file.read_text(encoding="utf-8", errors="replace")
+        except (OSError, ValueError):
+            return ()
+        lines: list[str] = []
+        for line in content.splitlines():
+            try:
+                if any(pattern.include is not None for pattern in GitIgnoreSpec.from_lines([line]).patterns):
+                    lines.append(line)
+            except ValueError:
+                continue  # git, too, passes over a pattern that it cannot make sense of
+        if not lines:
+            return ()
+        spec = GitIgnoreSpec.from_lines(lines, backend="simple")
+        return (_Rules(source, folder, spec, tuple(lines), file.name == PRIVATE_FILE),)
+
+
+def _repository_top(root: Path) -> Path:
+    for folder in (root, *root.parents):
+        if _exists(folder / ".git"):
+            return folder
+    return root
+
+
+def _exclude_file(top: Path) -> Path:
+    """`.git/info/exclude`, also where `.git` is a file that points elsewhere (a worktree, a submodule)."""
+    git = top / ".git"
+    try:
+        if git.is_file():
+            target = git.read_text(encoding="utf-8", errors="replace").removeprefix("gitdir:").strip()
+            git = top / target
+            common = git / "commondir"
+            if common.is_file():
+                git = git / common.read_text(encoding="utf-8", errors="replace").strip()
+    except (OSError, ValueError):
+        pass
+    return git / "info" / "exclude"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _inside(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path can be named over the protocol: file names may be any bytes on some systems."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

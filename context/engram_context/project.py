@@ -1,0 +1,501 @@
+"""One project folder in memory: its snapshot, its n-gram memory, its cache on disk, and the documents open in it.
+
+A `Project` has one owner, the thread that calls `open`, `edit`, `close` and `apply`. Work that reads many files
+(`load`, `refresh`, `save`) may run on any other thread: it reads, returns a value, and the owner's `apply` puts that
+value in place in a moment. Changes that were read in another order than they are applied sort themselves out by their
+tickets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+from tree_sitter import Tree
+
+from engram_context import checks
+from engram_context.environment import Environment
+from engram_context.findings import Finding
+from engram_context.ignore import FileState, Ignore
+from engram_context.indexing import Cancelled, Coding, Progress, Wanted, read_entries, tokens_of
+from engram_context.languages import language_of
+from engram_context.lines import LineEncoder
+from engram_context.ngrams import MemoryView, NgramMemory
+from engram_context.reader import parse, read_record
+from engram_context.records import FileRecord
+from engram_context.snapshot import Snapshot
+from engram_context.store import Entry, Store
+from engram_context.text import Text, Unreadable, decode, read_text
+
+_TEXTS_KEPT = 64
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    files: int
+    lines: int
+    tokens: int
+    bytes: int  # of the n-gram memory
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was found out about some files. `Project.apply` puts it in place."""
+
+    ticket: int
+    records: Mapping[str, FileRecord | None] = field(default_factory=dict[str, FileRecord | None])
+    tokens: Mapping[str, NDArray[np.unsignedinteger] | None] = field(
+        default_factory=dict[str, NDArray[np.unsignedinteger] | None]
+    )
+    disk: Mapping[str, Entry | FileState | None] = field(default_factory=dict[str, Entry | FileState | None])
+    same: Mapping[str, bytes] = field(default_factory=dict[str, bytes])  # content as it was, by its digest
+    trees: Mapping[str, tuple[Tree, Text]] = field(default_factory=dict[str, tuple[Tree, Text]])
+    # Only from `load`: everything at once.
+    memory: NgramMemory | None = None
+    whole: bool = False
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The files whose record or tokens differ."""
+        return frozenset(self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a file on disk."""
+
+    state: FileState
+    digest: bytes
+    reason: str
+
+
+class Project:
+    """The memory of one folder. See the module's text for which thread may call what."""
+
+    def __init__(
+        self,
+        root: Path,
+        coding: Coding | None = None,
+        *,
+        cache_folder: Path | None = None,
+        interpreter: Path | None = None,
+        workers: int | None = None,
+    ) -> None:
+        """`coding`: how text becomes tokens; without it there is no n-gram memory. `cache_folder`: by default the
+        user's cache folder. `workers`: processes for a large first read; by default as many as there are cores, eight
+        at most. Raises NotADirectoryError when `root` is no folder.
+        """
+        self.root = Path(root).absolute()
+        if not self.root.is_dir():
+            raise NotADirectoryError(f"{root} is not a folder")
+        self._coding = coding or Coding(_no_encoding, "", 1, "none")
+        self._encode = LineEncoder(self._coding.load(self._coding.argument))
+        self._workers = workers if workers is not None else min(os.cpu_count() or 1, 8)
+        self._interpreter = interpreter
+        self._ignore = Ignore(self.root)
+        folder = cache_folder if cache_folder is not None else user_cache_path("engram-ls", appauthor=False)
+        self._store = Store(folder, self.root, _fingerprint(self._coding))
+        self.memory = NgramMemory(self._coding.vocab_size)
+        self.snapshot = Snapshot.empty(self.text)
+        self.environment = Environment.discover(self.root, interpreter)
+        self._tickets = itertools.count(1)
+        self._applied: dict[str, int] = {}
+        self._known: dict[str, _Known] = {}
+        self._unsaved: dict[str, Entry | FileState | None] = {}
+        self._documents: dict[str, Text] = {}
+        self._trees: dict[str, tuple[Tree, Text]] = {}
+        self._behind: set[str] = set()
+        # Guards the dicts above, which `refresh` and `text` read from other threads; held for moments only.
+        self._lock = threading.Lock()
+        self._texts: OrderedDict[str, tuple[FileState, Text]] = OrderedDict()
+
+    # --- questions ----------------------------------------------------------------------------------------
+
+    def text(self, path: str) -> Text | None:
+        """The current text of a file: the open document's, else the disk's. Any thread."""
+        with self._lock:
+            text = self._documents.get(path)
+            cached = self._texts.get(path)
+        if text is not None:
+            return text
+        try:
+            status = (self.root / path).stat()
+        except (OSError, ValueError):
+            return None
+        state = FileState(status.st_mtime_ns, status.st_size)
+        if cached is not None and cached[0] == state:
+            return cached[1]
+        read = read_text(self.root / path)
+        if isinstance(read, Unreadable):
+            return None
+        with self._lock:
+            self._texts[path] = (state, read)
+            self._texts.move_to_end(path)
+            while len(self._texts) > _TEXTS_KEPT:
+                self._texts.popitem(last=False)
+        return read
+
+    def view(self, path: str, offset: int | None = None, text: Text | None = None) -> MemoryView:
+        """The n-gram memory as seen from `offset` in `path`; the file's own text counts on both sides of the offset,
+        as it is now, and nothing at the offset predicts itself. `text` when it is at hand. Any thread.
+        """
+        if offset is None:
+            return self.memory.view(path)
+        if text is None:
+            text = self.text(path)
+        if text is None:
+            return self.memory.view(path, (), ())
+        offset = min(max(offset, 0), len(text))
+        before, after = self.encode(decode(text.data[:offset])), self.encode(decode(text.data[offset:]))
+        return self.memory.view(path, before[before != 0], after[after != 0])
+
+    def encode(self, text: str) -> NDArray[np.uint32]:
+        """Token ids by the project's own line-by-line memo. Any thread."""
+        return self._encode(text.encode("utf-8", "replace").decode("utf-8"))
+
+    def findings(self, path: str) -> tuple[Finding, ...]:
+        """What the checks find in a file."""
+        return checks.findings(self.snapshot, path, self.environment)
+
+    def why_not(self, path: str) -> str | None:
+        """Why a file is not part of the project; None when it is."""
+        reason = self._ignore.why(path)
+        if reason is not None:
+            return reason
+        if language_of(path) is None:
+            return "no language that is read here has such a file name"
+        known = self._known.get(path)
+        if known is not None and known.reason:
+            return known.reason
+        return None if path in self.snapshot.records else "it is not there, or has not been read yet"
+
+    def counts(self) -> Counts:
+        records = self.snapshot.records
+        lines = sum(record.line_count for record in records.values())
+        return Counts(len(records), lines, self.memory.tokens, self.memory.bytes)
+
+    @property
+    def states(self) -> dict[str, FileState]:
+        """How the files on disk looked when they were read; a watcher starts from it."""
+        with self._lock:
+            return {path: known.state for path, known in self._known.items()}
+
+    @property
+    def documents(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(self._documents)
+
+    # --- documents: the owner's thread --------------------------------------------------------------------
+
+    def open(self, path: str, text: Text) -> None:
+        """The editor owns this file's text from now on. Cheap; `refresh` reads it."""
+        self.edit(path, text)
+
+    def edit(self, path: str, text: Text) -> None:
+        """The document's text is now `text`. Cheap; `refresh` reads it."""
+        with self._lock:
+            self._documents[path] = text
+            self._behind.add(path)
+
+    def close(self, path: str) -> None:
+        """The disk's text counts again."""
+        with self._lock:
+            self._documents.pop(path, None)
+            self._trees.pop(path, None)
+            self._behind.add(path)
+
+    @property
+    def behind(self) -> frozenset[str]:
+        """Paths whose text ran ahead of their record: `refresh` is due."""
+        with self._lock:
+            return frozenset(self._behind)
+
+    # --- reading: any thread ------------------------------------------------------------------------------
+
+    def load(self, progress: Progress = lambda _d, _t, _p: None, cancelled: Cancelled = lambda: False) -> Change:
+        """Read the whole folder, and only what changed since it was last stored. Raises OSError when the root is gone.
+
+        A cancelled load holds what was read so far.
+        """
+        ticket = next(self._tickets)
+        self._ignore = ignore = Ignore(self.root)
+        stored = self._store.load()
+        states = dict(ignore.walk(_is_read, cancelled))
+        records: dict[str, FileRecord | None] = {}
+        tokens: dict[str, NDArray[np.unsignedinteger] | None] = {}
+        disk: dict[str, Entry | FileState | None] = {}
+        changed: dict[str, Wanted] = {}
+        for path, state in states.items():
+            entry = stored.get(path)
+            if entry is None or (entry.mtime_ns, entry.size) != (state.mtime_ns, state.size):
+                if entry is not None and _take(path, entry, self._coding.dtype, records, tokens):
+                    changed[path] = Wanted(state, entry.digest)
+                else:
+                    changed[path] = Wanted(state)
+            elif _take(path, entry, self._coding.dtype, records, tokens):
+                disk[path] = entry
+            else:
+                changed[path] = Wanted(state)
+        fresh: dict[str, Entry | FileState | None] = dict.fromkeys(stored.keys() - states.keys())
+        if cancelled():
+            fresh.clear()
+        reading = read_entries(self.root, changed, self._coding, self._encode, self._workers, progress, cancelled)
+        for path, entry in reading:
+            fresh[path] = entry
+            if isinstance(entry, Entry):
+                if not _take(path, entry, self._coding.dtype, records, tokens):
+                    records.pop(path, None)
+                    tokens.pop(path, None)
+                disk[path] = entry
+            else:
+                old = stored[path]
+                disk[path] = Entry(entry.mtime_ns, entry.size, old.digest, b"", b"", old.reason)
+        self._store.write(fresh)
+        memory = NgramMemory(self._coding.vocab_size)
+        memory.update(tokens)
+        return Change(ticket, records, tokens, disk, memory=memory, whole=not cancelled())
+
+    def refresh(
+        self,
+        paths: Iterable[str] | None = None,
+        progress: Progress = lambda _d, _t, _p: None,
+        cancelled: Cancelled = lambda: False,
+    ) -> Change:
+        """Read again what is behind, or `paths`; digests decide what changed."""
+        ticket = next(self._tickets)
+        with self._lock:
+            asked = set(self._behind) if paths is None else set(paths)
+            documents = {path: text for path, text in self._documents.items() if path in asked}
+            trees = {path: self._trees[path] for path in asked & self._trees.keys()}
+            known = {path: self._known[path] for path in asked & self._known.keys()}
+        before = self.snapshot
+        records: dict[str, FileRecord | None] = {}
+        tokens: dict[str, NDArray[np.unsignedinteger] | None] = {}
+        disk: dict[str, Entry | FileState | None] = {}
+        same: dict[str, bytes] = {}
+        parsed: dict[str, tuple[Tree, Text]] = {}
+        for path, text in documents.items():
+            if cancelled():
+                return Change(ticket)
+            record = before.record(path)
+            if record is None or record.digest != text.digest:
+                records[path], tokens[path] = self._read_document(path, text, trees.get(path), parsed)
+        changed: dict[str, Wanted] = {}
+        if any(path.rpartition("/")[2] in (".gitignore", ".engramignore") for path in asked):
+            self._ignore = Ignore(self.root)
+        for path in asked - documents.keys():
+            state = self._state(path)
+            if state is None:
+                disk[path] = None
+                if before.record(path) is not None:
+                    records[path] = tokens[path] = None
+            else:
+                record = before.record(path)
+                current = record is not None and path in known and known[path].digest == record.digest
+                changed[path] = Wanted(state, known[path].digest if current else b"")
+        reading = read_entries(self.root, changed, self._coding, self._encode, self._workers, progress, cancelled)
+        for path, entry in reading:
+            disk[path] = entry
+            if isinstance(entry, FileState):
+                same[path] = changed[path].digest
+            elif not _take(path, entry, self._coding.dtype, records, tokens) and before.record(path) is not None:
+                records[path] = tokens[path] = None
+        return Change(ticket, records, tokens, disk, same, parsed)
+
+    def files_changed(self, paths: Iterable[str]) -> Change:
+        """`refresh` of paths that a watcher named."""
+        return self.refresh(path for path in paths if _is_read(path))
+
+    def rescan(self, cancelled: Cancelled = lambda: False) -> Change:
+        """Look at the whole folder and read what changed. Raises OSError when the root is gone."""
+        self._ignore = ignore = Ignore(self.root)
+        states = dict(ignore.walk(_is_read, cancelled))
+        if cancelled():
+            return Change(next(self._tickets))
+        known = self.states
+        paths = {path for path, state in states.items() if known.get(path) != state}
+        return self.refresh(paths | (known.keys() - states.keys()), cancelled=cancelled)
+
+    def save(self) -> None:
+        """Write what changed to the cache, and merge what the n-gram memory has due. Slow; any thread."""
+        with self._lock:
+            unsaved, self._unsaved = self._unsaved, {}
+        self._store.write(unsaved)
+        self.memory.compact()
+
+    def close_project(self) -> None:
+        self.save()
+        self._store.close()
+
+    # --- the owner's thread -------------------------------------------------------------------------------
+
+    def apply(self, change: Change) -> frozenset[str]:
+        """Put a change in place. Returns the paths whose record is another one now."""
+        newest = {path for path in change.records if self._applied.get(path, 0) <= change.ticket}
+        with self._lock:
+            documents = frozenset(self._documents)
+        if change.memory is not None:
+            later = {path for path, ticket in self._applied.items() if ticket > change.ticket}
+            later |= documents & self.snapshot.records.keys()
+            kept = {path: self.memory.text(path) for path in later}
+            change.memory.update(kept)
+            self.memory = change.memory
+            newest -= later  # what the disk says of an open document is not what is in it
+        records = {path: change.records[path] for path in newest}
+        if change.whole:
+            for path in self.snapshot.records.keys() - change.records.keys():
+                if self._applied.get(path, 0) < change.ticket and path not in documents:
+                    records[path] = None
+        stale: set[str] = set()
+        for path, digest in change.same.items():
+            record = self.snapshot.record(path)
+            if record is not None and record.digest == digest and self._applied.get(path, 0) <= change.ticket:
+                self._applied[path] = change.ticket
+            elif path not in documents:
+                stale.add(path)  # compared with a record that another change has replaced since
+        for path in newest:
+            self._applied[path] = change.ticket
+        if change.memory is None:
+            self.memory.update({path: change.tokens[path] for path in newest if path in change.tokens})
+        with self._lock:
+            for path, entry in change.disk.items():
+                if path not in stale:
+                    self._note(path, entry, unsaved=change.memory is None)
+            if change.whole:
+                for path in self._known.keys() - change.disk.keys():
+                    if self._applied.get(path, 0) < change.ticket:
+                        del self._known[path]
+            for path, parsed in change.trees.items():
+                if path in self._documents:
+                    self._trees[path] = parsed
+            for path in tuple(self._behind):
+                if self._is_caught_up(path, change, records):
+                    self._behind.discard(path)
+            self._behind |= stale
+            if change.memory is not None:
+                self._behind |= self._documents.keys()
+        if not records:
+            return frozenset()
+        self.snapshot = self.snapshot.after(records)
+        return frozenset(records)
+
+    def settle(self) -> None:
+        """Read and apply all that is behind, here and now."""
+        self.apply(self.refresh())
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    def _read_document(
+        self, path: str, text: Text, old: tuple[Tree, Text] | None, parsed: dict[str, tuple[Tree, Text]]
+    ) -> tuple[FileRecord, NDArray[np.unsignedinteger] | None]:
+        language = language_of(path) or "python"
+        edit = _difference(old[1].data, text.data) if old is not None else None
+        tree = parse(text, language, old, edit)
+        if tree is not None:
+            parsed[path] = (tree, text)
+        record = read_record(text, language, tree)
+        if self._ignore.why(path) is not None:
+            return record, None  # it may be looked at while it is open, but nothing is learned from it
+        dtype = self._coding.dtype
+        return record, np.frombuffer(tokens_of(text, self._encode, dtype), dtype)
+
+    def _state(self, path: str) -> FileState | None:
+        if not _is_read(path) or self._ignore.why(path) is not None:
+            return None
+        try:
+            status = (self.root / path).stat()
+        except (OSError, ValueError):
+            return None
+        return FileState(status.st_mtime_ns, status.st_size)
+
+    def _note(self, path: str, entry: Entry | FileState | None, unsaved: bool) -> None:
+        if entry is None:
+            self._known.pop(path, None)
+        elif isinstance(entry, FileState):
+            old = self._known.get(path)
+            if old is not None:
+                self._known[path] = _Known(entry, old.digest, old.reason)
+        else:
+            self._known[path] = _Known(FileState(entry.mtime_ns, entry.size), entry.digest, entry.reason)
+        if unsaved and not (isinstance(entry, FileState) and isinstance(self._unsaved.get(path), Entry)):
+            self._unsaved[path] = entry
+
+    def _is_caught_up(self, path: str, change: Change, records: Mapping[str, FileRecord | None]) -> bool:
+        document = self._documents.get(path)
+        record = records.get(path) or self.snapshot.record(path)
+        if document is not None:
+            return record is not None and record.digest == document.digest
+        return path in change.disk
+
+
+def _take(
+    path: str,
+    entry: Entry,
+    dtype: str,
+    records: dict[str, FileRecord | None],
+    tokens: dict[str, NDArray[np.unsignedinteger] | None],
+) -> bool:
+    """Put an entry's record and tokens where they belong; False when it has none that can be read."""
+    if entry.reason:
+        return False
+    try:
+        record, ids = FileRecord.from_bytes(entry.record), np.frombuffer(entry.tokens, dtype)
+    except (ValueError, TypeError):
+        return False
+    records[path] = record
+    tokens[path] = ids
+    return True
+
+
+def _is_read(path: str) -> bool:
+    return language_of(path) is not None
+
+
+def _difference(old: bytes, new: bytes) -> tuple[int, int, int]:
+    """(start, old end, new end) of the one stretch in which two texts differ."""
+    shorter = min(len(old), len(new))
+    a, b = np.frombuffer(old, np.uint8), np.frombuffer(new, np.uint8)
+    unequal = a[:shorter] != b[:shorter]
+    start = int(unequal.argmax()) if unequal.any() else shorter
+    unequal = a[len(a) - shorter :][::-1] != b[len(b) - shorter :][::-1]
+    same_end = int(unequal.argmax()) if unequal.any() else shorter
+    same_end = min(same_end, shorter - start)
+    return start, len(old) - same_end, len(new) - same_end
+
+
+def _no_encoding(_: str) -> Callable[[str], list[int]]:
+    return lambda text: []
+
+
+@cache
+def _reader_fingerprint() -> str:
+    """Changes whenever a record of the same text could: a digest of the modules that make records."""
+    digest = hashlib.blake2b(digest_size=12)
+    here = Path(__file__).parent
+    for name in ("text", "records", "codec", "builder", "reader", "python_reader", "languages", "lines"):
+        try:
+            digest.update((here / f"{name}.py").read_bytes())
+        except OSError:
+            try:
+                digest.update(version("engram-ls").encode())
+            except PackageNotFoundError:
+                digest.update(b"unknown")
+    return digest.hexdigest()
+
+
+def _fingerprint(coding: Coding) -> str:
+    return f"{_reader_fingerprint()}:{coding.name}:{coding.vocab_size}"
