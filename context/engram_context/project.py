@@ -337,6 +337,12 @@ class Project:
         self._store.write(unsaved)
         self.memory.compact()
 
+    def forget(self) -> None:
+        """Empty the cache on disk: the next `load` reads every file. Any thread."""
+        with self._lock:
+            self._unsaved = {}
+        self._store.write({path: None for path in self._store.load()})
+
     def close_project(self) -> None:
         self.save()
         self._store.close()
