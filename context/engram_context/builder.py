@@ -56,6 +56,7 @@ class RecordBuilder:
         self.returned: dict[int, list[int]] = {}
         self.declared: dict[tuple[int, int], bool] = {}  # (scope, name) -> global?
         self.exports: list[str] | None = None
+        self.doc = ""
         self.conditional: list[tuple[int, int]] = []
         self.type_checking: list[tuple[int, int]] = []
 
@@ -181,6 +182,7 @@ class RecordBuilder:
             names,
             errors,
             None if self.exports is None else tuple(dict.fromkeys(self.exports)),
+            self.doc,
             *tables_of(names, tuple(self.strings), column_of(pool.tolist()), columns),
         )
 

@@ -12,7 +12,7 @@ from engram_context.text import Span
 
 _MAGIC: Final = b"engram-record-1\n"
 # size, lines; counts of names, strings, exports (-1: no __all__), errors; the bytes each takes
-_HEADER: Final = struct.Struct("<IIIIiIIIII")
+_HEADER: Final = struct.Struct("<IIIIiIIIIII")
 
 
 def encode(record: FileRecord) -> bytes:
@@ -20,7 +20,9 @@ def encode(record: FileRecord) -> bytes:
     language = record.language.encode()[:16].ljust(16, b"\0")
     strings = record.occurrences.strings
     exports = () if record.exports is None else record.exports
-    texts = ("\0".join(part) for part in (record.names, strings, exports, [e.message for e in record.errors]))
+    texts = (
+        "\0".join(part) for part in (record.names, strings, exports, [e.message for e in record.errors], [record.doc])
+    )
     blobs = [text.encode("utf-8", "surrogatepass") for text in texts]
     spans = array("I", [edge for error in record.errors for edge in (error.span.start, error.span.end)])
     columns = [record.occurrences.pool, spans]
@@ -54,7 +56,7 @@ def _record_of(data: memoryview) -> FileRecord:
     size, line_count, *rest = _HEADER.unpack_from(data, at)
     at += _HEADER.size
     lists: list[tuple[str, ...]] = []
-    for count, length in zip(rest[:4], rest[4:], strict=True):
+    for count, length in zip((*rest[:4], 1), rest[4:], strict=True):
         if at + length > len(data):
             raise ValueError("a file record that is cut short")
         text = str(data[at : at + length], "utf-8", "surrogatepass")
@@ -90,4 +92,4 @@ def _record_of(data: memoryview) -> FileRecord:
     errors = tuple(SyntaxProblem(span, message) for span, message in zip(spans, messages, strict=True))
     exports = None if rest[2] < 0 else lists[2]
     tables = tables_of(names, strings, columns[0], columns[2:])
-    return FileRecord(digest, language, size, line_count, names, errors, exports, *tables)
+    return FileRecord(digest, language, size, line_count, names, errors, exports, lists[4][0], *tables)

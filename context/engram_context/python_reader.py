@@ -162,6 +162,7 @@ class PythonWalk:
         root = self.tree.root_node
         builder = self.builder
         builder.add_scope("module", 0, len(self.data), -1)
+        builder.doc = self.doc_of(root).replace("\0", "")
         frames = self.frames
         frames.append((root, 0))
         occurrences, names, data = builder.occurrences, builder.names, self.data

@@ -466,7 +466,11 @@ TABLES: Final[tuple[type[Table[Any]], ...]] = (
 
 @dataclass(frozen=True)
 class FileRecord:
-    """Everything known from one file's bytes alone; the same bytes give an equal record."""
+    """Everything known from one file's bytes alone; the same bytes give an equal record.
+
+    `names` are those that the file mentions, `exports` its literal `__all__` (with "module.*" where it takes
+    over another module's), `doc` the first paragraph of its docstring.
+    """
 
     digest: bytes
     language: str
@@ -475,6 +479,7 @@ class FileRecord:
     names: tuple[str, ...] = field(repr=False)
     errors: tuple[SyntaxProblem, ...]
     exports: tuple[str, ...] | None
+    doc: str
     occurrences: Occurrences = field(repr=False, compare=False)
     symbols: Symbols = field(repr=False, compare=False)
     scopes: Scopes = field(repr=False, compare=False)
@@ -585,7 +590,7 @@ def empty_record(digest: bytes, language: str, size: int, line_count: int) -> Fi
         for at in range(len(table.column_names()))
     ]
     tables = tables_of((), ("",), array("i"), columns)
-    return FileRecord(digest, language, size, line_count, (), (), None, *tables)
+    return FileRecord(digest, language, size, line_count, (), (), None, "", *tables)
 
 
 def tables_of(

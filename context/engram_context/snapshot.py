@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from engram_context import resolve
+from engram_context import candidates, hover, resolve, symbols
+from engram_context.candidates import Candidate
+from engram_context.hover import HoverText
 from engram_context.imports import ModuleMap
-from engram_context.records import FileRecord
+from engram_context.records import FileRecord, Symbol
+from engram_context.symbols import SymbolNode
 from engram_context.text import Location, Place, Text
 
 Read = Callable[[str], Text | None]
@@ -53,6 +56,21 @@ class NameIndex:
         return found.difference(name for name, paths in self.recent.items() if not paths)
 
 
+class _Difference:
+    """Which names files began and ceased to have."""
+
+    def __init__(self) -> None:
+        self.gained: dict[str, list[str]] = {}
+        self.lost: dict[str, list[str]] = {}
+
+    def add(self, path: str, before: Iterable[str] | None, after: Iterable[str] | None) -> None:
+        old, new = set(before or ()), set(after or ())
+        for name in new - old:
+            self.gained.setdefault(name, []).append(path)
+        for name in old - new:
+            self.lost.setdefault(name, []).append(path)
+
+
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """All records of a project at one revision.
@@ -62,10 +80,11 @@ class Snapshot:
     """
 
     revision: int
-    records: Mapping[str, FileRecord]
+    records: Mapping[str, FileRecord] = field(repr=False)
     read: Read = field(repr=False)
     modules: ModuleMap = field(repr=False, default_factory=ModuleMap)
     index: NameIndex = field(repr=False, default_factory=NameIndex)
+    definers: NameIndex = field(repr=False, default_factory=NameIndex)
 
     @staticmethod
     def empty(read: Read) -> Snapshot:
@@ -74,22 +93,25 @@ class Snapshot:
     def after(self, changes: Mapping[str, FileRecord | None]) -> Snapshot:
         """The next revision: each path has the given record, or is gone when that is None."""
         records = dict(self.records)
-        gained: dict[str, list[str]] = {}
-        lost: dict[str, list[str]] = {}
+        mentions, definitions = _Difference(), _Difference()
         for path, record in changes.items():
             before = records.pop(path, None)
             if record is not None:
                 records[path] = record
-            old = set(before.names) if before is not None else set[str]()
-            new = set(record.names) if record is not None else set[str]()
-            for name in new - old:
-                gained.setdefault(name, []).append(path)
-            for name in old - new:
-                lost.setdefault(name, []).append(path)
+            mentions.add(path, before and before.names, record and record.names)
+            if before is None or record is None or before.digest != record.digest:
+                old = before and symbols.defined_names(before)
+                definitions.add(path, old, record and symbols.defined_names(record))
         added = [path for path in changes if path in records and path not in self.records]
         removed = [path for path in changes if path in self.records and path not in records]
-        modules = self.modules.after(added, removed)
-        return Snapshot(self.revision + 1, records, self.read, modules, self.index.after(gained, lost))
+        return Snapshot(
+            self.revision + 1,
+            records,
+            self.read,
+            self.modules.after(added, removed),
+            self.index.after(mentions.gained, mentions.lost),
+            self.definers.after(definitions.gained, definitions.lost),
+        )
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -110,3 +132,18 @@ class Snapshot:
 
     def references(self, place: Place, declaration: bool = True) -> tuple[Location, ...]:
         return resolve.references(self, place, declaration)
+
+    def hover(self, place: Place) -> HoverText | None:
+        return hover.hover(self, place)
+
+    def document_symbols(self, path: str) -> tuple[SymbolNode, ...]:
+        return symbols.document_symbols(self, path)
+
+    def workspace_symbols(self, query: str, limit: int = 100) -> tuple[tuple[str, Symbol], ...]:
+        return symbols.workspace_symbols(self, query, limit)
+
+    def candidates(self, place: Place) -> tuple[Candidate, ...]:
+        return candidates.candidates(self, place)
+
+    def import_path(self, name: str) -> tuple[str, ...]:
+        return candidates.import_path(self, name)

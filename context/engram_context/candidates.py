@@ -1,0 +1,262 @@
+"""What may stand at a place: members, names in scope, names to import."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from engram_context.edits import Edit
+from engram_context.import_edit import import_edit
+from engram_context.imports import Module
+from engram_context.reader import parse, read_record
+from engram_context.records import KIND, FileRecord, Kind
+from engram_context.resolve import BUILTINS, Resolver
+from engram_context.scopes import visible_scopes
+from engram_context.symbols import match
+from engram_context.targets import Slot, Target
+from engram_context.text import Place, Span, Text
+
+if TYPE_CHECKING:
+    from engram_context.snapshot import Snapshot
+
+Origin = Literal["local", "module", "builtin", "import", "member", "keyword", "auto-import"]
+
+AUTO_IMPORTS = 50
+"""No more names than this are offered from modules that are not imported yet."""
+_AUTO_IMPORT_LETTERS = 2
+"""Names to import are offered once this many letters are there."""
+
+_WORD = re.compile(r"[^\W\d]\w*\Z|\Z")
+_FROM_MODULE = re.compile(r"\s*from\s+(\.*)([\w.]*)\Z")
+_FROM_NAMES = re.compile(r"\s*from\s+(\.*)([\w.]*)\s+import\s+\(?([^()]*)\Z", re.DOTALL)
+_IMPORT = re.compile(r"\s*import\s+(?:[\w.]+(?:\s+as\s+\w+)?\s*,\s*)*([\w.]*)\Z")
+_SILENT = frozenset({"comment", "string", "string_content", "string_start", "escape_sequence"})
+_PLACEHOLDER = b"_"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A name that may stand at a place. `import_edit` belongs to those that must be imported first."""
+
+    name: str
+    kind: Kind | Literal["keyword", "builtin"]
+    detail: str
+    origin: Origin
+    import_edit: Edit | None = None
+
+
+def candidates(snapshot: Snapshot, place: Place) -> tuple[Candidate, ...]:
+    """What may stand at a place, nearest first; all of it: the caller matches it with what is typed.
+
+    Only names to import are chosen by the letters before the place. Nothing in strings and comments.
+    """
+    text = snapshot.text(place.path)
+    record = snapshot.record(place.path)
+    if text is None or record is None or record.language != "python":
+        return ()
+    offset = min(place.offset, len(text))
+    line = text.line_span(text.line_of(offset))
+    before = text.slice(Span(line.start, offset))
+    found = _WORD.search(before)
+    word = found[0] if found else ""
+    start = offset - len(word.encode())
+    statement = _import_statement(text, offset)
+    if statement is not None:
+        return _in_import(Resolver(snapshot), place.path, statement)
+    if _is_silent(text, offset):
+        return ()
+    # What is being typed is often no expression yet: the file is read as if a name stood there.
+    if not word:
+        text = text.splice(offset, offset, _PLACEHOLDER)
+    if record.digest != text.digest:
+        record = read_record(text, record.language)
+        snapshot = snapshot.after({place.path: record})
+    resolver = Resolver(snapshot)
+    if before[: len(before) - len(word)].rstrip().endswith("."):
+        return _members(resolver, place.path, record, start)
+    placeholder = "" if word else _PLACEHOLDER.decode()
+    return _names(resolver, place.path, record, text, start, word, placeholder)
+
+
+def _is_silent(text: Text, offset: int) -> bool:
+    """Whether a place is inside a string or comment (but not in an f-string's braces)."""
+    tree = parse(text, "python")
+    at = max(offset - 1, 0)
+    node = None if tree is None else tree.root_node.descendant_for_byte_range(at, at)
+    if node is None or node.type not in _SILENT:
+        return bool(node is not None and node.type == "string_end" and node.end_byte > offset)
+    return not (node.type == "string" and node.end_byte <= offset)
+
+
+def _import_statement(text: Text, offset: int) -> str | None:
+    """The beginning of the import statement that is being written at a place."""
+    line = text.line_of(offset)
+    source = text.slice(Span(text.line_start(line), offset))
+    if re.match(r"\s*(from|import)\b", source):
+        return source
+    # A parenthesised list of names may have begun on a line above.
+    for above in range(line - 1, max(line - 100, -1), -1):
+        head = text.slice(text.line_span(above))
+        if re.match(r"\s*from\s+[\w.]+\s+import\s*\(", head):
+            source = text.slice(Span(text.line_start(above), offset))
+            return source if ")" not in source else None
+        if not re.fullmatch(r"[\w\s,]*(#.*)?", head):
+            return None
+    return None
+
+
+def _in_import(resolver: Resolver, path: str, statement: str) -> tuple[Candidate, ...]:
+    snapshot = resolver.snapshot
+    names = _FROM_NAMES.match(statement)
+    if names is not None:
+        module = snapshot.modules.find(path, names[2], len(names[1]))
+        taken = set(re.findall(r"\w+", names[3].rpartition(",")[0]))
+        if module is None:
+            return ()
+        found = resolver.types.names(module)
+        public = resolver.public_names(module)
+        order = sorted(found, key=lambda name: (name not in public, name.startswith("_"), name))
+        return tuple(_candidate(resolver, name, found[name], "module") for name in order if name not in taken)
+    source = _FROM_MODULE.match(statement) or _IMPORT.match(statement)
+    if source is None:
+        return () if re.match(r"\s*import\b", statement) else _keywords(("import",))
+    level = len(source[1]) if source.re is _FROM_MODULE else 0
+    dotted = source[2] if source.re is _FROM_MODULE else source[1]
+    parent = dotted.rpartition(".")[0]
+    if parent or level:
+        module = snapshot.modules.find(path, parent, level)
+        inside = {} if module is None else snapshot.modules.submodules(module)
+    else:
+        inside = {}
+        for root in snapshot.modules.roots(path, ""):
+            inside = {**snapshot.modules.inside(root), **inside}
+    return tuple(_candidate(resolver, name, inside[name], "module") for name in sorted(inside))
+
+
+def _members(resolver: Resolver, path: str, record: FileRecord, start: int) -> tuple[Candidate, ...]:
+    index = record.occurrence_at(start)
+    if index is None or record.occurrences.start[index] != start:
+        return ()
+    found: dict[str, Target] = {}
+    for receiver in resolver.types.of_ref(path, record.occurrences.link[index]):
+        for name, target in resolver.types.names(receiver).items():
+            found.setdefault(name, target)
+    placeholder = record.names[record.occurrences.name[index]]
+    if record.bound(placeholder):
+        found.pop(_PLACEHOLDER.decode(), None)
+    order = sorted(found, key=lambda name: (name.startswith("__"), name.startswith("_"), name))
+    return tuple(_candidate(resolver, name, found[name], "member") for name in order)
+
+
+def _names(
+    resolver: Resolver,
+    path: str,
+    record: FileRecord,
+    text: Text,
+    offset: int,
+    word: str,
+    placeholder: str,
+) -> tuple[Candidate, ...]:
+    found: dict[str, Candidate] = {}
+    for scope in visible_scopes(record, record.scope_at(offset)):
+        own = {
+            record.names[record.symbols.name[row]]
+            for row in record.symbols_in(scope)
+            if record.symbols.kind[row] != _ATTRIBUTE and record.symbols.start[row] != offset
+        }
+        for name in sorted(own - found.keys() - {placeholder}):
+            slot = Slot(path, scope, name)
+            rows = resolver.symbols_of(slot)
+            imported = bool(rows) and all(record.symbols.kind[row] == _IMPORTED for row in rows)
+            origin: Origin = "import" if imported else "local" if scope else "module"
+            found[name] = _candidate(resolver, name, slot, origin)
+    for imported in resolver.stars(path):
+        for module in resolver.module(path, imported.module, imported.level):
+            if isinstance(module, Module):
+                for name in sorted(resolver.public_names(module) - found.keys()):
+                    for target in resolver.member(module, name)[:1]:
+                        found[name] = _candidate(resolver, name, target, "import")
+    for candidate in _keywords((*keyword.kwlist, *keyword.softkwlist)):
+        found.setdefault(candidate.name, candidate)
+    for name in sorted(BUILTINS):
+        found.setdefault(name, Candidate(name, "builtin", "", "builtin"))
+    if len(word) >= _AUTO_IMPORT_LETTERS:
+        for candidate in _to_import(resolver, path, text, word):
+            found.setdefault(candidate.name, candidate)
+    return tuple(found.values())
+
+
+def _keywords(words: tuple[str, ...]) -> tuple[Candidate, ...]:
+    return tuple(Candidate(word, "keyword", "", "keyword") for word in words if word != "_")
+
+
+def _to_import(resolver: Resolver, path: str, text: Text, word: str) -> list[Candidate]:
+    """Names at the top of other modules that fit the letters, best first, with the edit that imports them."""
+    snapshot = resolver.snapshot
+    first = word[0].lower()
+    scored = [
+        (score, len(name), name)
+        for name in snapshot.definers.names()
+        if name[0].lower() == first and not name.startswith("_")
+        if (score := match(word, name)) is not None
+    ]
+    own = snapshot.modules.dotted(path)
+    tree = parse(text, "python")
+    found: list[Candidate] = []
+    for _, _, name in sorted(scored)[: 4 * AUTO_IMPORTS]:
+        for module in import_path(snapshot, name)[:1]:
+            target = snapshot.modules.find(path, module)
+            if module == own or target is None:
+                continue
+            edit = import_edit(text, module, name, tree)
+            for slot in resolver.member(target, name)[:1]:
+                made = _candidate(resolver, name, slot, "auto-import")
+                found.append(replace(made, detail=module, import_edit=edit))
+        if len(found) >= AUTO_IMPORTS:
+            break
+    return found
+
+
+def import_path(snapshot: Snapshot, name: str) -> tuple[str, ...]:
+    """The modules of the project that define a top-level name, by dotted name, the likeliest first.
+
+    A package whose `__init__` re-exports the name comes before the module inside it that defines it.
+    """
+    resolver = Resolver(snapshot)
+    found: dict[str, tuple[bool, int, str]] = {}
+    for path in snapshot.definers[name]:
+        names = resolver.names(path, name)
+        dotted = snapshot.modules.dotted(path)
+        if names is None or 0 not in names.bound or not dotted:
+            continue
+        slot = Slot(path, 0, name)
+        if all(snapshot.records[path].symbols.kind[row] == _IMPORTED for row in names.bound[0]):
+            continue
+        package = dotted
+        while package:
+            module = snapshot.modules.find(path, package)
+            if module is not None and any(slot in resolver.origins(target) for target in resolver.member(module, name)):
+                private = any(part.startswith("_") or part in ("test", "tests") for part in package.split("."))
+                found[package] = (private, package.count("."), package)
+            package = package.rpartition(".")[0]
+    return tuple(sorted(found, key=found.__getitem__))
+
+
+def _candidate(resolver: Resolver, name: str, target: Target, origin: Origin) -> Candidate:
+    """A candidate as its first binding describes it, imports followed."""
+    for end in resolver.origins(target):
+        if isinstance(end, Module):
+            return Candidate(name, "module", resolver.snapshot.modules.dotted(end.path), origin)
+        if isinstance(end, Slot):
+            record = resolver.record(end.path)
+            rows = resolver.symbols_of(end)
+            if record is not None and rows:
+                row = max(rows, key=lambda at: (record.symbols.inner[at] >= 0, -at))
+                symbol = record.symbols[row]
+                return Candidate(name, symbol.kind, symbol.detail, origin)
+    return Candidate(name, "import" if origin == "import" else "variable", "", origin)
+
+
+_ATTRIBUTE, _IMPORTED = KIND["attribute"], KIND["import"]
