@@ -1,0 +1,503 @@
+"""Renaming what is named at a place, everywhere in the project, or saying why not.
+
+The unit is a slot: a name in one scope. A rename takes the slots that must read alike (a method's whole override
+family, a name and what is imported from it), every mention that is known to mean one of them, and then proves
+itself: the edited files are read again, and every mention of the old and of the new name must mean what it meant
+before. What is not known to mean the symbol (attributes of objects whose class is not known, strings) becomes an
+edit with an annotation that asks for confirmation, never a silent one.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from engram_context.edits import Edit, EditError, ProjectEdit, Refusal, apply, project_edit
+from engram_context.families import Family, family_of
+from engram_context.reader import read_record
+from engram_context.records import KIND, POSITIONAL_ONLY, ROLE, FileRecord, Kind
+from engram_context.resolve import Resolver
+from engram_context.targets import Builtin, External, Slot, Target
+from engram_context.text import Place, Span, Text
+
+if TYPE_CHECKING:
+    from engram_context.snapshot import Snapshot
+
+_ATTRIBUTE_ROLES = (ROLE["attribute"], ROLE["attribute-write"])
+_IMPORT, _KEYWORD = ROLE["import"], ROLE["keyword"]
+_DUNDER = re.compile(r"__\w+__\Z")
+_MANGLED = re.compile(r"__\w*[^_]_?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class RenameTarget:
+    """What would be renamed: the mention's span in the file that was asked about, its name, and its kind."""
+
+    span: Span
+    name: str
+    kind: Kind
+
+
+def rename_target(snapshot: Snapshot, place: Place) -> RenameTarget | Refusal:
+    """What a rename at a place would rename, or why it cannot."""
+    found = _Symbol.at(Resolver(snapshot), place)
+    if isinstance(found, Refusal):
+        return found
+    record = snapshot.records[place.path]
+    return RenameTarget(record.occurrences.span(found.index), found.name, found.kind)
+
+
+def rename(snapshot: Snapshot, place: Place, new_name: str) -> ProjectEdit | Refusal:
+    """The edits that rename the symbol at a place, or why there are none.
+
+    Renaming to the same name is an empty edit. Modules are refused: that takes moving files.
+    """
+    resolver = Resolver(snapshot)
+    symbol = _Symbol.at(resolver, place)
+    if isinstance(symbol, Refusal):
+        return symbol
+    if new_name == symbol.name:
+        return ProjectEdit({})
+    refusal = _unfit_name(symbol, new_name)
+    if refusal is not None:
+        return refusal
+    return _Renaming(resolver, symbol, new_name).edits()
+
+
+# --- what is renamed ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Symbol:
+    """The slots behind one mention. `is_alias`: the slot of a name imported from outside, which is renamed in
+    its own file by importing it `as` something else."""
+
+    path: str
+    index: int
+    name: str
+    slots: tuple[Slot, ...]
+    kind: Kind
+    is_alias: bool
+
+    @staticmethod
+    def at(resolver: Resolver, place: Place) -> _Symbol | Refusal:
+        record = resolver.record(place.path)
+        if record is None:
+            return Refusal(f"{place.path} is not a file of the project that can be read")
+        index = record.occurrence_at(place.offset)
+        if index is None:
+            return Refusal("there is no name here")
+        occurrence = record.occurrences[index]
+        name = occurrence.name
+        meanings = resolver.meanings(place.path, index)
+        slots = tuple(target for target in meanings if isinstance(target, Slot))
+        others = [target for target in meanings if not isinstance(target, Slot)]
+        is_alias = False
+        if not meanings:
+            if occurrence.role in ("attribute", "attribute-write"):
+                return Refusal(f"it is not known what object '{name}' belongs to here")
+            if occurrence.role == "keyword":
+                return Refusal(f"it is not known which function takes the argument '{name}' here")
+            return Refusal(f"it is not known what '{name}' is")
+        if not slots:
+            if not all(isinstance(target, External) for target in others):
+                what = (
+                    "a builtin" if isinstance(others[0], Builtin) else "a module; renaming those is not supported yet"
+                )
+                return Refusal(f"'{name}' is {what}")
+            direct = resolver.of_occurrence(place.path, index)
+            own = tuple(target for target in direct if isinstance(target, Slot) and target.path == place.path)
+            if not own or occurrence.role in ("attribute", "attribute-write", "keyword"):
+                return Refusal(f"'{name}' comes from outside the project")
+            slots, is_alias = own, True
+        elif any(isinstance(target, Builtin) for target in others):
+            return Refusal(f"'{name}' is a builtin in some cases and the project's own in others")
+        if _DUNDER.match(name):
+            return Refusal(f"'{name}' has a meaning to Python itself")
+        kind = _kind_of(resolver, slots[0])
+        return _Symbol(place.path, index, name, slots, kind, is_alias)
+
+
+def _kind_of(resolver: Resolver, slot: Slot) -> Kind:
+    record = resolver.record(slot.path)
+    rows = resolver.symbols_of(slot)
+    return "variable" if record is None or not rows else record.symbols[rows[0]].kind
+
+
+def _unfit_name(symbol: _Symbol, new_name: str) -> Refusal | None:
+    if not new_name.isidentifier():
+        return Refusal(f"'{new_name}' is not a valid name")
+    if keyword.iskeyword(new_name):
+        return Refusal(f"'{new_name}' is a keyword")
+    if unicodedata.normalize("NFKC", new_name) != new_name:
+        return Refusal(f"Python would read '{new_name}' as '{unicodedata.normalize('NFKC', new_name)}'")
+    if _DUNDER.match(new_name):
+        return Refusal(f"'{new_name}' has a meaning to Python itself")
+    if bool(_MANGLED.match(new_name)) != bool(_MANGLED.match(symbol.name)) and symbol.kind in ("method", "attribute"):
+        return Refusal("names with two leading underscores are private to a class; renaming to or from one is not safe")
+    return None
+
+
+# --- everything that must change ----------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Renaming:
+    """One rename being worked out. `slots` grows to everything that must have the same name."""
+
+    resolver: Resolver
+    symbol: _Symbol
+    new_name: str
+    slots: set[Slot] = field(default_factory=set[Slot])
+    found: dict[str, dict[int, Edit]] = field(default_factory=dict[str, dict[int, Edit]])
+    family: Family = field(default_factory=Family)
+
+    def edits(self) -> ProjectEdit | Refusal:
+        self.slots = set(self.symbol.slots)
+        refusal = self._close() or self._conflict()
+        if refusal is not None:
+            return refusal
+        mentions = self._mentions()
+        certain: dict[str, list[Edit]] = {}
+        doubtful: dict[str, list[Edit]] = {}
+        for path, indices in mentions.items():
+            record = self.resolver.snapshot.records[path]
+            for index in indices:
+                edit = self._edit(path, record, index)
+                if isinstance(edit, Refusal):
+                    return edit
+                if record.errors:
+                    if any(slot.path == path for slot in self.slots):
+                        return Refusal(f"{path} has a syntax error; correct it first")
+                    edit = Edit(edit.span, edit.new_text, f"{path} has a syntax error, so this may be something else")
+                    doubtful.setdefault(path, []).append(edit)
+                else:
+                    certain.setdefault(path, []).append(edit)
+        for path, edit in self._slot_strings():
+            certain.setdefault(path, []).append(edit)
+        texts = self._texts({*certain, *doubtful})
+        if isinstance(texts, Refusal):
+            return texts
+        refusal = _Proof(self.resolver, self.slots, self.symbol.name, self.new_name).check(certain, texts)
+        if refusal is not None:
+            return refusal
+        for path, edit in self._unproven(mentions):
+            doubtful.setdefault(path, []).append(edit)
+        doubt = self.family.doubt
+        if doubt is not None:
+            certain = {path: [Edit(e.span, e.new_text, doubt) for e in edits] for path, edits in certain.items()}
+        taken = {(path, edit.span) for path, edits in certain.items() for edit in edits}
+        for path, edits in doubtful.items():
+            certain.setdefault(path, []).extend(edit for edit in edits if (path, edit.span) not in taken)
+        texts = self._texts(certain)
+        return texts if isinstance(texts, Refusal) else project_edit(certain, texts)
+
+    # --- slots ----------------------------------------------------------------------------------------
+
+    def _close(self) -> Refusal | None:
+        """Add every slot that must be called the same: override families, and what a mention means besides."""
+        if self.symbol.is_alias:
+            return self._taken_from_here()
+        known: set[Slot] = set()
+        while known != self.slots:
+            known = set(self.slots)
+            self.family = family_of(self.resolver, self.slots)
+            if self.family.refusal is not None:
+                return Refusal(self.family.refusal)
+            self.slots |= self.family.slots
+            for path, indices in self._mentions().items():
+                record = self.resolver.snapshot.records[path]
+                for index in indices:
+                    meanings = self.resolver.meanings(path, index)
+                    self.slots.update(target for target in meanings if isinstance(target, Slot))
+                    if record.occurrences.role[index] not in _ATTRIBUTE_ROLES:
+                        continue
+                    direct = self.resolver.of_occurrence(path, index)
+                    outside = next((target for target in direct if isinstance(target, External)), None)
+                    if outside is not None:
+                        where = self._where(path, record.occurrences.start[index])
+                        return Refusal(
+                            f"'{self.symbol.name}' may also be {outside.name}, from outside the project ({where})"
+                        )
+        return None
+
+    def _taken_from_here(self) -> Refusal | None:
+        """A name from outside is renamed in one file alone, so no other file may import it from this one."""
+        name = self.symbol.name
+        for path in self.resolver.snapshot.files_naming(name):
+            if path == self.symbol.path:
+                continue
+            record = self.resolver.snapshot.records[path]
+            for index in record.occurrences_of(name):
+                if not self.slots.isdisjoint(_steps(self.resolver, path, record, index)):
+                    where = self._where(path, record.occurrences.start[index])
+                    return Refusal(f"'{name}' comes from outside the project and is used from here by {where}")
+        return None
+
+    def _mentions(self) -> dict[str, list[int]]:
+        """Occurrences that mean one of the slots, by path."""
+        resolver, name = self.resolver, self.symbol.name
+        paths: Iterable[str] = resolver.snapshot.files_naming(name)
+        if self.symbol.is_alias:
+            paths = (self.symbol.path,)
+        elif all(_is_local(resolver, slot) for slot in self.slots):
+            paths = sorted({slot.path for slot in self.slots})
+        found: dict[str, list[int]] = {}
+        for path in paths:
+            record = resolver.snapshot.records[path]
+            for index in record.occurrences_of(name):
+                if self.symbol.is_alias:
+                    targets: Iterable[Target] = resolver.of_occurrence(path, index)
+                else:
+                    targets = resolver.meanings(path, index)
+                if not self.slots.isdisjoint(targets):
+                    found.setdefault(path, []).append(index)
+        return found
+
+    def _conflict(self) -> Refusal | None:
+        """A scope of one of the slots, or a class of their family, that has the new name already."""
+        for slot in sorted(self.slots, key=lambda slot: (slot.path, slot.scope)):
+            record = self.resolver.snapshot.records[slot.path]
+            rows = record.bindings(slot.scope, self.new_name)
+            if rows:
+                return Refusal(
+                    f"'{self.new_name}' is already defined at {self._where(slot.path, record.symbols.start[rows[0]])}"
+                )
+        for owner in self.family.classes:
+            record = self.resolver.snapshot.records[owner.path]
+            rows = record.bindings(owner.scope, self.new_name)
+            if rows:
+                where = self._where(owner.path, record.symbols.start[rows[0]])
+                return Refusal(f"a class of the same family already has '{self.new_name}' ({where})")
+        if self.new_name in self.family.outside_names:
+            return Refusal(f"a base class from outside the project already has '{self.new_name}'")
+        return None
+
+    # --- edits ----------------------------------------------------------------------------------------
+
+    def _edit(self, path: str, record: FileRecord, index: int) -> Edit | Refusal:
+        """The edit of one mention. A name that is imported from elsewhere under its own name gets an alias."""
+        span = record.occurrences.span(index)
+        if record.occurrences.role[index] != _IMPORT:
+            return Edit(span, self.new_name)
+        imported = record.imports[record.occurrences.link[index]]
+        if imported.alias is None:
+            sources = {
+                origin
+                for target in self.resolver.imported(path, imported)
+                for origin in self.resolver.origins(target, aliases=False)
+            }
+            if self.symbol.is_alias or self.slots.isdisjoint(sources):
+                if imported.name is None and "." in imported.module:
+                    return Refusal(
+                        f"'{self.symbol.name}' is part of 'import {imported.module}' ({self._where(path, span.start)})"
+                    )
+                return Edit(span, f"{self.symbol.name} as {self.new_name}")
+        return Edit(span, self.new_name)
+
+    def _slot_strings(self) -> Iterator[tuple[str, Edit]]:
+        """The name in `__slots__` and `__match_args__` of the classes whose attribute it is."""
+        quoted = _quoted(self.symbol.name)
+        for slot in self.slots:
+            record = self.resolver.snapshot.records[slot.path]
+            if record.scopes[slot.scope].kind != "class":
+                continue
+            text = self.resolver.snapshot.text(slot.path)
+            for listing in ("__slots__", "__match_args__"):
+                for row in record.bindings(slot.scope, listing):
+                    body = record.symbols[row].body
+                    for match in quoted.finditer(text.data, body.start, body.end) if text is not None else ():
+                        if match.start("owner") == match.end("owner"):
+                            yield slot.path, Edit(Span(*match.span("name")), self.new_name)
+
+    def _unproven(self, mentions: Mapping[str, list[int]]) -> Iterator[tuple[str, Edit]]:
+        """What may mean the symbol: attributes of unknown objects, keywords of unknown calls, strings."""
+        snapshot, name = self.resolver.snapshot, self.symbol.name
+        if self.symbol.is_alias or all(_is_local(self.resolver, slot) for slot in self.slots):
+            return
+        kinds = {snapshot.records[slot.path].scopes[slot.scope].kind for slot in self.slots}
+        of_class, is_parameter = "class" in kinds, bool(kinds & {"function", "lambda"})
+        callees = (
+            {called for slot in self.slots for called in _called_as(snapshot, slot)} if is_parameter else set[str]()
+        )
+        quoted = _quoted(name)
+        for path in snapshot.files_naming(name):
+            record = snapshot.records[path]
+            own = set(mentions.get(path, ()))
+            for index in record.occurrences_of(name):
+                role = record.occurrences.role[index]
+                if (
+                    index in own
+                    or role not in (*_ATTRIBUTE_ROLES, _KEYWORD)
+                    or self.resolver.of_occurrence(path, index)
+                ):
+                    continue
+                span = record.occurrences.span(index)
+                if of_class and role in _ATTRIBUTE_ROLES:
+                    yield path, Edit(span, self.new_name, f"'{name}' of an object whose class is not known")
+                elif role == _KEYWORD and _callee_name(record, index) in callees:
+                    yield (
+                        path,
+                        Edit(
+                            span, self.new_name, f"argument '{name}' of a call that is not known to be this function's"
+                        ),
+                    )
+            text = snapshot.text(path) if not is_parameter else None
+            for match in quoted.finditer(text.data) if text is not None else ():
+                start = match.start("name")
+                at = record.occurrence_at(start)
+                if at is None or record.occurrences.start[at] != start:
+                    yield path, Edit(Span(*match.span("name")), self.new_name, f"a string that spells '{name}'")
+
+    def _texts(self, paths: Iterable[str]) -> dict[str, Text] | Refusal:
+        texts: dict[str, Text] = {}
+        for path in paths:
+            text = self.resolver.snapshot.text(path)
+            if text is None or text.digest != self.resolver.snapshot.records[path].digest:
+                return Refusal(f"{path} has changed and is being read again; try once more in a moment")
+            texts[path] = text
+        return texts
+
+    def _where(self, path: str, offset: int) -> str:
+        return _where(self.resolver.snapshot, path, offset)
+
+
+# --- proof --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """Reads the edited files again and compares: same structure, and the old and the new name mean everywhere
+    what they meant before, up to the renaming itself."""
+
+    resolver: Resolver
+    slots: set[Slot]
+    old_name: str
+    new_name: str
+
+    def check(self, edits: Mapping[str, list[Edit]], texts: Mapping[str, Text]) -> Refusal | None:
+        before = self.resolver.snapshot
+        records: dict[str, FileRecord] = {}
+        places: dict[str, dict[int, int]] = {}
+        for path, of_file in edits.items():
+            try:
+                edited = apply(texts[path], of_file)
+            except EditError as error:
+                return Refusal(f"the edits of {path} do not fit together: {error}")
+            record = before.records[path]
+            records[path] = read_record(edited, record.language)
+            moved = _moved(record, records[path], of_file)
+            if moved is None:
+                return Refusal(f"with '{self.new_name}', {path} would read differently")
+            places[path] = moved
+        after = Resolver(before.after(records))
+        touched = {*edits, *before.files_naming(self.old_name), *before.files_naming(self.new_name)}
+        for path in sorted(touched):
+            record = before.records[path]
+            if record.errors:
+                continue  # what is said about a broken file is annotated anyway
+            moved = places.get(path)
+            for index in (*record.occurrences_of(self.old_name), *record.occurrences_of(self.new_name)):
+                expected = {self._renamed(target) for target in self.resolver.meanings(path, index, aliases=True)}
+                found = set(after.meanings(path, index if moved is None else moved[index], aliases=True))
+                if found != expected:
+                    name = record.names[record.occurrences.name[index]]
+                    where = _where(before, path, record.occurrences.start[index])
+                    return Refusal(f"'{name}' at {where} would mean something else")
+        return None
+
+    def _renamed(self, target: Target) -> Target:
+        if not isinstance(target, Slot) or target not in self.slots:
+            return target
+        return Slot(target.path, target.scope, self.new_name)
+
+
+def _moved(old: FileRecord, new: FileRecord, edits: Iterable[Edit]) -> dict[int, int] | None:
+    """The new index of every old occurrence, None when the two records differ by more than the edits."""
+    if list(old.scopes.kind) != list(new.scopes.kind) or list(old.scopes.parent) != list(new.scopes.parent):
+        return None
+    if bool(old.errors) != bool(new.errors):
+        return None
+    by_start = {edit.span.start: edit for edit in edits}
+    new_at = {start: index for index, start in enumerate(new.occurrences.start)}
+    moved: dict[int, int] = {}
+    shift = 0
+    pending = sorted(by_start)
+    at = 0
+    for index, start in enumerate(old.occurrences.start):
+        while at < len(pending) and pending[at] < start:
+            edit = by_start[pending[at]]
+            shift += len(edit.new_text.encode()) - len(edit.span)
+            at += 1
+        there = new_at.get(start + shift)
+        if there is None:
+            return None
+        name = old.names[old.occurrences.name[index]]
+        edit = by_start.get(start)
+        expected = name if edit is None else edit.new_text.partition(" ")[0]
+        same_name = new.names[new.occurrences.name[there]] == expected
+        if not same_name or old.occurrences.role[index] != new.occurrences.role[there]:
+            return None
+        if old.occurrences.scope[index] != new.occurrences.scope[there]:
+            return None
+        # Of `name as alias`, the alias is what the mention has become.
+        moved[index] = there + 1 if edit is not None and " as " in edit.new_text else there
+    aliases = sum(" as " in edit.new_text for edit in by_start.values())
+    return moved if len(new.occurrences) == len(old.occurrences) + aliases else None
+
+
+# --- small questions ----------------------------------------------------------------------------------
+
+
+def _steps(resolver: Resolver, path: str, record: FileRecord, index: int) -> set[Target]:
+    """An occurrence's direct targets and, for an imported name, what it is imported from."""
+    found: set[Target] = set(resolver.of_occurrence(path, index))
+    if record.occurrences.role[index] == _IMPORT:
+        found.update(resolver.imported(path, record.imports[record.occurrences.link[index]]))
+    return found
+
+
+def _is_local(resolver: Resolver, slot: Slot) -> bool:
+    """Whether no other file can name a slot: a function's variables, and parameters that no keyword can give."""
+    record = resolver.record(slot.path)
+    if record is None or record.scopes[slot.scope].kind in ("module", "class"):
+        return False
+    return not any(
+        record.symbols.kind[row] == KIND["parameter"] and not record.symbols.flags[row] & POSITIONAL_ONLY
+        for row in resolver.symbols_of(slot)
+    )
+
+
+def _called_as(snapshot: Snapshot, slot: Slot) -> Iterator[str]:
+    """The names under which the function of a parameter is called: its own, or its class's."""
+    record = snapshot.records[slot.path]
+    scope = record.scopes[slot.scope]
+    if scope.symbol is None:
+        return
+    function = record.symbols[scope.symbol]
+    yield function.name
+    owner = record.scopes[function.scope]
+    if function.name in ("__init__", "__new__") and owner.kind == "class":
+        yield owner.name
+        yield "cls"
+
+
+def _callee_name(record: FileRecord, index: int) -> str | None:
+    """The last part of the name of what a keyword argument is given to."""
+    row = record.occurrences.link[index]
+    callee = record.calls.callee[row] if row >= 0 else -1
+    return record.names[record.occurrences.name[callee]] if callee >= 0 else None
+
+
+def _quoted(name: str) -> re.Pattern[bytes]:
+    """A whole string literal that is the name, or a dotted path that ends in it."""
+    return re.compile(rb"""(?P<quote>["'])(?P<owner>(?:\w+[.:])*)(?P<name>%s)(?P=quote)""" % re.escape(name).encode())
+
+
+def _where(snapshot: Snapshot, path: str, offset: int) -> str:
+    text = snapshot.text(path)
+    return path if text is None else f"{path}:{text.line_of(offset) + 1}"
