@@ -23,7 +23,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from engram_context.ignore import RULE_FILES, FileState, Ignore
 
@@ -68,7 +68,9 @@ class Watcher:
         self._scanning = threading.Lock()
         self._interval = polling
         self._observer: BaseObserver | None = None
-        self._watched: set[str] = set()
+        self._separate = False  # whether the folders below the root have watches of their own
+        self._watched: dict[str, ObservedWatch] = {}
+        self._gone: set[str] = set()  # folders below the root that were deleted or renamed
         self._root_gone = False
         self._thread = threading.Thread(target=self._run, name="engram-watcher", daemon=True)
 
@@ -118,11 +120,11 @@ class Watcher:
                 self._check_limit()
             handler = _Handler(self)
             # A recursive watch of the root would also watch .git and installed packages.
-            if len(folders) <= _SEPARATE and sys.platform.startswith("linux"):
+            self._separate = len(folders) <= _SEPARATE and sys.platform.startswith("linux")
+            if self._separate:
                 observer.schedule(handler, str(self._root), recursive=False)
                 for folder in folders:
-                    observer.schedule(handler, str(self._root / folder), recursive=True)
-                    self._watched.add(folder)
+                    self._watch(observer, folder)
             else:
                 observer.schedule(handler, str(self._root), recursive=True)
             observer.start()
@@ -150,15 +152,25 @@ class Watcher:
             waiting.extend(self._ignore.folders(waiting.pop()))
 
     def _watch_new(self) -> None:
-        if not self._watched or self._observer is None:
+        """Watch the folders that appeared right below the root. Before a look, so that nothing falls between."""
+        if not self._separate or self._observer is None:
             return
-        for folder in self._ignore.folders():
-            if folder not in self._watched:
-                try:
-                    self._observer.schedule(_Handler(self), str(self._root / folder), recursive=True)
-                    self._watched.add(folder)
-                except OSError as problem:
-                    log.warning("changes of files in %s cannot be watched: %s", self._root / folder, problem)
+        self._ignore = Ignore(self._root)
+        with self._lock:
+            gone, self._gone = self._gone, set[str]()
+        folders = set(self._ignore.folders())
+        for folder in tuple(self._watched):
+            # A folder of the same name may be there again, but a watch belongs to the one that went.
+            if folder in gone or folder not in folders:
+                self._observer.unschedule(self._watched.pop(folder))
+        for folder in folders - self._watched.keys():
+            try:
+                self._watch(self._observer, folder)
+            except OSError as problem:
+                log.warning("changes of files in %s cannot be watched: %s", self._root / folder, problem)
+
+    def _watch(self, observer: BaseObserver, folder: str) -> None:
+        self._watched[folder] = observer.schedule(_Handler(self), str(self._root / folder), recursive=True)
 
     def _event(self, event: FileSystemEvent) -> None:
         """On watchdog's thread: note and return."""
@@ -176,6 +188,9 @@ class Watcher:
                 everywhere |= event.event_type in ("deleted", "moved")
             elif event.is_directory:
                 everywhere |= event.event_type != "modified"
+                if event.event_type in ("deleted", "moved") and "/" not in path:
+                    with self._lock:
+                        self._gone.add(path)
             elif path.rpartition("/")[2] in RULE_FILES:
                 everywhere = True
             elif self._wanted(path):
@@ -234,10 +249,10 @@ class Watcher:
                     else:
                         known[path] = state
             return frozenset(changed)
+        self._watch_new()
         found = self._look()
         if found is None:
             return frozenset()
-        self._watch_new()
         self._known = found
         paths = {path for path, state in found.items() if known.get(path) != state}
         return frozenset(paths | (known.keys() - found.keys()))

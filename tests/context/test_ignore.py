@@ -1,0 +1,184 @@
+"""Which files belong to a project, against git itself where git is at hand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from engram_context.ignore import Ignore
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content, encoding="utf-8")
+
+
+def walked(root: Path) -> set[str]:
+    return {path for path, _ in Ignore(root).walk(lambda path: True)}
+
+
+def python_files(root: Path) -> set[str]:
+    return {path for path, _ in Ignore(root).walk(lambda path: path.endswith(".py"))}
+
+
+def test_a_nearer_rule_file_overrides_a_farther_one_and_a_lost_folder_stays_lost(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            ".git/info/exclude": "local.py\n",
+            ".gitignore": "*_gen.py\n/build/\n# *.py\n\n",
+            "pkg/.gitignore": "!keep_gen.py\n",
+            "a.py": "",
+            "a_gen.py": "",
+            "local.py": "",
+            "pkg/keep_gen.py": "",
+            "pkg/other_gen.py": "",
+            "pkg/build/c.py": "",
+            "build/.gitignore": "!*.py\n",
+            "build/b.py": "",
+        },
+    )
+    assert python_files(tmp_path) == {"a.py", "pkg/keep_gen.py", "pkg/build/c.py"}
+    ignore = Ignore(tmp_path)
+    assert ignore.why("a_gen.py") == ".gitignore: *_gen.py"
+    assert ignore.why("pkg/other_gen.py") == ".gitignore: *_gen.py"
+    assert ignore.why("local.py") == ".git/info/exclude: local.py"
+    assert ignore.why("build/b.py") == ".gitignore: /build/"
+    assert ignore.why("a.py") is None
+
+
+def test_the_private_file_wins_over_git_in_both_directions(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            ".gitignore": "generated/*\n",
+            ".engramignore": "!generated/api.py\nslow/\n",
+            "sub/.gitignore": "api.py\n",
+            "generated/api.py": "",
+            "generated/other.py": "",
+            "slow/x.py": "",
+            "sub/api.py": "",
+        },
+    )
+    assert python_files(tmp_path) == {"generated/api.py"}
+    assert Ignore(tmp_path).why("slow/x.py") == ".engramignore: slow/"
+
+
+def test_secrets_stay_out_whatever_the_rule_files_say(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            ".engramignore": "!.env\n!*.pem\n!id_rsa\n!.git/\n",
+            ".env": "KEY=1",
+            ".env.local": "KEY=1",
+            "server.pem": "",
+            "keys/ID_RSA": "",
+            ".git/hooks/x.py": "",
+            "app.py": "",
+        },
+    )
+    assert walked(tmp_path) - {".engramignore"} == {"app.py"}
+    assert Ignore(tmp_path).why(".env") == ".env may hold secrets (built-in rule)"
+
+
+def test_virtual_environments_and_caches_are_left_out_by_what_they_are(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "my-env/pyvenv.cfg": "",
+            "my-env/lib/x.py": "",
+            "node_modules/a/b.py": "",
+            "pkg/__pycache__/x.py": "",
+            "pkg/x.py": "",
+            "pkg.egg-info/y.py": "",
+        },
+    )
+    assert python_files(tmp_path) == {"pkg/x.py"}
+    assert "virtual environment" in (Ignore(tmp_path).why("my-env/lib/x.py") or "")
+
+
+def test_rules_above_a_project_inside_a_repository_hold_too(tmp_path: Path) -> None:
+    write(tmp_path, {".git/HEAD": "", ".gitignore": "*_gen.py\n", "sub/a.py": "", "sub/b_gen.py": ""})
+    assert python_files(tmp_path / "sub") == {"a.py"}
+
+
+def test_a_path_that_leaves_the_root_is_outside(tmp_path: Path) -> None:
+    assert Ignore(tmp_path).why("../x.py") == "outside the project folder"
+    assert Ignore(tmp_path).why("a/../../x.py") == "outside the project folder"
+
+
+def test_a_pattern_that_makes_no_sense_spoils_only_itself(tmp_path: Path) -> None:
+    write(tmp_path, {".gitignore": "!\na.py\n***/\n[\nb.py\n", "a.py": "", "b.py": "", "c.py": ""})
+    assert "c.py" in python_files(tmp_path)
+    assert not {"a.py", "b.py"} & python_files(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink") or os.name == "nt", reason="links need rights on Windows")
+def test_links_are_followed_to_files_inside_only_and_loops_end(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write(root, {"a.py": "", "pkg/b.py": ""})
+    write(tmp_path, {"outside.py": ""})
+    (root / "pkg/loop").symlink_to(root)
+    (root / "link.py").symlink_to(root / "a.py")
+    (root / "out.py").symlink_to(tmp_path / "outside.py")
+    (root / "dead.py").symlink_to(root / "nowhere.py")
+    (root / "self.py").symlink_to(root / "self.py")
+    assert python_files(root) == {"a.py", "pkg/b.py", "link.py"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text on Windows")
+def test_a_name_that_is_no_text_is_passed_over(tmp_path: Path) -> None:
+    try:
+        (Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.py"))).write_text("")
+    except OSError:
+        pytest.skip("the file system takes text names only")
+    write(tmp_path, {"good.py": ""})
+    assert python_files(tmp_path) == {"good.py"}
+
+
+def test_a_root_that_is_gone_is_an_error_and_not_an_empty_project(tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        list(Ignore(tmp_path / "gone").walk(lambda path: True))
+
+
+names = st.sampled_from(["a", "b", "c.py", "d.py", "lib"])
+patterns = st.builds(
+    lambda start, parts, end: start + "/".join(parts) + end,
+    st.sampled_from(["", "!", "/", "!/", "**/"]),
+    st.lists(st.sampled_from(["a", "b", "*.py", "c.py", "d*", "lib", "**", "?"]), min_size=1, max_size=3),
+    st.sampled_from(["", "/", "/*", "/**"]),
+)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="compares with git")
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    files=st.sets(st.lists(names, min_size=1, max_size=4).map("/".join), min_size=1, max_size=8),
+    top=st.lists(patterns, max_size=4),
+    nested=st.lists(patterns, max_size=3),
+)
+def test_the_files_are_the_ones_that_git_would_list(
+    tmp_path_factory: pytest.TempPathFactory, files: set[str], top: list[str], nested: list[str]
+) -> None:
+    root = tmp_path_factory.mktemp("repo")
+    for path in files:
+        file = root / path
+        if any(parent.is_file() for parent in file.parents) or file.is_dir():
+            continue
+        write(root, {path: ""})
+    write(root, {".gitignore": "\n".join(top) + "\n"})
+    if (root / "a").is_dir():
+        write(root, {"a/.gitignore": "\n".join(nested) + "\n"})
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True, env=environment)
+    listed = subprocess.run(
+        ["git", "ls-files", "--others", "--exclude-standard", "-z"],
+        cwd=root, check=True, capture_output=True, text=True, env=environment,
+    ).stdout  # fmt: skip
+    assert walked(root) == {path for path in listed.split("\0") if path}
