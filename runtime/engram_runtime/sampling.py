@@ -50,7 +50,9 @@ def narrowed(p: np.ndarray, temperature: float, top_p: float) -> np.ndarray:
         p = np.exp(logs - logs.max())
         p /= p.sum()
     if top_p < 1.0:
-        order = np.argsort(-p, kind="stable")
+        # Tokens below this hold less than 1 - top_p all together, so none of them is needed: they need no sorting.
+        likely = np.flatnonzero(p >= (1 - top_p) / len(p))
+        order = likely[np.argsort(-p[likely], kind="stable")]
         # A token is kept while those before it hold less than top_p: the first always is.
         kept = order[np.concatenate(([0.0], np.cumsum(p[order])[:-1])) < top_p]
         inside = np.zeros_like(p)

@@ -95,7 +95,8 @@ class EngramRows:
 
     def __init__(self, path: Path, counts: Mapping[int, int]) -> None:
         """`counts` are the rows of each layer. Raises FileNotFoundError, or ValueError if the file has other rows."""
-        self._records: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Seen as a plain array: memmap looks at every result of indexing, which costs more than the row.
+        self._records: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
         self._starts: dict[int, int] = {}
         total = 0
         for layer in sorted(counts):
