@@ -7,16 +7,15 @@ attention behaves differently at each position modulo its rate.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from engram_runtime import fim
 from engram_runtime.tokenizer import Tokenizer
-from engram_runtime.train.corpus import Document, Split, documents
+from engram_runtime.train.corpus import Document
 
 _CHARACTERS_PER_TOKEN = 4
 _LEAST_TOKENS = 24
@@ -42,7 +41,10 @@ class Mixture:
 
 
 class Batches:
-    """An endless stream of batches over documents. `position` and the random state make `resume` exact."""
+    """Batches over documents, each a pure function of the seed and its number: a resumed run goes on as it would have.
+
+    rows x length tokens, as inputs and (shifted by one) targets. Raises ValueError where there are no documents.
+    """
 
     def __init__(
         self,
@@ -57,20 +59,13 @@ class Batches:
             raise ValueError("no documents to train on: the corpus is empty")
         self._texts, self._tokenizer, self._mixture = texts, tokenizer, mixture
         self._rows, self._length, self._seed = rows, length, seed
-        # Long documents are drawn more often: by length in characters, so that every character is equally likely.
         self._cumulative = np.cumsum([len(document.text) for document in texts])
 
     def batch(self, number: int) -> Batch:
-        """The batch with this number: a pure function of the seed and the number."""
+        """The batch with this number, from 0 on without end."""
         chance = random.Random(f"{self._seed}:{number}")
         rows = [self._row(chance) for _ in range(self._rows)]
         return Batch(np.stack([tokens for tokens, _ in rows]), np.stack([weights for _, weights in rows]))
-
-    def __iter__(self) -> Iterator[Batch]:
-        number = 0
-        while True:
-            yield self.batch(number)
-            number += 1
 
     def _row(self, chance: random.Random) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         size = self._length + 1
@@ -92,7 +87,7 @@ class Batches:
         return document, place - int(self._cumulative[index]) + len(document.text)
 
     def _sample(self, chance: random.Random, room: int) -> tuple[list[int], list[float]]:
-        """Ids of one sample, at most `room` of them, and each one's weight in the loss."""
+        """Ids of one sample, at most `room` of them, and how much predicting each one counts."""
         document, place = self._document(chance)
         header: list[int] = []
         if chance.random() < self._mixture.header_share:
@@ -109,9 +104,13 @@ class Batches:
     def _fim(
         self, chance: random.Random, text: str, cursor: int, header: list[int], room: int
     ) -> tuple[list[int], list[float]]:
+        """A sample around the cursor. Text counts, header and markers do not."""
         end = middle_end(chance, text, cursor)
         tokenizer = self._tokenizer
-        middle = tokenizer.encode(text[cursor:end])[: room // 2]
+        middle = tokenizer.encode(text[cursor:end])
+        while len(middle) > room // 2:  # a shorter one, not a cut one: the suffix must follow it
+            end = (cursor + end) // 2
+            middle = tokenizer.encode(text[cursor:end])
         left = room - len(middle) - len(header) - 5  # begin, three of fim, end
         before = int(left * chance.uniform(0.4, 0.9))
         start = line_start(text, max(cursor - before * _CHARACTERS_PER_TOKEN, 0))
@@ -121,7 +120,6 @@ class Batches:
         order: fim.Order = "spm" if chance.random() < self._mixture.spm_share else "psm"
         prompt = fim.prompt(tokenizer, prefix, suffix, header, order)
         ids = [*prompt, *middle, tokenizer.end]
-        # Text counts, header and markers do not; the first token of a part cannot be known and is learnt all the same.
         markers = {tokenizer.begin, tokenizer.fim_begin, tokenizer.fim_hole, tokenizer.fim_end}
         weights = [0.0 if token in markers else 1.0 for token in ids]
         weights[1 : 1 + len(header)] = [0.0] * len(header)
@@ -155,7 +153,3 @@ def middle_end(chance: random.Random, text: str, cursor: int) -> int:
             end = following
         return end
     return min(cursor + chance.randint(1, 200), len(text))
-
-
-def read_documents(folder: Path, split: Split) -> list[Document]:
-    return list(documents(folder, split))

@@ -1,17 +1,16 @@
-"""The training loop: `train(options)` writes a checkpoint folder that `engram_runtime.export` reads, at any time of the run.
+"""The training loop: `train(options)` writes a checkpoint folder that `engram_runtime.export` reads at any time.
 
-A checkpoint folder holds config.json, weights.safetensors, tokenizer.json, engram_classes.npy, training.json (the curve) and
-state.pt (everything `resume` needs, in one file, so that it is whole or not there). The learning rate follows the share
-of the budget spent, be that minutes or tokens, and ends at zero when the budget does.
+A checkpoint folder holds config.json, weights.safetensors, tokenizer.json, engram_classes.npy, training.json (the
+curve) and state.pt (everything `resume` needs, in one file, so that it is whole or not there). The learning rate
+follows the share of the budget spent, be that minutes or tokens, and ends at zero when the budget does.
 """
 
 import ctypes
 import json
 import math
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +21,8 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from engram_runtime.config import ModelConfig
 from engram_runtime.engram import EngramHash
@@ -97,20 +97,21 @@ class Run:
 
 
 def train(options: TrainOptions, console: Console | None = None) -> Run:
-    """Trains until the budget is spent, writing checkpoints to options.out. Raises ValueError on options that cannot work."""
+    """Trains until the budget is spent, writing checkpoints to options.out.
+
+    Raises ValueError on options that cannot work, FileNotFoundError where the corpus or a checkpoint is missing.
+    """
     console = console or Console(stderr=True)
+    _check(options)
     device = _device(options.device)
-    _keep_memory()
-    if options.threads and device.type == "cpu":
-        torch.set_num_threads(options.threads)
+    low = _autocast_type(options, device)
+    if device.type == "cpu":
+        _keep_memory()
+        if options.threads:
+            torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    tokenizer_path = _tokenizer_path(options)
-    tokenizer = Tokenizer.read(tokenizer_path)
-    config = _config(options)
-    if tokenizer.vocab_size > config.vocab_size:
-        raise ValueError(
-            f"{tokenizer_path} has {tokenizer.vocab_size} tokens, but the model only has {config.vocab_size}: set vocab_size"
-        )
+
+    config, tokenizer = _config(options), Tokenizer.read(_tokenizer_path(options))
     classes = _classes(tokenizer, config.vocab_size)
     engram = EngramHash(config, classes)
     model = DeepseekV4(config, [engram.row_count(layer) for layer in config.engram_layers])
@@ -118,116 +119,109 @@ def train(options: TrainOptions, console: Console | None = None) -> Run:
         model.load_state_dict(load_file(options.start_from / "weights.safetensors"))
     model.to(device)
     found = optimizers(model, options.adam_lr, options.muon_lr, options.table_lr)
-    run = Run()
-    if options.resume:
-        run = _load_state(options.out / "state.pt", model, found, device)
+    run = _load_state(options.out / "state.pt", model, found, device) if options.resume else Run()
     if options.compile:
         model.compile_parts()
+    console.print(_describe(model, device, low), highlight=False)
 
-    console.print(_describe(model, device, _autocast_type(options, device)))
-    data = Batches(
-        list(documents(options.corpus, "train")), tokenizer, options.rows, options.length, options.seed, options.mixture
-    )
+    shape = (tokenizer, options.rows, options.length)
+    data = Batches(list(documents(options.corpus, "train")), *shape, options.seed, options.mixture)
     held = list(documents(options.corpus, "validation"))
-    whole = Batches(held, tokenizer, options.rows, options.length, 1, Mixture(fim_share=0, most_padding=0))
-    middles = Batches(held, tokenizer, options.rows, options.length, 2, Mixture(fim_share=1.0))
-    loss_of = _loss_function(model, engram, device, _autocast_type(options, device))
+    whole = Batches(held, *shape, 1, Mixture(fim_share=0.0, most_padding=0))
+    middles = Batches(held, *shape, 2, Mixture(fim_share=1.0))
+    loss_of = _loss_function(model, engram, device, low)
 
-    def validation_bits(batches: Batches) -> float:
-        """With gradients on, though none are used: compiled code would otherwise be compiled once more."""
-        total, count = 0.0, 0.0
-        for number in range(max(options.validation_rows // options.rows, 1)):
-            batch = batches.batch(number)
-            _, losses, weights = loss_of(batch)
-            total += float((losses * weights).sum())
-            count += float(weights.sum())
-        model.forget_load()
-        return total / max(count, 1.0) / math.log(2)
+    def bits(batches: Batches) -> float:
+        return _bits_per_token(loss_of, batches, max(options.validation_rows // options.rows, 1), options.compile)
 
     def validate() -> None:
-        point = Point(
-            run.step,
-            run.tokens,
-            round(run.seconds, 1),
-            run.loss_sum / max(run.loss_count, 1) / math.log(2),
-            validation_bits(whole),
-            validation_bits(middles),
-        )
+        trained = run.loss_sum / max(run.loss_count, 1) / math.log(2)
+        point = Point(run.step, run.tokens, round(run.seconds, 1), trained, bits(whole), bits(middles))
+        model.forget_load()
         run.curve.append(point)
         run.loss_sum, run.loss_count = 0.0, 0
         report.line(
             f"step {point.step}  {point.tokens / 1e6:.2f}M tokens  {point.seconds / 60:.1f} min"
-            f"  train {point.train_bits:.3f}  validation {point.validation_bits:.3f}  middle {point.middle_bits:.3f} bits/token"
+            f"  bits/token: train {point.train_bits:.3f}  validation {point.validation_bits:.3f}"
+            f"  middle {point.middle_bits:.3f}"
         )
 
     def checkpoint() -> None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        _save(options, config, tokenizer, classes, model, found, run)
+        save_checkpoint(options, model, found, run, tokenizer, classes)
 
+    dense = [parameter for name, parameter in model.named_parameters() if not name.endswith("engram.table.weight")]
     validated = saved = run.seconds
-    parameters = [parameter for optimizer in found[:2] for group in optimizer.param_groups for parameter in group["params"]]
     with _Report(console) as report, _prefetched(data, run.step) as batches:
         last = time.perf_counter()
         while (spent := _spent(options, run)) < 1:
-            batch = next(batches)
-            total, _, weights = loss_of(batch)
+            total, _, weights = loss_of(next(batches))
             total.backward()
-            norm = torch.nn.utils.clip_grad_norm_(parameters, options.clip)
+            norm = float(nn.utils.clip_grad_norm_(dense, options.clip))
             loss = float(total.detach())
-            if not math.isfinite(loss) or not math.isfinite(float(norm)):
-                report.line(f"step {run.step}: loss {loss}, gradient norm {float(norm)}: step left out")
-            else:
-                rate = _rate(options, run.step, spent)
+            if math.isfinite(loss) and math.isfinite(norm):
+                rate = learning_rate(options, run.step, spent)
                 for optimizer in found:
                     for group in optimizer.param_groups:
                         group["lr"] = group["initial_lr"] * rate
                     optimizer.step()
                 run.loss_sum += loss
                 run.loss_count += 1
+            else:
+                report.line(f"step {run.step}: loss {loss}, gradient norm {norm}: step left out")
             for optimizer in found:
                 optimizer.zero_grad(set_to_none=True)
             model.balance(options.balance_rate)
             run.step += 1
-            run.tokens += int(weights.numel())
+            run.tokens += weights.numel()
             now = time.perf_counter()
-            # The first step compiles: its time is no part of the budget, or a short run would only be warm-up.
-            elapsed = now - last if run.step > 1 or not options.compile else 0.0
+            # The first step compiles: counted, a short budget would be spent on it.
+            elapsed = 0.0 if options.compile and run.step == 1 else now - last
             run.seconds += elapsed
             last = now
-            report.step(run, loss / math.log(2), float(norm), weights.numel() / max(elapsed, 1e-9), _spent(options, run))
+            report.step(run, loss / math.log(2), norm, weights.numel() / max(elapsed, 1e-9), _spent(options, run))
             if run.seconds - validated >= options.validate_minutes * 60:
-                validate()
                 validated = run.seconds
+                validate()
             if run.seconds - saved >= options.checkpoint_minutes * 60 or run.step == 1:
-                checkpoint()
                 saved = run.seconds
+                checkpoint()
         validate()
         checkpoint()
     return run
 
 
-def _loss_function(
-    model: DeepseekV4, engram: EngramHash, device: torch.device, low: torch.dtype | None
-) -> Callable[[Batch], tuple[Tensor, Tensor, Tensor]]:
-    """batch -> mean loss with gradients (alignment of the indexers included), each token's loss [T], its weight [T]."""
+_Loss = Callable[[Batch], tuple[Tensor, Tensor, Tensor]]
+"""batch -> mean loss with gradients (alignment of the indexers included), each token's loss [T], its weight [T]."""
 
+
+def _loss_function(model: DeepseekV4, engram: EngramHash, device: torch.device, low: torch.dtype | None) -> _Loss:
     def loss_of(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        inputs = batch.tokens[:, :-1]
+        inputs, targets = batch.tokens[:, :-1].copy(), batch.tokens[:, 1:].copy()
         rows = {
-            layer: torch.from_numpy(engram.batch_rows(inputs, layer)).to(device, non_blocking=True)
-            for layer in model.config.engram_layers
+            layer: torch.from_numpy(engram.batch_rows(inputs, layer)).to(device) for layer in model.config.engram_layers
         }
         weights = torch.from_numpy(batch.weights).to(device).flatten()
-        targets = torch.from_numpy(batch.tokens[:, 1:].copy()).to(device).flatten()
+        shares = weights / weights.sum().clamp_min(1)
         with torch.autocast(device.type, dtype=low or torch.bfloat16, enabled=low is not None):
-            hidden, alignment = model.trunk(torch.from_numpy(inputs.copy()).to(device), rows)
+            hidden, alignment = model.trunk(torch.from_numpy(inputs).to(device), rows)
             total, losses = token_loss(
-                hidden.flatten(0, 1), model.head_weight, targets, weights / weights.sum().clamp_min(1)
+                hidden.flatten(0, 1), model.head_weight, torch.from_numpy(targets).to(device).flatten(), shares
             )
-        # The alignment trains the indexers alone, so it may be added with any weight without pulling at the rest.
+        # The alignment trains the indexers alone: it is no part of the loss that is reported.
         return total + alignment - alignment.detach(), losses, weights
 
     return loss_of
+
+
+def _bits_per_token(loss_of: _Loss, batches: Batches, count: int, gradients: bool) -> float:
+    """The mean over the first `count` batches. `gradients` stay on for compiled code: it would compile again."""
+    total = tokens = 0.0
+    with torch.set_grad_enabled(gradients):
+        for number in range(count):
+            _, losses, weights = loss_of(batches.batch(number))
+            total += float((losses * weights).sum())
+            tokens += float(weights.sum())
+    return total / max(tokens, 1.0) / math.log(2)
 
 
 def _spent(options: TrainOptions, run: Run) -> float:
@@ -237,8 +231,8 @@ def _spent(options: TrainOptions, run: Run) -> float:
     return max(shares)
 
 
-def _rate(options: TrainOptions, step: int, spent: float) -> float:
-    """Learning rate as a share of its full value: warm-up by steps, constant, then linear to zero at the budget's end."""
+def learning_rate(options: TrainOptions, step: int, spent: float) -> float:
+    """Learning rate as a share of its full value: warm-up by steps, constant, then linearly to zero."""
     warm = min((step + 1) / max(options.warmup_steps, 1), 1.0)
     return warm * min((1 - spent) / max(options.decay_share, 1e-9), 1.0)
 
@@ -296,13 +290,26 @@ class _Report:
         self._progress.update(self._task, completed=spent, step=run.step, loss=bits, speed=speed)
         if not self._live and time.monotonic() - self._last > 30:
             self._last = time.monotonic()
-            self.line(f"step {run.step}  {100 * spent:.0f} %  loss {bits:.3f} bits  norm {norm:.2f}  {speed:,.0f} tokens/s")
+            self.line(
+                f"step {run.step}  {100 * spent:.0f} %  loss {bits:.3f} bits  norm {norm:.2f}  {speed:,.0f} tokens/s"
+            )
 
 
 def _describe(model: DeepseekV4, device: torch.device, low: torch.dtype | None) -> str:
     total = sum(parameter.numel() for parameter in model.parameters())
     tables = sum(p.numel() for name, p in model.named_parameters() if "engram.table" in name)
-    return f"{total / 1e6:.1f}M parameters, {tables / 1e6:.1f}M of them in Engram tables; {device}, {low or torch.float32}"
+    return (
+        f"{total / 1e6:.1f}M parameters, {tables / 1e6:.1f}M of them in Engram tables; {device}, {low or torch.float32}"
+    )
+
+
+def _check(options: TrainOptions) -> None:
+    if not options.minutes and not options.tokens:
+        raise ValueError("there is no budget: give minutes or tokens")
+    if options.length < 32 or options.rows < 1:
+        raise ValueError(f"rows {options.rows} of length {options.length}: at least 1 of length 32 is needed")
+    if options.resume and not (options.out / "state.pt").exists():
+        raise FileNotFoundError(f"{options.out} holds no run to resume (no state.pt): start without resume")
 
 
 def _device(name: str) -> torch.device:
@@ -353,25 +360,24 @@ def _config(options: TrainOptions) -> ModelConfig:
 def _classes(tokenizer: Tokenizer, vocab_size: int) -> np.ndarray:
     """engram_classes, with classes of their own for ids that the model has and the tokenizer has not."""
     classes = engram_classes(tokenizer)
+    if len(classes) > vocab_size:
+        raise ValueError(f"the tokenizer has {len(classes)} tokens, the model only {vocab_size}: set vocab_size")
     extra = np.arange(vocab_size - len(classes), dtype=classes.dtype) + (classes.max() + 1)
     return np.concatenate((classes, extra))
 
 
-def _save(
+def save_checkpoint(
     options: TrainOptions,
-    config: ModelConfig,
+    model: DeepseekV4,
+    found: Sequence[Optimizer],
+    run: Run,
     tokenizer: Tokenizer,
     classes: np.ndarray,
-    model: DeepseekV4,
-    found: Any,
-    run: Run,
 ) -> None:
+    """Writes the checkpoint folder; each file is replaced in one go."""
     out = options.out
+    out.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    config.write(out / "config.json")
-    _replace(out / "tokenizer.json", lambda path: path.write_text(tokenizer.to_json(), encoding="utf-8"))
-    _replace(out / "engram_classes.npy", lambda path: _write_array(path, classes))
-    _replace(out / "weights.safetensors", lambda path: save_file(weights, path))
     figures = {
         "step": run.step,
         "tokens": run.tokens,
@@ -380,13 +386,16 @@ def _save(
         "curve": [asdict(point) for point in run.curve],
         "options": {name: value for name, value in asdict(options).items() if name not in _PRIVATE},
     }
-    _replace(out / "training.json", lambda path: path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8"))
     state = {
         "model": model.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in found],
-        "run": {**asdict(run)},
-        "random": torch.get_rng_state(),
+        "run": asdict(run),
     }
+    _replace(out / "config.json", model.config.write)
+    _replace(out / "tokenizer.json", lambda path: path.write_text(tokenizer.to_json(), encoding="utf-8"))
+    _replace(out / "engram_classes.npy", lambda path: _write_array(path, classes))
+    _replace(out / "weights.safetensors", lambda path: save_file(weights, path))
+    _replace(out / "training.json", lambda path: path.write_text(json.dumps(figures, indent=1) + "\n", "utf-8"))
     _replace(out / "state.pt", lambda path: torch.save(state, path))
 
 
@@ -403,16 +412,14 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Writes beside `path` and moves it there in one go, so that a reader never sees half a file."""
     part = path.with_name(f"{path.name}.part")
     write(part)
-    os.replace(part, path)
+    part.replace(path)
 
 
-def _load_state(path: Path, model: DeepseekV4, found: Any, device: torch.device) -> Run:
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist: there is no run to resume; start without --resume")
+def _load_state(path: Path, model: DeepseekV4, found: Sequence[Optimizer], device: torch.device) -> Run:
     state = torch.load(path, map_location=device, weights_only=True)
     model.load_state_dict(state["model"])
     for optimizer, values in zip(found, state["optimizers"], strict=True):
         optimizer.load_state_dict(values)
-    torch.set_rng_state(state["random"].cpu())
-    fields = state["run"]
-    return Run(**{**fields, "curve": [Point(**point) for point in fields["curve"]]})
+    fields: dict[str, Any] = state["run"]
+    fields["curve"] = [Point(**point) for point in fields["curve"]]
+    return Run(**fields)

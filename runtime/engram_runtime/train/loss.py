@@ -1,8 +1,8 @@
 """Cross entropy of a tied head without ever holding all logits.
 
-At V = 8192 the logits are 30 times larger than the hidden states they come from: on a CPU, writing and reading them several
-times costs more than the matmuls. Here a chunk of rows is projected, turned into its gradient in place, and used up while
-it is still in the cache.
+At V = 8192 the logits are 30 times larger than the hidden states they come from: on a CPU, writing and reading them
+several times costs more than the matmuls. Here a chunk of rows is projected, turned into its gradient in place, and
+used up while it is still in the cache.
 """
 
 from typing import Any
@@ -46,9 +46,9 @@ class _TokenLoss(torch.autograd.Function):
 
 
 def token_loss(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """hidden [T,H], head [V,H], targets [T], weights [T] -> weighted sum of the cross entropies (nats), and each one [T].
+    """hidden [T,H], head [V,H], targets [T], weights [T] -> weighted sum of the cross entropies, and each one [T].
 
-    Only the sum carries gradients. Matmuls run in autocast's type where it is on; sums are fp32.
+    In nats. Only the sum carries gradients. Matmuls run in autocast's type where it is on; sums are fp32.
     """
     total, losses = _TokenLoss.apply(hidden, head, targets, weights)
     return total, losses

@@ -16,17 +16,16 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
-    """[N,r,c] -> each matrix's nearest (semi-)orthogonal one, approximately, by Newton-Schulz iterations in bfloat16."""
+    """[N,r,c] -> the nearest (semi-)orthogonal matrix to each, roughly, by Newton-Schulz iterations in bfloat16."""
     a, b, c = _QUINTIC
-    X = matrices.bfloat16()
-    tall = X.shape[-2] > X.shape[-1]
-    if tall:
-        X = X.mT
-    X = X / (X.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.bfloat16()
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        A = X @ X.mT
-        X = torch.baddbmm(X, torch.baddbmm(A, A, A, beta=b, alpha=c), X, beta=a)
-    return (X.mT if tall else X).float()
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).float()
 
 
 class Muon(Optimizer):
@@ -69,7 +68,9 @@ def optimizers(model: nn.Module, adam_lr: float, muon_lr: float, table_lr: float
     for name, parameter in model.named_parameters():
         if name.endswith("engram.table.weight"):
             tables.append(parameter)
-        elif name.endswith("_proj.weight") and min(parameter.shape) >= 32 or name.endswith(("gate_up_proj", "down_proj")):
+        elif (name.endswith("_proj.weight") and min(parameter.shape) >= 32) or name.endswith(
+            ("gate_up_proj", "down_proj")
+        ):
             matrices.append(parameter)
         else:
             rest.append(parameter)
