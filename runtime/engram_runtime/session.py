@@ -74,25 +74,26 @@ class Session:
             return cls(folder, config, about, hashes, _inference(folder / "model.onnx", names, threads))
 
         try:
-            if providers is not None:
-                return opened(providers)
-            session = opened([CPU])
+            session = opened(providers or [CPU])
         except (ValueError, OSError, EOFError) as problem:
             raise ModelError(f"{folder}: {problem}") from problem
+        if providers:
+            if session.provider != providers[0]:
+                log.warning("%s cannot be had here, the model runs on %s", providers[0], session.provider)
+            return session
         if (reason := _no_cuda(folder / "model.onnx")) is None:
             try:
                 other = opened([CUDA, CPU])
                 there, here = other.seconds_per_token(), session.seconds_per_token()
-                if there < here:
-                    session = other
-                else:
-                    reason = f"a token takes {there * 1e3:.1f} ms on CUDA, {here * 1e3:.1f} ms on the CPU"
+                if other.provider == CUDA and there < here:
+                    log.info("model runs on CUDA")
+                    return other
+                reason = f"a token takes {there * 1e3:.1f} ms on CUDA, {here * 1e3:.1f} ms on the CPU"
+                if other.provider != CUDA:
+                    reason = "CUDA's libraries cannot be loaded: install engram-ls[cuda]"
             except Exception as problem:  # whatever a driver or a missing library may raise
                 reason = f"CUDA failed: {problem}"
-        if reason:
-            log.info("model runs on the CPU: %s", reason)
-        else:
-            log.info("model runs on CUDA")
+        log.info("model runs on the CPU: %s", reason)
         return session
 
     @property
@@ -150,8 +151,12 @@ def _inference(path: Path, providers: Sequence[str], threads: int) -> ort.Infere
     # Every call has other shapes: memory patterns, one per shape, would never be used again.
     options.enable_mem_pattern = False
     options.log_severity_level = 3
+    if CUDA in providers:
+        # Finds the libraries that pip installed. What it has to say it prints, and stdout belongs to the protocol.
+        with contextlib.redirect_stdout(sys.stderr):
+            ort.preload_dlls()
     try:
-        # The fallback would print to stdout, which belongs to the protocol.
+        # The fallback would print, too.
         return ort.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)
     except Exception as problem:  # ONNX Runtime's own exceptions derive from Exception only
         raise ModelError(f"ONNX Runtime cannot open {path}: {problem}") from problem
@@ -168,8 +173,6 @@ def _no_cuda(model: Path) -> str | None:
     needed = 2 * model.stat().st_size + (1 << 30)
     if free < needed:
         return f"the NVIDIA device has {free >> 20} MiB free, {needed >> 20} MiB are needed"
-    with contextlib.redirect_stdout(sys.stderr):
-        ort.preload_dlls()
     return None
 
 
