@@ -9,7 +9,6 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engram_lsp.cli.terminal import UserError, error
 
@@ -25,23 +24,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "train the model on a corpus (extra: train)"),
     "export": ("export", "turn a checkpoint into the ONNX model that the server runs (extra: train)"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """FILE:LINE:COL as typed: line and column count from 1, the column in characters (Unicode code points)."""
-
-    file: str
-    line: int
-    column: int
-
-    @classmethod
-    def parse(cls, argument: str) -> "Spot":
-        file, _, rest = argument.rpartition(":")
-        file, _, line = file.rpartition(":")
-        if not (file and line.isdigit() and rest.isdigit() and int(line) and int(rest)):
-            raise argparse.ArgumentTypeError(f"{argument!r} is not FILE:LINE:COL with a line and a column from 1")
-        return cls(file, int(line), int(rest))
 
 
 def version() -> str:

@@ -7,6 +7,7 @@ every latency is that of a request as an editor would see it.
 
 import argparse
 import difflib
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rich.markup import escape
 from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
@@ -141,6 +143,7 @@ class Demo:
             self._ghost_text(client)
             self._lists(client)
             self._problems(client)
+            self._fault(client)
             self._rename(client)
         with self._start("warm") as client:
             self._first_answer(client)
@@ -246,24 +249,57 @@ class Demo:
     # Problems
 
     def _problems(self, client: Client) -> None:
-        """Everything `workspace/diagnostic` finds in the project as it is."""
-        pending = client.send("workspace/diagnostic", {"previousResultIds": []})
-        reports = pending.result(300)["items"]
-        found = [(report["uri"], item) for report in reports for item in report.get("items", [])]
+        """Opens every module as an editor would, and asks for its problems."""
+        found: list[tuple[Path, Any]] = []
+        times: list[float] = []
+        for file in self._modules():
+            uri = client.open(file, _read(file))
+            pending = client.send("textDocument/diagnostic", {"textDocument": {"uri": uri}})
+            found += [(file, item) for item in pending.result(60).get("items", [])]
+            times.append(pending.seconds * 1000)
+            client.close(uri)
         counts = Counter(item.get("code", "?") for _, item in found)
-        self.report["problems"] = {"by_code": dict(counts), "seconds": pending.seconds, "files": len(reports)}
+        self.report["problems"] = {"by_code": dict(counts), "files": len(times), "ms": times}
         summary = ", ".join(f"{count} {code}" for code, count in counts.most_common()) or "none"
-        title = f"problems in {len(reports)} files ({pending.seconds:.2f} s): {summary}"
+        title = f"problems in {len(times)} files, {median(times or [0]):.0f} ms each: {summary}"
         table = Table(title=title, title_justify="left", show_header=False)
         table.add_column(overflow="fold")
         table.add_column(overflow="fold")
-        first_of_code: dict[str, tuple[str, Any]] = {}
-        for uri, item in found:
-            first_of_code.setdefault(item.get("code", "?"), (uri, item))
-        for uri, item in [*first_of_code.values(), *found][:6]:
+        first_of_code: dict[str, tuple[Path, Any]] = {}
+        for file, item in found:
+            first_of_code.setdefault(item.get("code", "?"), (file, item))
+        for file, item in [*first_of_code.values(), *found][:6]:
             line = item["range"]["start"]["line"] + 1
-            table.add_row(f"{self._name(_path(uri))}:{line}", f"{item['message']}  [dim]{item.get('code', '')}[/]")
+            table.add_row(f"{self._name(file)}:{line}", f"{item['message']}  [dim]{item.get('code', '')}[/]")
         self._say(table)
+
+    def _fault(self, client: Client) -> None:
+        """Misspells the first imported name that is used, in an open document only, and puts it right again."""
+        for file in self._modules():
+            text = _read(file)
+            misspelt = _misspelt(text)
+            if misspelt is None:
+                continue
+            name, wrong = misspelt
+            uri = client.open(file, text)
+            client.change(uri, wrong)
+            pending = client.send("textDocument/diagnostic", {"textDocument": {"uri": uri}})
+            items = pending.result(60).get("items", [])
+            found = next((item for item in items if item.get("code") == "undefined-name"), None)
+            client.change(uri, text)
+            after = client.request("textDocument/diagnostic", {"textDocument": {"uri": uri}}).get("items", [])
+            client.close(uri)
+            if found is None:
+                continue
+            withdrawn = all(item.get("code") != "undefined-name" for item in after)
+            self.report["fault"] = {"name": name, "found": found, "withdrawn": withdrawn, "ms": pending.seconds * 1000}
+            self._say(
+                f"a use of [bold]{name}[/] in {self._name(file)} is misspelt: "
+                f"line {found['range']['start']['line'] + 1}, "
+                f"[red]{escape(found['message'])}[/] after {pending.seconds * 1000:.0f} ms; put right again: "
+                f"{'withdrawn' if withdrawn else 'still shown'}\n"
+            )
+            return
 
     # Rename
 
@@ -373,10 +409,7 @@ class Demo:
 
     def _lines(self, most: int, every: int) -> Iterator[Spot]:
         for file in self._modules()[:10]:
-            try:
-                text = file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
-                continue
+            text = _read(file)
             code = [number for number, line in enumerate(text.splitlines()) if _is_code(line)]
             for number in code[every::every]:
                 yield Spot(file, number, 0, text)
@@ -412,6 +445,24 @@ def _is_code(line: str) -> bool:
         and any(mark in stripped for mark in ("(", " = ", "return ", "import "))
         and not stripped.endswith(".")
     )
+
+
+def _read(file: Path) -> str:
+    """A file's text; empty where it is not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _misspelt(text: str) -> tuple[str, str] | None:
+    """The first name of a from-import that is called further down, and the text with that one call misspelt."""
+    for imported in re.finditer(r"^from [\w.]+ import (\w+)$", text, re.MULTILINE):
+        name = imported[1]
+        used = re.compile(rf"(?<![\w.])({name})(?=\()").search(text, imported.end())
+        if used and len(name) > 3:
+            return name, f"{text[: used.start()]}{name[:-1]}{name[-1] * 2}{text[used.end() :]}"
+    return None
 
 
 def _without_rest(spot: Spot) -> str:

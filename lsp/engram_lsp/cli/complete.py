@@ -1,0 +1,67 @@
+"""`engram-ls complete FILE:LINE:COL`: what ghost text and the completion list would show there."""
+
+import argparse
+import time
+
+from engram_context.text import Span
+from rich.table import Table
+from rich.text import Text as Styled
+
+from engram_lsp.cli import workspace
+from engram_lsp.cli.terminal import notes, out, print_json
+from engram_lsp.model import open_predictor
+from engram_lsp.predictor import Query
+from engram_lsp.settings import ModelSettings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spot", type=workspace.spot, metavar="FILE:LINE:COL", help="line and column count from 1")
+    parser.add_argument("--model", default="", metavar="FOLDER", help='a model folder, or "none" for the memory alone')
+    parser.add_argument("--most", type=int, default=10, help="how many names to list (default: %(default)s)")
+    workspace.add_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    settings = ModelSettings(path=options.model)
+    with workspace.opened(options.spot.file, options) as project:
+        place, text = workspace.place_of(project, options.spot)
+        predictor, problem = open_predictor(settings)
+        if problem:
+            notes.print(f"[yellow]{problem}[/]")
+        memory = project.view(place.path, place.offset, text)
+        query = Query(place.path, text, place.offset, 0, memory, invoked=True)
+        began = time.perf_counter()
+        suggestions = predictor.inline(query)
+        inline_ms = (time.perf_counter() - began) * 1000
+        began = time.perf_counter()
+        ranked = predictor.rank(query, project.snapshot.candidates(place))[: options.most]
+        recalled = predictor.recall(query)
+        list_ms = (time.perf_counter() - began) * 1000
+    line = text.slice(Span(text.line_start(text.line_of(place.offset)), place.offset)).lstrip()
+    if options.json:
+        print_json(
+            {
+                "ghost_text": [{"text": s.text, "probability": s.probability, "source": s.source} for s in suggestions],
+                "list": [{"name": c.name, "kind": c.kind, "origin": c.origin, "score": s} for c, s in ranked],
+                "recalled": [{"name": name, "score": score} for name, score in recalled],
+                "ghost_text_ms": inline_ms,
+                "list_ms": list_ms,
+            }
+        )
+        return 0 if suggestions or ranked or recalled else 1
+    table = Table(title=f"ghost text ({inline_ms:.0f} ms)", title_justify="left", show_header=False)
+    for suggestion in suggestions:
+        typed = place.offset - suggestion.span.start
+        added = suggestion.text.encode()[typed:].decode()
+        table.add_row(Styled(line) + Styled(added, style="green"), f"{suggestion.probability:.0%}", suggestion.source)
+    out.print(table if suggestions else "no ghost text here")
+    names = Table(title=f"names ({list_ms:.0f} ms)", title_justify="left", show_header=False)
+    for candidate, score in ranked:
+        names.add_row(candidate.name, candidate.kind, f"[dim]{candidate.origin}[/]", f"[dim]{score:.1f}[/]")
+    known = {candidate.name for candidate, _ in ranked}
+    for name, score in recalled:
+        if name not in known:
+            names.add_row(name, "", "[dim]from memory[/]", f"[dim]{score:.1f}[/]")
+    if names.row_count:
+        out.print(names)
+    return 0 if suggestions or names.row_count else 1

@@ -1,0 +1,166 @@
+"""The commands as a person or a script runs them, in this process, on a small project."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engram_lsp.cli import COMMANDS, main
+from engram_lsp.cli.demo import Demo
+
+PROJECT = {
+    "pyproject.toml": "[project]\nname = 'shop'\n",
+    "shop/__init__.py": "",
+    "shop/basket.py": (
+        "import os\n\n\nclass Basket:\n    def __init__(self):\n        self.items = []\n\n"
+        "    def add(self, item):\n        self.items.append(item)\n"
+    ),
+    "shop/app.py": "from shop.basket import Basket\n\nbasket = Basket()\nbasket.add('æ')\nprint(basquet)\n",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, text in PROJECT.items():
+        file = tmp_path / "project" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def engram(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command: its exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        reads = arguments[0] in ("check", "complete", "rename")
+        given = [*map(str, arguments), *(("--cache", str(tmp_path / "cache")) if reads else ())]
+        with pytest.raises(SystemExit) as left:
+            main(given)
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return run
+
+
+def test_check_reports_problems_and_says_so_by_its_exit_code(project: Path, engram: Any) -> None:
+    code, out, _ = engram("check", project)
+    assert code == 1
+    assert "shop/app.py:5:7: error" in out and "basquet" in out
+    assert "shop/basket.py:1:8" in out and "unused-import" in out
+
+
+def test_check_of_one_file_or_folder_speaks_of_it_alone(project: Path, engram: Any) -> None:
+    code, out, _ = engram("check", project / "shop" / "basket.py", "--json")
+    assert code == 1
+    assert {(one["path"], one["code"], one["line"], one["column"]) for one in json.loads(out)} == {
+        ("shop/basket.py", "unused-import", 1, 8)
+    }
+    (project / "shop" / "basket.py").write_text("ITEMS = []\n")
+    assert engram("check", project / "shop" / "basket.py")[0] == 0
+
+
+def test_rename_prints_a_diff_and_writes_only_when_told(project: Path, engram: Any) -> None:
+    basket = project / "shop" / "basket.py"
+    before = {file: file.read_bytes() for file in project.rglob("*.py")}
+    code, diff, _ = engram("rename", f"{basket}:4:7", "Cart")
+    assert code == 0
+    assert "-class Basket:\n+class Cart:\n" in diff and "+from shop.basket import Cart\n" in diff
+    assert {file: file.read_bytes() for file in project.rglob("*.py")} == before
+    assert engram("rename", f"{basket}:4:7", "Cart", "--write")[0] == 0
+    assert (project / "shop" / "app.py").read_text(encoding="utf-8").count("Cart") == 2
+    assert "class Cart:" in basket.read_text()
+    assert not list(project.rglob("*.engram-*"))
+
+
+def test_rename_keeps_line_endings_and_a_byte_order_mark(project: Path, engram: Any) -> None:
+    app = project / "shop" / "app.py"
+    app.write_bytes(b"\xef\xbb\xbf" + PROJECT["shop/app.py"].replace("\n", "\r\n").encode())
+    assert engram("rename", f"{project / 'shop' / 'basket.py'}:4:7", "Cart", "--write")[0] == 0
+    expected = PROJECT["shop/app.py"].replace("\n", "\r\n").replace("Basket", "Cart").encode()
+    assert app.read_bytes() == b"\xef\xbb\xbf" + expected
+
+
+def test_rename_refuses_with_a_reason(project: Path, engram: Any) -> None:
+    code, out, err = engram("rename", f"{project / 'shop' / 'basket.py'}:4:7", "class")
+    assert code == 1 and out == "" and "class" in err
+    code, out, _ = engram("rename", f"{project / 'shop' / 'app.py'}:5:1", "show", "--json")
+    assert code == 1 and "builtin" in json.loads(out)["refused"]
+
+
+def test_complete_lists_the_members_of_what_is_known(project: Path, engram: Any) -> None:
+    app = project / "shop" / "app.py"
+    app.write_text(PROJECT["shop/app.py"] + "basket.", encoding="utf-8")
+    code, out, _ = engram("complete", f"{app}:6:8", "--json", "--model", "none")
+    answer = json.loads(out)
+    assert code == 0
+    assert {"add", "items"} <= {one["name"] for one in answer["list"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "nowhere"], "does not exist"),
+        (["complete", "nowhere.py:1:1"], "does not exist"),
+        (["complete", "{app}:900:1"], "has 6 lines"),
+        (["complete", "{app}:1:900"], "the last column is"),
+        (["complete", "{app}"], "is not FILE:LINE:COL"),
+        (["rename", "{app}:0:1", "x"], "is not FILE:LINE:COL"),
+        (["demo", "nowhere"], "is not a folder"),
+        (["export", "nowhere", "out"], "No such file"),
+        (["complete", "{app}:1:1", "--root", "{other}"], "is not in"),
+    ],
+)
+def test_wrong_input_is_told_in_a_sentence(project: Path, engram: Any, arguments: list[str], said: str) -> None:
+    names = {"app": project / "shop" / "app.py", "other": project.parent}
+    if "{other}" in arguments:
+        names["other"] = project / "elsewhere"
+        names["other"].mkdir()
+    code, _, err = engram(*(argument.format(**names) for argument in arguments))
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_a_file_that_is_left_out_says_why(project: Path, engram: Any) -> None:
+    (project / ".gitignore").write_text("secret*\n")
+    hidden = project / "secret_keys.py"
+    hidden.write_text("KEY = 1\n")
+    code, _, err = engram("complete", f"{hidden}:1:1")
+    assert code == 2 and ".gitignore" in err
+
+
+def test_doctor_finds_nothing_broken(engram: Any) -> None:
+    code, out, _ = engram("doctor", "--json")
+    verdicts = json.loads(out)
+    assert [verdict for verdict in verdicts if verdict["state"] == "bad"] == []
+    assert code == 0
+    assert {"python", "packages", "providers", "model", "cache", "watcher"} <= {one["subject"] for one in verdicts}
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_explains_itself(command: str, engram: Any) -> None:
+    code, out, _ = (
+        engram(command, "--help") if command not in ("check", "complete", "rename") else engram(command, "-h")
+    )
+    assert code == 0 and f"engram-ls {command}" in out
+
+
+def test_an_unknown_command_is_not_a_crash(engram: Any) -> None:
+    code, _, err = engram("frobnicate")
+    assert code == 2 and "frobnicate" in err
+
+
+@pytest.mark.wire
+def test_the_demo_shows_a_real_server_at_work(project: Path, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        (project / "shop" / f"{name}.py").write_text(
+            "from shop.basket import Basket\n\n\ndef fill():\n    basket = Basket()\n    basket.add(1)\n    return basket\n"
+        )
+    report = Demo(project, tmp_path / "cache", quiet=True).run()
+    assert report["cold"]["status"]["folders"][0]["files"] == 6
+    assert report["rename"]["symbol"] == "Basket" and report["rename"]["files"] == 5
+    assert "undefined-name" in report["problems"]["by_code"]
+    assert report["fault"]["found"]["code"] == "undefined-name" and report["fault"]["withdrawn"]
+    assert report["warm"]["status"]["folders"][0]["files"] == 6
