@@ -194,9 +194,12 @@ class PythonWalk:
 
     def ref(self, node: Node | None, scope: int, depth: int = _DEPTH) -> int:
         """The ref of an expression, as far as the record says anything about it."""
-        while node is not None and node.kind_id in _PARENTHESISED:
-            inner = [child for child in node.named_children if child.kind_id not in _COMMENTS]
-            node = inner[0] if inner else None
+        while node is not None and node.kind_id in _WRAPPERS:
+            if node.kind_id in _NAMED_EXPRESSIONS:
+                node = node.child_by_field_id(_VALUE)
+            else:
+                inner = [child for child in node.named_children if child.kind_id not in _COMMENTS]
+                node = inner[0] if inner else None
         if node is None:
             return NO_REF
         kind = node.kind_id
@@ -204,7 +207,7 @@ class PythonWalk:
         if kind in _PRIMARY:
             return node.end_byte
         if kind in _LITERALS:
-            return builder.add_value(_LITERALS[kind])
+            return builder.add_value(_LITERALS[kind], 0, 0)
         if kind in _STRINGS:
             prefix = self.data[node.start_byte : node.start_byte + 2].lower()
             return builder.add_value("bytes" if b"b" in prefix.rstrip(b"\"'") else "str")
@@ -215,8 +218,6 @@ class PythonWalk:
             return node.end_byte
         if depth <= 0:
             return NO_REF
-        if kind in _TYPES:
-            return self.ref(_first(node), scope, depth)
         if kind in _AWAITS:
             return builder.add_value("await", self.ref(_first(node), scope, depth - 1))
         if kind in _SEQUENCES:
@@ -233,10 +234,6 @@ class PythonWalk:
             first = self.ref(children[0], scope, depth - 1)
             second = self.ref(children[-1], scope, depth - 1)
             return builder.add_value("either" if kind in _EITHER else "operator", first, second)
-        if kind in _NAMED_EXPRESSIONS:
-            return self.ref(node.child_by_field_id(_VALUE), scope, depth - 1)
-        if kind in _ASSIGNMENTS:  # a = b = value
-            return self.ref(node.child_by_field_id(_RIGHT), scope, depth)
         return NO_REF
 
     def annotation(self, node: Node | None, scope: int) -> int:
@@ -421,18 +418,26 @@ class PythonWalk:
     # --- statements -----------------------------------------------------------------------------------
 
     def on_assignment(self, node: Node, scope: int) -> None:
-        left, right = node.child_by_field_id(_LEFT), node.child_by_field_id(_RIGHT)
+        # `a = b = value` nests to the right; all its targets are bound here, to the one value.
+        parts: list[Node] = [node]
+        right = node.child_by_field_id(_RIGHT)
+        while right is not None and right.kind_id in _ASSIGNMENTS:
+            parts.append(right)
+            right = right.child_by_field_id(_RIGHT)
         body = node.byte_range
         outer = self.builder.scopes[scope][0]
         detail = self.one_line(*body, limit=120) if outer in (_MODULE_SCOPE, _CLASS_SCOPE) else ""
         if right is not None:
             self.frames.append((right, scope))
-        annotation = self.annotation(node.child_by_field_id(_TYPE), scope)
-        if left is None:
-            return
-        self.bind(left, scope, body, value=self.ref(right, scope), annotation=annotation, detail=detail)
-        if scope == 0 and right is not None and left.kind_id == _NAME_ID:
-            self.exported(left, right, replace=True)
+        value = self.ref(right, scope)
+        for part in parts:
+            annotation = self.annotation(part.child_by_field_id(_TYPE), scope)
+            left = part.child_by_field_id(_LEFT)
+            if left is None:
+                continue
+            self.bind(left, scope, body, value=value, annotation=annotation, detail=detail)
+            if scope == 0 and right is not None and left.kind_id == _NAME_ID:
+                self.exported(left, right, replace=True)
 
     def on_augmented_assignment(self, node: Node, scope: int) -> None:
         left, right = node.child_by_field_id(_LEFT), node.child_by_field_id(_RIGHT)
@@ -1112,6 +1117,7 @@ def _unhandled(walk: PythonWalk, node: Node, scope: int) -> None:
 
 _LAMBDAS = _ids("lambda")
 _NAMED_EXPRESSIONS = _ids("named_expression")
+_WRAPPERS = _PARENTHESISED | _NAMED_EXPRESSIONS | _TYPES
 _SEQUENCE_PATTERNS = _ids("pattern_list", "tuple_pattern", "list_pattern", "tuple", "list", "expression_list")
 _EXPORT_PARTS = _ids("list", "tuple", "binary_operator", "parenthesized_expression", "expression_list")
 _FOR_CLAUSES = _ids("for_in_clause")

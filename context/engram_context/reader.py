@@ -87,7 +87,7 @@ def _mend(text: Text, tree: Tree) -> tuple[tuple[SyntaxProblem, ...], Tree, list
     """(problems, the tree to read, the lines that are missing from it) of a text with syntax errors.
 
     The interpreter names the first problem, in its own words; without the line to blame it names the next.
-    The tree without those lines is read instead when errors in the original one reach beyond a line.
+    The tree without those lines is read instead when errors in the original one reach beyond them.
     """
     problems: list[SyntaxProblem] = []
     dropped: list[Span] = []
@@ -102,7 +102,8 @@ def _mend(text: Text, tree: Tree) -> tuple[tuple[SyntaxProblem, ...], Tree, list
             break
         data, mended, span = found
         dropped.append(span)
-    if not dropped or all(_is_one_line(node) for node in _error_nodes(tree)):
+    lines = {text.line_of(span.start) for span in dropped}
+    if all(node.start_point[0] == node.end_point[0] in lines for node in _error_nodes(tree)):
         return tuple(problems), tree, []
     return tuple(problems), mended, dropped
 
@@ -145,10 +146,6 @@ def _error_nodes(tree: Tree) -> Iterator[Node]:
             yield node
         elif node.has_error:
             waiting.extend(reversed(node.children))
-
-
-def _is_one_line(node: Node) -> bool:
-    return node.start_point[0] == node.end_point[0]
 
 
 def _damage(tree: Tree) -> int:

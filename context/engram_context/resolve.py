@@ -260,7 +260,8 @@ class Resolver:
             if is_own or not steps:
                 found[at] = None
             waiting.extend(reversed(steps))
-        return tuple(found)
+        # Imports that only import one another: the thing is where it is named.
+        return tuple(found) or (target,)
 
     def _imports_of(self, slot: Slot, aliases: bool) -> tuple[list[Target], bool]:
         """(what the slot is imported from, whether it is also bound by other means)."""

@@ -98,7 +98,7 @@ def test_import_cycles_have_an_end() -> None:
         from b import $1thing
         th$0ing
         -- b.py --
-        from a import $2thing
+        from a import thing
     """)
 
 
