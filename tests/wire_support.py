@@ -1,6 +1,7 @@
 """What the wire tests share besides fixtures: real packages to work on, real editors' capabilities."""
 
 import json
+import os
 import shutil
 import sysconfig
 from collections.abc import Callable
@@ -24,3 +25,19 @@ def copy_packages(target: Path, *names: str) -> Path:
     for name in names:
         shutil.copytree(LIBRARY / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     return target
+
+
+def age(root: Path) -> None:
+    """Makes files a minute old: a file that was written just now may be read again, for it may still change."""
+    for path in root.rglob("*"):
+        if path.is_file():
+            then = path.stat().st_mtime_ns - 60_000_000_000
+            os.utime(path, ns=(then, then))
+
+
+def change_folders(client: Client, *, added: tuple[Path, ...] = (), removed: tuple[Path, ...] = ()) -> None:
+    event = {
+        which: [{"uri": root.as_uri(), "name": root.name} for root in roots]
+        for which, roots in (("added", added), ("removed", removed))
+    }
+    client.notify("workspace/didChangeWorkspaceFolders", {"event": event})

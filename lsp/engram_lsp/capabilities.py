@@ -63,7 +63,9 @@ class Client:
             pulls_diagnostics=get_capability(capabilities, "text_document.diagnostic", None) is not None,
             related_information=has("text_document.publish_diagnostics.related_information")
             or has("text_document.diagnostic.related_information"),
-            literal_code_actions=get_capability(capabilities, "text_document.code_action.code_action_literal_support", None)
+            literal_code_actions=get_capability(
+                capabilities, "text_document.code_action.code_action_literal_support", None
+            )
             is not None,
             # Neovim leaves `documentChanges` out and applies them all the same; file operations exist only in them.
             document_changes=has("workspace.workspace_edit.document_changes") or bool(operations),

@@ -4,6 +4,7 @@ It talks plain JSON, so that it also checks what really crosses the wire, and it
 sends is answered, every message is kept until somebody looks at it, and `stop` says what was left over.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -70,7 +71,7 @@ class Client:
 
     def __init__(
         self,
-        command: Sequence[str] = (sys.executable, "-m", "engram_lsp.server"),
+        command: Sequence[str] = (sys.executable, "-m", "engram_lsp.cli", "serve"),
         *,
         configuration: Mapping[str, Json] | None = None,
         environment: Mapping[str, str] | None = None,
@@ -94,11 +95,11 @@ class Client:
         }
         self._ids = itertools.count(1)
         self._pending: dict[int, Pending] = {}
-        self._strays: list[Json] = []
+        self.strays: list[Json] = []
         self._changed = threading.Condition()
         self._writing = threading.Lock()  # the reader thread answers the server's requests
         self._ended = False
-        self._versions: dict[str, int] = {}
+        self.versions: dict[str, int] = {}
         self._stderr = log.open("ab") if log else None
         self.process = subprocess.Popen(
             list(command),
@@ -200,14 +201,16 @@ class Client:
         uri = path if isinstance(path, str) else convert.uri_of(path)
         if text is None:
             text = Path(path).read_text(encoding="utf-8")
-        self._versions[uri] = 1
+        self.versions[uri] = 1
         item = {"uri": uri, "languageId": language, "version": 1, "text": text}
         self.notify("textDocument/didOpen", {"textDocument": item})
         return uri
 
     def change(self, uri: str, *changes: Json) -> int:
         """Sends content changes, a plain str being the whole new text; the new version."""
-        version = self._versions[uri] = self._versions.get(uri, 0) + 1
+        version = self.versions.get(uri, 0) + 1
+        if uri in self.versions:
+            self.versions[uri] = version
         events = [{"text": change} if isinstance(change, str) else change for change in changes]
         self.notify(
             "textDocument/didChange", {"textDocument": {"uri": uri, "version": version}, "contentChanges": events}
@@ -215,6 +218,7 @@ class Client:
         return version
 
     def close(self, uri: str) -> None:
+        self.versions.pop(uri, None)
         self.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
 
     def stop(self, timeout: float = 30.0, *, strict: bool = False) -> int:
@@ -240,7 +244,7 @@ class Client:
             unread = [method for method, _ in self.notifications if method not in CHATTER]
             unanswered = [pending.method for pending in self._pending.values() if not pending.replies]
             twice = [pending.method for pending in self._pending.values() if pending.replies > 1]
-        faults = {"unread": unread, "unanswered": unanswered, "answered twice": twice, "strays": self._strays}
+        faults = {"unread": unread, "unanswered": unanswered, "answered twice": twice, "strays": self.strays}
         if any(faults.values()):
             raise ClientError("; ".join(f"{what}: {which}" for what, which in faults.items() if which))
 
@@ -264,7 +268,7 @@ class Client:
                 self._receive(json.loads(body))
         except (OSError, ValueError) as error:
             with self._changed:
-                self._strays.append(f"unreadable output: {error}")
+                self.strays.append(f"unreadable output: {error}")
         finally:
             with self._changed:
                 self._ended = True
@@ -276,7 +280,7 @@ class Client:
             if "method" not in message:
                 pending = self._pending.get(message.get("id"))
                 if pending is None:
-                    self._strays.append(message)
+                    self.strays.append(message)
                 else:
                     pending.replies += 1
                     pending.message = message
@@ -314,10 +318,8 @@ class Client:
     def _release(self) -> None:
         for stream in (self.process.stdin, self.process.stdout, self._stderr):
             if stream is not None:
-                try:
+                with contextlib.suppress(OSError):
                     stream.close()
-                except OSError:
-                    pass
 
 
 def _params(params: Json) -> Json:

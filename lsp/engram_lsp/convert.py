@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from engram_context.edits import Edit
 from engram_context.text import Span, Text, Unit
@@ -72,11 +72,6 @@ def key_of(uri: str) -> str:
     """What two spellings of one document have in common."""
     path = path_of(uri)
     return uri if path is None else os.path.normcase(str(path))
-
-
-def title_of(uri: str) -> str:
-    """A short name for a document that is no file: the last part of its URI."""
-    return unquote(urlsplit(uri).path).rsplit("/", 1)[-1] or "untitled"
 
 
 # Positions

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from engram_context.languages import language_of
 from engram_context.text import Span, Text, Unit
 from lsprotocol import types
 
@@ -24,6 +25,11 @@ class Document:
     version: int
     revision: int
     text: Text
+
+    @property
+    def is_python(self) -> bool:
+        """Whether we have anything to say about it, by its file's name or by what the client calls it."""
+        return self.language == "python" or (self.path is not None and language_of(self.path.name) == "python")
 
 
 @dataclass(frozen=True, slots=True)

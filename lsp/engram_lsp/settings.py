@@ -130,7 +130,12 @@ def _fields() -> Iterator[tuple[str, Any, Any, str]]:
         owner = typing.cast("type[Any]", group.type if isinstance(group.type, type) else globals()[str(group.type)])
         hints, defaults = typing.get_type_hints(owner), owner()
         for setting in dataclasses.fields(owner):
-            yield f"{group.name}.{_camel(setting.name)}", hints[setting.name], getattr(defaults, setting.name), setting.metadata["about"]
+            yield (
+                f"{group.name}.{_camel(setting.name)}",
+                hints[setting.name],
+                getattr(defaults, setting.name),
+                setting.metadata["about"],
+            )
 
 
 def _flat(source: object, known: Mapping[str, Any], warnings: list[str]) -> Iterator[tuple[str, Any]]:
@@ -165,7 +170,9 @@ def _problem(value: object, hint: Any) -> str:
     elif hint is str:
         fits = isinstance(value, str)
     elif typing.get_origin(hint) is tuple:
-        fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in typing.cast("list[Any]", value))
+        fits = isinstance(value, list | tuple) and all(
+            isinstance(item, str) for item in typing.cast("list[Any]", value)
+        )
     else:
         levels = typing.get_args(typing.get_args(hint)[1])
         fits = isinstance(value, Mapping) and all(

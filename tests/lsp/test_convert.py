@@ -49,7 +49,9 @@ def naive_offset(text: str, line: int, column: int, unit: Unit) -> int:
 def test_a_position_means_the_same_offset_as_by_the_letter_of_the_protocol(
     source: str, line: int, column: int, unit: Unit
 ) -> None:
-    assert convert.offset(Text.of(source), types.Position(line, column), unit) == naive_offset(source, line, column, unit)
+    assert convert.offset(Text.of(source), types.Position(line, column), unit) == naive_offset(
+        source, line, column, unit
+    )
 
 
 @given(SOURCE, st.data(), st.sampled_from(UNITS))
@@ -135,4 +137,3 @@ def test_two_spellings_of_one_file_have_one_key(tail: str) -> None:
 
 def test_buffers_without_a_file_are_known_by_their_uri() -> None:
     assert convert.key_of("untitled:Untitled-1") == "untitled:Untitled-1"
-    assert convert.title_of("untitled:Untitled-1") == "Untitled-1"

@@ -1,0 +1,1 @@
+"""One module per word of the protocol. A handler converts in, asks, and converts out."""

@@ -1,0 +1,21 @@
+"""How the project memory turns text into tokens, as a value that reader processes can be sent.
+
+Those import this module, so it imports nothing but the tokenizer.
+"""
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+from engram_context.indexing import Coding
+from engram_runtime.tokenizer import Tokenizer
+
+
+def load_encode(file: str) -> Callable[[str], Sequence[int]]:
+    return Tokenizer.read(Path(file)).encode
+
+
+def coding_of(file: Path) -> Coding:
+    """The coding by a `tokenizer.json`. Raises OSError or ValueError when it cannot be used."""
+    tokenizer = Tokenizer.read(file)
+    return Coding(load_encode, str(file), tokenizer.vocab_size, blake2b(file.read_bytes(), digest_size=12).hexdigest())

@@ -1,0 +1,148 @@
+"""textDocument/completion: what may stand here by the rules, in the order that habits and the model say."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engram_context.candidates import Candidate
+from engram_context.text import Span
+from lsprotocol import types
+
+from engram_lsp import convert
+from engram_lsp.guard import stale
+from engram_lsp.predictor import matches
+from engram_lsp.schedule import Cancelled
+from engram_lsp.session import Asked, Session
+from engram_lsp.suggestion import Suggestion
+
+KINDS: dict[str, types.CompletionItemKind] = {
+    "module": types.CompletionItemKind.Module,
+    "class": types.CompletionItemKind.Class,
+    "function": types.CompletionItemKind.Function,
+    "method": types.CompletionItemKind.Method,
+    "variable": types.CompletionItemKind.Variable,
+    "constant": types.CompletionItemKind.Constant,
+    "parameter": types.CompletionItemKind.Variable,
+    "attribute": types.CompletionItemKind.Field,
+    "import": types.CompletionItemKind.Module,
+    "type-parameter": types.CompletionItemKind.TypeParameter,
+    "type-alias": types.CompletionItemKind.Class,
+    "keyword": types.CompletionItemKind.Keyword,
+    "builtin": types.CompletionItemKind.Function,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The candidates in order, names the memory expects of a receiver nobody knows, and perhaps a whole line."""
+
+    candidates: Sequence[Candidate]
+    recalled: Sequence[str] = ()
+    line: Suggestion | None = None
+    judged: bool = True  # False: there was no time to ask the model
+
+
+async def completion(session: Session, params: types.CompletionParams) -> types.CompletionList | None:
+    settings = session.settings.completion
+    asked = await session.asked(params.text_document, params.position, behind=True)
+    if asked is None or not settings.enable:
+        return None
+    found = await session.in_background(lambda _: asked.snapshot.candidates(asked.place))
+    if not session.is_current(asked):
+        raise stale()
+    found = [candidate for candidate in found if settings.auto_import or candidate.origin != "auto-import"]
+    word = word_at(asked)
+    ranking = await ranked(session, asked, found, word)
+    # A list is best effort: it stays right while the word it is for only grows, so a newer text does not void it.
+    shown = ranking.candidates[: settings.limit]
+    items = [to_protocol(session, asked, word, candidate, order) for order, candidate in enumerate(shown)]
+    items += [recalled(session, asked, word, name, len(items) + order) for order, name in enumerate(ranking.recalled)]
+    if ranking.line is not None:
+        items.insert(0, whole_line(session, asked, ranking.line))
+    incomplete = len(shown) < len(ranking.candidates) or not ranking.judged or ranking.line is not None
+    return types.CompletionList(is_incomplete=incomplete, items=items)
+
+
+def word_at(asked: Asked) -> Span:
+    """The identifier that the cursor stands in or behind."""
+    data = asked.text.data
+    start = end = asked.offset
+    while start and is_word_byte(data[start - 1]):
+        start -= 1
+    while end < len(data) and is_word_byte(data[end]):
+        end += 1
+    return Span(start, end)
+
+
+def is_word_byte(byte: int) -> bool:
+    return byte >= 0x80 or byte == 0x5F or 0x30 <= byte <= 0x39 or 0x41 <= byte & 0xDF <= 0x5A
+
+
+async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], word: Span) -> Ranking:
+    """The candidates that go on with the typed word, as the model orders them if it can do so in time."""
+    typed = asked.text.slice(Span(word.start, asked.offset))
+    fitting = [candidate for candidate in found if matches(typed, candidate.name)]
+    unordered = Ranking(fitting, judged=False)
+    attribute = word.start > 0 and asked.text.data[word.start - 1 : word.start] == b"."
+    line_wanted = not session.client.inline_completion and session.settings.completion.whole_line
+    if session.predictor is None or not (fitting or attribute or line_wanted):
+        return Ranking(fitting)
+    outdated = session.newest_ranking.ticket()
+
+    def rank(cancelled: Cancelled) -> Ranking:
+        predictor = session.predictor
+
+        def ended() -> bool:
+            return cancelled() or outdated()
+
+        if predictor is None or ended():
+            return unordered
+        query = session.query(asked, asked.text, asked.offset)
+        order = [candidate for candidate, _ in predictor.rank(query, fitting, ended)]
+        names = [name for name, _ in predictor.recall(query, cancelled=ended)] if attribute and not found else []
+        lines = predictor.inline(query, ended) if line_wanted and not ended() else ()
+        return Ranking(order, names, lines[0] if lines else None)
+
+    # The model thread may be busy with ghost text; an unordered list now is better than a list too late.
+    try:
+        return await asyncio.wait_for(session.in_model_thread(rank), session.settings.completion.wait_ms / 1000)
+    except TimeoutError:
+        return unordered
+
+
+def to_protocol(session: Session, asked: Asked, word: Span, candidate: Candidate, order: int) -> types.CompletionItem:
+    item = plain(session, asked, word, candidate.name, order)
+    item.kind = KINDS.get(candidate.kind, types.CompletionItemKind.Text)
+    item.detail = candidate.detail or None
+    if candidate.import_edit is not None:
+        item.additional_text_edits = convert.text_edits(asked.text, [candidate.import_edit], session.unit)
+    return item
+
+
+def recalled(session: Session, asked: Asked, word: Span, name: str, order: int) -> types.CompletionItem:
+    """A name that usually stands here in this project, though nothing proves that it may."""
+    item = plain(session, asked, word, name, order)
+    item.kind = types.CompletionItemKind.Text
+    item.detail = "used so in this project"
+    return item
+
+
+def plain(session: Session, asked: Asked, word: Span, name: str, order: int) -> types.CompletionItem:
+    insert = convert.range_of(asked.text, Span(word.start, asked.offset), session.unit)
+    edit: types.TextEdit | types.InsertReplaceEdit = types.TextEdit(insert, name)
+    if session.client.insert_replace:
+        edit = types.InsertReplaceEdit(name, insert, convert.range_of(asked.text, word, session.unit))
+    return types.CompletionItem(label=name, filter_text=name, sort_text=f"{order + 1:05}", text_edit=edit)
+
+
+def whole_line(session: Session, asked: Asked, suggestion: Suggestion) -> types.CompletionItem:
+    """The model's suggestion as the first item, for editors that have no ghost text."""
+    return types.CompletionItem(
+        label=suggestion.text,
+        kind=types.CompletionItemKind.Snippet,
+        detail="engram",
+        filter_text=suggestion.text,
+        sort_text="00000",
+        insert_text_format=types.InsertTextFormat.PlainText,
+        text_edit=types.TextEdit(convert.range_of(asked.text, suggestion.span, session.unit), suggestion.text),
+    )

@@ -1,0 +1,14 @@
+"""textDocument/definition"""
+
+from lsprotocol import types
+
+from engram_lsp.features import locations
+from engram_lsp.session import Session
+
+
+async def definition(session: Session, params: types.DefinitionParams) -> list[types.Location] | None:
+    asked = await session.asked(params.text_document, params.position)
+    if asked is None:
+        return None
+    found = locations.ranges(asked.snapshot, asked.snapshot.definitions(asked.place), session.unit)
+    return locations.to_protocol(session, asked.folder, found)

@@ -1,0 +1,132 @@
+"""Problems, pushed to clients that cannot ask for them and answered to those that can; never both."""
+
+from functools import partial
+from hashlib import blake2b
+
+from engram_context.checks import findings
+from engram_context.findings import Finding
+from lsprotocol import types
+
+from engram_lsp import convert
+from engram_lsp.documents import Document
+from engram_lsp.features import locations
+from engram_lsp.guard import stale
+from engram_lsp.schedule import Cancelled
+from engram_lsp.session import Asked, Session
+
+SEVERITIES: dict[str, types.DiagnosticSeverity] = {
+    "error": types.DiagnosticSeverity.Error,
+    "warning": types.DiagnosticSeverity.Warning,
+    "information": types.DiagnosticSeverity.Information,
+    "hint": types.DiagnosticSeverity.Hint,
+}
+TAGS: dict[str, types.DiagnosticTag] = {
+    "unnecessary": types.DiagnosticTag.Unnecessary,
+    "deprecated": types.DiagnosticTag.Deprecated,
+}
+
+
+# Other open documents may be affected by an edit, and so is every one by a change on disk: these can wait a little
+# longer than the document in hand, in seconds.
+_OTHERS = 0.5
+
+
+def schedule(session: Session, document: Document | None) -> None:
+    """Sees to it that the client learns of new problems: the text of `document` changed, or (None) something else."""
+    settings = session.settings.diagnostics
+    if not session.client.pulls_diagnostics:
+        for other in session.documents:
+            own = document is not None and other.uri == document.uri
+            wait = settings.debounce_ms / 1000 + (0 if own else _OTHERS)
+            session.rest.after(wait, ("push", other.uri), partial(start_push, session, other.uri))
+    elif session.client.refreshes_diagnostics and (document is None or len(session.documents) > 1):
+        # The client asks again for the text it changed, but not for the others.
+        session.rest.after(_OTHERS, "refresh", partial(start_refresh, session))
+
+
+def withdraw(session: Session, document: Document) -> None:
+    """A closed document shows no problems any more."""
+    session.rest.forget(("push", document.uri))
+    if not session.client.pulls_diagnostics:
+        publish(session, document.uri, [])
+
+
+def start_push(session: Session, uri: str) -> None:
+    session.tasks.start("diagnostics", push(session, uri))
+
+
+def start_refresh(session: Session) -> None:
+    session.tasks.start("diagnostic refresh", session.server.workspace_diagnostic_refresh_async(None))
+
+
+async def pull(session: Session, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
+    """textDocument/diagnostic"""
+    asked = await session.asked(params.text_document)
+    if asked is None or not session.settings.diagnostics.enable:
+        return types.RelatedFullDocumentDiagnosticReport(items=[])
+    found = await find(session, asked)
+    if not session.is_current(asked):
+        raise stale()
+    identity = identity_of(session, asked, found)
+    if identity == params.previous_result_id:
+        return types.RelatedUnchangedDocumentDiagnosticReport(result_id=identity)
+    return types.RelatedFullDocumentDiagnosticReport(items=diagnostics(session, asked, found), result_id=identity)
+
+
+async def push(session: Session, uri: str) -> None:
+    """Publishes the problems of a document, unless it has changed again before they are known."""
+    asked = await session.asked(types.TextDocumentIdentifier(uri))
+    if asked is None:
+        return
+    found = await find(session, asked) if session.settings.diagnostics.enable else ()
+    if session.is_current(asked):
+        publish(session, uri, diagnostics(session, asked, found), asked.document.version)
+
+
+def publish(session: Session, uri: str, items: list[types.Diagnostic], version: int | None = None) -> None:
+    session.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, items, version))
+
+
+async def find(session: Session, asked: Asked) -> tuple[Finding, ...]:
+    """What the checks say of the document as it was when it was asked about."""
+    environment = asked.folder.holder.environment
+
+    def check(_: Cancelled) -> tuple[Finding, ...]:
+        return findings(asked.snapshot, asked.path, environment)
+
+    return await session.in_background(check)
+
+
+def diagnostics(session: Session, asked: Asked, found: tuple[Finding, ...]) -> list[types.Diagnostic]:
+    converted = (to_protocol(session, asked, finding) for finding in found)
+    return [diagnostic for diagnostic in converted if diagnostic is not None]
+
+
+def to_protocol(session: Session, asked: Asked, finding: Finding) -> types.Diagnostic | None:
+    """None when the user switched this code off."""
+    level = session.settings.diagnostics.severity.get(finding.code, finding.severity)
+    if level == "off":
+        return None
+    related: list[types.DiagnosticRelatedInformation] = []
+    if session.client.related_information:
+        for location, message in finding.related:
+            where = locations.ranges(asked.snapshot, [location], session.unit)
+            related += [
+                types.DiagnosticRelatedInformation(place, message)
+                for place in locations.to_protocol(session, asked.folder, where)
+            ]
+    return types.Diagnostic(
+        range=convert.range_of(asked.text, finding.span, session.unit),
+        message=finding.message,
+        severity=SEVERITIES[level],
+        code=finding.code,
+        source="engram",
+        tags=[TAGS[tag] for tag in sorted(finding.tags)] or None,
+        related_information=related or None,
+    )
+
+
+def identity_of(session: Session, asked: Asked, found: tuple[Finding, ...]) -> str:
+    """Equal for equal answers: the text (for its positions), the findings, and how they are shown."""
+    shown = repr((found, sorted(session.settings.diagnostics.severity.items())))
+    return blake2b(asked.text.digest + shown.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

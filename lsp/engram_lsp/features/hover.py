@@ -1,0 +1,23 @@
+"""textDocument/hover"""
+
+from engram_context.hover import HoverText
+from lsprotocol import types
+
+from engram_lsp import convert
+from engram_lsp.session import Session
+
+
+async def hover(session: Session, params: types.HoverParams) -> types.Hover | None:
+    asked = await session.asked(params.text_document, params.position)
+    found = asked and asked.snapshot.hover(asked.place)
+    if not asked or not found:
+        return None
+    return types.Hover(contents(found, session.client.markdown), convert.range_of(asked.text, found.span, session.unit))
+
+
+def contents(found: HoverText, markdown: bool) -> types.MarkupContent:
+    if not markdown:
+        parts = (found.signature, found.doc, found.module)
+        return types.MarkupContent(types.MarkupKind.PlainText, "\n\n".join(part for part in parts if part))
+    parts = (f"```python\n{found.signature}\n```", found.doc, found.module and f"*{found.module}*")
+    return types.MarkupContent(types.MarkupKind.Markdown, "\n\n".join(part for part in parts if part))

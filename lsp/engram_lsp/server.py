@@ -1,0 +1,286 @@
+"""The server on standard input and output: which handler answers what, and how a conversation begins and ends."""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import psutil
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcInvalidRequest, JsonRpcServerNotInitialized
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
+
+from engram_lsp import guard
+from engram_lsp.capabilities import Client
+from engram_lsp.features import (
+    code_action,
+    completion,
+    configuration,
+    definition,
+    diagnostics,
+    execute_command,
+    folders,
+    hover,
+    inline_completion,
+    references,
+    rename,
+    symbols,
+    synchronization,
+    watched_files,
+)
+from engram_lsp.session import Session
+from engram_lsp.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Looks whether the editor is still there, every so many seconds: it may have died without closing our input.
+_PARENT_CHECK = 5.0
+# How long saving may take once the client has gone, in seconds.
+_LAST_PATIENCE = 3.0
+
+Handler = Callable[[Session, Any], Any]
+
+# Everything we answer: the method, who answers, what is said about it in the capabilities.
+ROUTES: tuple[tuple[str, Handler, Any], ...] = (
+    (types.TEXT_DOCUMENT_COMPLETION, completion.completion, types.CompletionOptions(trigger_characters=["."])),
+    # Without options pygls does not advertise it.
+    (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion.inline_completion, types.InlineCompletionOptions()),
+    (types.TEXT_DOCUMENT_DEFINITION, definition.definition, None),
+    (types.TEXT_DOCUMENT_REFERENCES, references.references, None),
+    (types.TEXT_DOCUMENT_HOVER, hover.hover, None),
+    (types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, symbols.document_symbol, None),
+    (types.WORKSPACE_SYMBOL, symbols.workspace_symbol, None),
+    (types.TEXT_DOCUMENT_PREPARE_RENAME, rename.prepare_rename, None),
+    (types.TEXT_DOCUMENT_RENAME, rename.rename, None),
+    (
+        types.TEXT_DOCUMENT_CODE_ACTION,
+        code_action.code_action,
+        types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix]),
+    ),
+    (types.TEXT_DOCUMENT_DID_SAVE, synchronization.did_save, types.SaveOptions(include_text=False)),
+    (types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, folders.did_change_workspace_folders, None),
+    (types.WORKSPACE_DID_CHANGE_CONFIGURATION, configuration.did_change_configuration, None),
+    (types.WORKSPACE_DID_CHANGE_WATCHED_FILES, watched_files.did_change_watched_files, None),
+)
+# Only for clients that ask for problems; to the others they are pushed.
+PULL = (
+    types.TEXT_DOCUMENT_DIAGNOSTIC,
+    diagnostics.pull,
+    types.DiagnosticOptions(inter_file_dependencies=True, workspace_diagnostics=False, identifier="engram"),
+)
+COMMANDS: tuple[tuple[str, Handler], ...] = (
+    ("engram.status", execute_command.status),
+    ("engram.rebuildMemory", execute_command.rebuild_memory),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the command line wants the server to run."""
+
+    log_file: str | Path | None = None
+    verbose: bool = False
+
+
+class Protocol(LanguageServerProtocol):
+    """pygls' protocol with our own documents, and with an answer to every request, out of turn ones included."""
+
+    _server: "Server"  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
+    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> None:  # type: ignore[override]
+        self._server.opened(params)
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> None:  # type: ignore[override]
+        self._server.changed(params)
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
+    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:  # type: ignore[override]
+        self._server.closed(params)
+
+    def handle_message(self, message: Any) -> None:
+        method, number = getattr(message, "method", None), getattr(message, "id", None)
+        if method == types.EXIT or (method is None and not self._shutdown):
+            return super().handle_message(message)
+        if method is None:
+            return None  # an answer that comes too late for anybody to care
+        fault: JsonRpcException | None = None
+        if self._shutdown:
+            fault = JsonRpcInvalidRequest("the server is shutting down")
+        elif method == types.INITIALIZE:
+            fault = JsonRpcInvalidRequest("the server is initialized already") if self._server.began else None
+        elif not self._server.began:
+            fault = JsonRpcServerNotInitialized("the first request must be initialize")
+        if fault is None:
+            return super().handle_message(message)
+        if number is not None:
+            self._send_response(number, error=fault.to_response_error())
+        return None
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        if "jsonrpc" not in data:
+            return data
+        if data.get("error", ...) is None:  # some clients write both members
+            del data["error"]
+        try:
+            return super().structure_message(data)
+        except JsonRpcException:
+            if "method" in data and data.get("id") is not None:
+                self._send_response(data["id"], error=JsonRpcInvalidParams().to_response_error())
+            raise
+
+
+class Server(LanguageServer):
+    """pygls' server with a session. `began` says that initialize was seen."""
+
+    protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __init__(self) -> None:
+        super().__init__(
+            "engram-ls", version("engram-ls"), protocol_cls=Protocol, converter_factory=default_converter, max_workers=2
+        )
+        self.began = False
+        self.session = Session(self)
+        self.opened = self._guarded("textDocument/didOpen", synchronization.did_open)
+        self.changed = self._guarded("textDocument/didChange", synchronization.did_change)
+        self.closed = self._guarded("textDocument/didClose", synchronization.did_close)
+
+    def _guarded(self, what: str, handler: Handler) -> Callable[[Any], Any]:
+        return guard.guarded(what, partial(handler, self.session))
+
+    def route(self, method: str, handler: Handler, options: Any = None) -> None:
+        self.feature(method, options)(self._guarded(method, handler))
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Faults of a message are answered or logged. They are nothing to interrupt the user for."""
+        guard.report("a message", error)
+
+
+def build_server() -> Server:
+    """A server with every route, to be started on some transport."""
+    server = Server()
+    for method, handler, options in ROUTES:
+        server.route(method, handler, options)
+    for name, handler in COMMANDS:
+        command = guard.guarded(name, partial(handler, server.session))
+        server.command(name)(_without_names(command))
+    server.route(types.INITIALIZE, initialize)
+    server.route(types.INITIALIZED, initialized)
+    server.route(types.SHUTDOWN, shutdown)
+    return server
+
+
+def _without_names(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Takes a command's arguments as they come, where pygls would look at the parameters' names and types."""
+
+    async def run(*arguments: Any) -> Any:
+        answer = command(arguments)
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+    return run
+
+
+def initialize(session: Session, params: types.InitializeParams) -> None:
+    session.server.began = True
+    session.client = Client.of(params)
+    session.documents.unit = session.client.unit
+    session.initial = params.initialization_options
+    settings, warnings = Settings.read(session.initial)
+    for warning in warnings:
+        log.warning("%s", warning)
+    session.settings = settings
+    session.when_changed = partial(diagnostics.schedule, session)
+    session.when_closed = partial(diagnostics.withdraw, session)
+    for root in folders.roots_of(params):
+        session.add_folder(root)
+    if session.client.pulls_diagnostics:
+        session.server.route(*PULL)
+
+
+async def initialized(session: Session, _: types.InitializedParams) -> None:
+    session.tasks.start("watching the parent", leave_with(session, session.client.process_id))
+    # The settings decide where the memory is kept and which model answers, so they come first.
+    if session.client.configuration:
+        await configuration.pull(session)
+    session.start()
+    await configuration.register(session)
+    await watched_files.register(session)
+
+
+async def shutdown(session: Session, _: Any) -> None:
+    """Saves now: some clients kill the server as soon as this is answered."""
+    await session.close()
+
+
+async def leave_with(session: Session, parent: int | None) -> None:
+    """Ends the server once the editor's process is gone. One that cannot be seen from here (a container) is not
+    waited for."""
+    if parent is None or not psutil.pid_exists(parent):
+        return
+    while psutil.pid_exists(parent):
+        await asyncio.sleep(_PARENT_CHECK)
+    log.warning("the editor is gone")
+    await session.close()
+    os._exit(1)
+
+
+def serve_stdio(options: Options | None = None) -> NoReturn:
+    """Serves until the client leaves, and leaves too: with 0 only after an orderly shutdown."""
+    configure_logging(options or Options())
+    server = build_server()
+    reading, writing = private_stdio()
+    server.start_io(reading, writing)
+    orderly = server.session.closed
+    # A thread that does not end (a hanging disk, say) must not keep a server that nobody talks to.
+    killer = threading.Timer(_LAST_PATIENCE, os._exit, [0 if orderly else 1])
+    killer.daemon = True
+    killer.start()
+    server.session.close_at_once()
+    logging.shutdown()
+    # Nothing is left to do that the system would not do faster.
+    os._exit(0 if orderly else 1)
+
+
+def private_stdio() -> tuple[BinaryIO, BinaryIO]:
+    """Our input and output, out of reach of whatever else reads or prints: a stray print would break the protocol, and
+    a child process that inherits the input could swallow it."""
+    reading, writing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return reading, writing
+
+
+def configure_logging(options: Options) -> None:
+    """To standard error and perhaps a file. Libraries log whole messages, so only their templates are let through."""
+    ours = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    theirs = guard.WithoutArguments()
+    level = logging.INFO if options.verbose else logging.WARNING
+    for formatter, least, names in (
+        (ours, level, ("engram_lsp", "engram_context", "engram_runtime")),
+        (theirs, logging.WARNING, ("pygls", "asyncio")),
+    ):
+        handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+        if options.log_file:
+            handlers.append(logging.FileHandler(options.log_file, encoding="utf-8", delay=True))
+        for handler in handlers:
+            handler.setFormatter(formatter)
+        for name in names:
+            logger = logging.getLogger(name)
+            logger.setLevel(least)
+            logger.propagate = False
+            logger.handlers = handlers
+
+
+if __name__ == "__main__":
+    serve_stdio()

@@ -1,0 +1,433 @@
+"""The conversation with one client: the one mutable owner on the event loop.
+
+A handler asks the session where a question stands (`asked`), asks the snapshot it finds there, and converts the answer.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engram_context.indexing import Coding
+from engram_context.project import Change, Project
+from engram_context.snapshot import Snapshot
+from engram_context.text import Place, Text, Unit
+from engram_context.watcher import Watcher
+from lsprotocol import types
+
+from engram_lsp import convert, guard, model
+from engram_lsp.capabilities import Client
+from engram_lsp.coding import coding_of
+from engram_lsp.documents import Document, Documents
+from engram_lsp.folder import Folder, Loose, is_read
+from engram_lsp.predictor import Predictor, Query
+from engram_lsp.progress import Progress
+from engram_lsp.schedule import Cancelled, Newest, Rest, Tasks, in_worker
+from engram_lsp.settings import Settings
+
+if TYPE_CHECKING:
+    from engram_lsp.server import Server
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+# How long a document rests before it is read anew unasked, in seconds; a question brings that forward.
+_REST = 0.05
+# How long changes wait before they are written to the cache folder, in seconds.
+_SAVE_AFTER = 10.0
+# Stands for the folder of documents that are no files; they are known there by their URIs.
+NOWHERE = Path(os.path.sep)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a question is about: an offset in one version of a document, and the project as it was just then."""
+
+    document: Document
+    folder: Folder
+    path: str
+    offset: int
+    snapshot: Snapshot
+
+    @property
+    def place(self) -> Place:
+        return Place(self.path, self.offset)
+
+    @property
+    def text(self) -> Text:
+        return self.document.text
+
+
+class Session:
+    """Everything that one conversation needs. Only the event loop calls its methods."""
+
+    def __init__(self, server: "Server") -> None:
+        # Said once, when the conversation begins.
+        self.server = server
+        self.client = Client()
+        self.initial: object = None  # initializationOptions
+        # What wants to know that a document (or, None, anything else) changed, and that one was closed.
+        self.when_changed: Callable[[Document | None], object] = lambda _: None
+        self.when_closed: Callable[[Document], object] = lambda _: None
+        # As it stands.
+        self.settings = Settings()
+        self.documents = Documents()
+        self.folders: dict[Path, Folder] = {}
+        self.loose: dict[Path, Folder] = {}
+        self.predictor: Predictor | None = None
+        self.opening: asyncio.Task[None] | None = None  # the model
+        self.configuring: asyncio.Task[None] | None = None
+        self.started = asyncio.Event()
+        self.closed = False
+        # Ongoing.
+        self.background = ThreadPoolExecutor(2, "engram questions")
+        self.reading = ThreadPoolExecutor(1, "engram reading")
+        self.model_thread = ThreadPoolExecutor(1, "engram model")
+        self.tasks = Tasks()
+        self.rest = Rest()
+        self.newest_inline = Newest()
+        self.newest_ranking = Newest()
+
+    @property
+    def unit(self) -> Unit:
+        return self.client.unit
+
+    # Questions
+
+    async def asked(
+        self, item: types.TextDocumentIdentifier, position: types.Position | None = None, *, behind: bool = False
+    ) -> Asked | None:
+        """What a question is about, once the project has read the document; None for one that is not open.
+
+        `behind`: the question is about the text, and the record of an earlier one will do. Raises ContentModified when
+        the text changes before it is read.
+        """
+        document = self.documents.get(item.uri)
+        if document is None or not document.is_python:
+            return None
+        offset = 0 if position is None else convert.offset(document.text, position, self.unit)
+        folder, path = self.folder_of(document)
+        while path in folder.holder.behind and not (behind and folder.snapshot.record(path) is not None):
+            await self.caught_up(folder)
+            if not self.is_open(document):
+                raise guard.stale()
+        return Asked(document, folder, path, offset, folder.snapshot)
+
+    def is_current(self, asked: Asked) -> bool:
+        """Whether the document still is the version that was asked about."""
+        return self.is_open(asked.document)
+
+    def is_open(self, document: Document) -> bool:
+        newest = self.documents.get(document.uri)
+        return newest is not None and newest.revision == document.revision
+
+    def query(self, asked: Asked, text: Text, offset: int, *, invoked: bool = False) -> Query:
+        """A question to the predictor about `text`, which may be the document with something accepted in it.
+
+        Reads the document's tokens, so it belongs on the model thread.
+        """
+        project = asked.folder.project
+        memory = project.view(asked.path, offset, text) if project is not None and self.coding is not None else None
+        return Query(asked.path, text, offset, asked.document.revision, memory, invoked)
+
+    async def in_background(self, work: Callable[[Cancelled], Result]) -> Result:
+        return await in_worker(self.background, work)
+
+    async def in_model_thread(self, work: Callable[[Cancelled], Result]) -> Result:
+        return await in_worker(self.model_thread, work)
+
+    def tell(self, message: str, kind: types.MessageType = types.MessageType.Info) -> None:
+        """Says something to the person: only what they asked about or have to act on."""
+        self.server.window_show_message(types.ShowMessageParams(kind, message))
+
+    # Documents
+
+    def changed(self, document: Document) -> None:
+        """A document was opened or edited."""
+        if not document.is_python:
+            return
+        folder, path = self.folder_of(document)
+        folder.holder.edit(path, document.text)
+        self._document_changed(folder, document)
+
+    def was_closed(self, document: Document) -> None:
+        if not document.is_python:
+            return
+        folder, path = self.folder_of(document)
+        folder.holder.close(path)
+        self.when_closed(document)
+        self._document_changed(folder, None)
+        self._forget_loose()
+
+    def _document_changed(self, folder: Folder, document: Document | None) -> None:
+        self.rest.after(_REST, ("refresh", folder.root), lambda: self.refreshed(folder))
+        self.when_changed(document)
+
+    def _python_documents(self) -> list[Document]:
+        return [document for document in self.documents if document.is_python]
+
+    def document_at(self, folder: Folder, path: str) -> Document | None:
+        if folder.root == NOWHERE:
+            return self.documents.get(path)
+        return next((found for file in folder.files_of(path) if (found := self.documents.at(file)) is not None), None)
+
+    def uri_of(self, folder: Folder, path: str) -> str:
+        """A file's URI, as its client spells it when it is open."""
+        document = self.document_at(folder, path)
+        return document.uri if document is not None else convert.uri_of(folder.root / path)
+
+    # Reading
+
+    def refreshed(self, folder: Folder) -> "asyncio.Task[None]":
+        """Reads what is behind in a folder. Whoever asks while that is going on waits for the same reading."""
+        if folder.refreshing is None or folder.refreshing.done():
+            folder.refreshing = self.tasks.start("reading a document", self._refresh(folder))
+        return folder.refreshing
+
+    async def caught_up(self, folder: Folder) -> None:
+        """Waits for a reading; cancelling one who waits does not cancel the reading. Raises what the reading raised."""
+        reading = self.refreshed(folder)
+        await asyncio.wait([reading])
+        reading.result()
+
+    async def _refresh(self, folder: Folder) -> None:
+        if folder.holder.behind:
+            folder.holder.apply(await self.in_background(lambda _: folder.holder.refresh()))
+
+    def files_changed(self, files: Iterable[Path]) -> None:
+        """Files may have changed on disk, says the client or a watcher."""
+        files = tuple(files)
+        for folder in self.folders.values():
+            if folder.project is not None and (paths := folder.paths_of(files)):
+                self._read_files(folder, folder.project, paths)
+
+    def _read_files(self, folder: Folder, project: Project, paths: frozenset[str]) -> None:
+        self.tasks.start("reading changed files", self._apply_files(folder, project, paths))
+
+    async def _apply_files(self, folder: Folder, project: Project, paths: frozenset[str]) -> None:
+        await folder.settled()
+        change = await self.in_background(lambda _: project.files_changed(paths))
+        if project.apply(change):
+            self._project_changed(folder)
+
+    def _project_changed(self, folder: Folder) -> None:
+        self.when_changed(None)
+        self.rest.after(_SAVE_AFTER, ("save", folder.root), lambda: self.tasks.start("saving", self._save(folder)))
+
+    async def _save(self, folder: Folder) -> None:
+        if (project := folder.project) is not None:
+            await self.in_background(lambda _: project.save())
+
+    # Folders
+
+    def folder_of(self, document: Document) -> tuple[Folder, str]:
+        """The folder that a document belongs to, and its path there; a loose one where no workspace folder holds it."""
+        if document.path is None:
+            return self._loose(NOWHERE), document.uri
+        return self.find_folder(document.path) or (self._loose(document.path.parent), document.path.name)
+
+    def find_folder(self, file: Path) -> tuple[Folder, str] | None:
+        """The innermost workspace folder that holds a file, and the file's path in it."""
+        held = ((folder, folder.path_of(file)) for folder in self.folders.values())
+        found = [(folder, path) for folder, path in held if path is not None]
+        return min(found, key=lambda item: len(item[1]), default=None)
+
+    def add_folder(self, root: Path) -> None:
+        """Takes a folder into the workspace. Its documents move there; it is read at once when we have started."""
+        if root in self.folders:
+            return
+        folder = self.folders[root] = self._folder(root)
+        for document in self._python_documents():
+            owner, path = self.folder_of(document)
+            if owner is folder:
+                folder.holder.edit(path, document.text)
+        self._forget_loose()
+        if self.started.is_set():
+            self._load(folder)
+
+    def remove_folder(self, root: Path) -> None:
+        folder = self.folders.pop(root, None)
+        if folder is None:
+            return
+        self.tasks.start("closing a folder", self._leave(folder))
+        for document in self._python_documents():
+            if document.path is not None and folder.path_of(document.path) is not None:
+                self.changed(document)
+
+    async def rebuild(self, folder: Folder) -> None:
+        """Forgets what is kept on disk about a folder and reads it again."""
+        project = folder.project
+        if project is None:
+            return
+        await folder.settled()
+        await in_worker(self.reading, lambda _: project.forget())
+        self._load(folder)
+        await folder.settled()
+
+    def _folder(self, root: Path) -> Folder:
+        try:
+            return Folder.of(root, self._project(root))
+        except OSError as problem:
+            log.warning("%s is not read: %s", root, problem)
+            return Folder.of(root, Loose(root, self.settings.interpreter), str(problem))
+
+    def _project(self, root: Path) -> Project:
+        return Project(
+            root, self.coding, cache_folder=self.settings.cache_folder, interpreter=self.settings.interpreter
+        )
+
+    def _loose(self, root: Path) -> Folder:
+        if root not in self.loose:
+            self.loose[root] = Folder.of(root, Loose(root, self.settings.interpreter))
+        return self.loose[root]
+
+    def _forget_loose(self) -> None:
+        """Loose folders whose documents have all gone."""
+        held = {id(self.folder_of(document)[0]) for document in self._python_documents()}
+        self.loose = {root: folder for root, folder in self.loose.items() if id(folder) in held}
+
+    def _load(self, folder: Folder) -> None:
+        if (project := folder.project) is not None:
+            folder.loading = self.tasks.start(f"reading {folder.root}", self._read_whole(folder, project))
+
+    async def _read_whole(self, folder: Folder, project: Project) -> None:
+        work = Progress(self.server, f"engram: reading {folder.name}", self.client.progress)
+        self.tasks.start("showing progress", work.begin())
+        folder.read = 0
+
+        def note(done: int, total: int, path: str) -> None:
+            folder.read = total
+            work.report(done, total, path)
+
+        def load(cancelled: Cancelled) -> Change:
+            return project.load(note, lambda: cancelled() or work.cancelled())
+
+        try:
+            change = await in_worker(self.reading, load)
+            project.apply(change)
+        except OSError as problem:
+            folder.problem = str(problem)
+            log.warning("%s is not read: %s", folder.root, problem)
+            return
+        finally:
+            work.end()
+        self._project_changed(folder)
+        await self._watch(folder, project)
+
+    async def _watch(self, folder: Folder, project: Project) -> None:
+        if folder.watcher is not None or not self.settings.index.watch:
+            return
+        loop = asyncio.get_running_loop()
+
+        def batch(paths: frozenset[str]) -> None:
+            loop.call_soon_threadsafe(self._read_files, folder, project, paths)
+
+        watcher = Watcher(project.root, is_read, batch, project.states)
+        await self.in_background(lambda _: watcher.start())
+        folder.watcher = watcher
+
+    async def _leave(self, folder: Folder) -> None:
+        """Saves a folder that is not ours any more, or that is about to be read anew."""
+        if folder.loading is not None:
+            folder.loading.cancel()
+        await in_worker(self.reading, lambda _: folder.leave())
+
+    # The model
+
+    @cached_property
+    def coding(self) -> Coding | None:
+        """How the memory turns text into tokens; None without a tokenizer, and then there is no memory."""
+        try:
+            return coding_of(model.tokenizer_file(self.settings.model))
+        except (OSError, ValueError) as problem:
+            log.warning("no tokenizer, so neither memory nor model: %s", problem)
+            return None
+
+    async def _open_model(self) -> None:
+        wanted = self.settings.model
+        if self.coding is None:
+            return
+        predictor, problem = await self.in_model_thread(lambda _: model.open_predictor(wanted))
+        if wanted != self.settings.model:
+            return
+        self.predictor = predictor
+        if problem:
+            log.warning("%s", problem)
+            if wanted.path:
+                self.tell(problem, types.MessageType.Warning)
+
+    # Beginning, changing one's mind, ending
+
+    def start(self) -> None:
+        """Reads the folders and opens the model. Questions are answered meanwhile from what there is."""
+        self.opening = self.tasks.start("opening the model", self._open_model())
+        for folder in self.folders.values():
+            self._load(folder)
+        self.started.set()
+
+    def configure(self, settings: Settings) -> None:
+        """Takes other settings into use. What depends on them is opened anew."""
+        before, self.settings = self.settings, settings
+        if before.model != settings.model:
+            self.__dict__.pop("coding", None)
+            if self.started.is_set():
+                self.opening = self.tasks.start("opening the model", self._open_model())
+        if (before.index, before.python, before.model.path) != (settings.index, settings.python, settings.model.path):
+            for root in tuple(self.folders):
+                self.remove_folder(root)
+                self.add_folder(root)
+        self.when_changed(None)
+
+    async def until_ready(self) -> None:
+        """Waits until the folders are read and the model is open."""
+        await self.started.wait()
+        if self.configuring is not None:
+            await asyncio.wait([self.configuring])
+        if self.opening is not None:
+            await asyncio.wait([self.opening])
+        for folder in tuple(self.folders.values()):
+            await folder.settled()
+            while folder.holder.behind:
+                await self.caught_up(folder)
+
+    def status(self) -> dict[str, Any]:
+        """What the server knows and runs on, for people."""
+        engine = self.predictor.engine if self.predictor is not None else None
+        described = model.describe(engine)
+        return {
+            "version": self.server.version,
+            "model": model.title(described),
+            "engine": described,
+            "folders": [folder.status() for folder in self.folders.values()],
+            "documents": len(self.documents),
+            "client": {"name": self.client.name, "positionEncoding": self.unit},
+        }
+
+    async def close(self) -> None:
+        """Saves everything; afterwards the server may be killed at any moment."""
+        if self.closed:
+            return
+        self.rest.clear()
+        self.newest_inline.ticket()
+        self.newest_ranking.ticket()
+        await asyncio.gather(*(self._leave(folder) for folder in self.folders.values()), return_exceptions=True)
+        self.closed = True
+
+    def close_at_once(self) -> None:
+        """Saves without a loop: it has ended, in order or not."""
+        self.newest_inline.ticket()
+        self.newest_ranking.ticket()
+        for folder in self.folders.values():
+            if not self.closed:
+                try:
+                    folder.leave()
+                except Exception as problem:
+                    guard.report("saving", problem)
+        for executor in (self.background, self.reading, self.model_thread):
+            executor.shutdown(wait=False, cancel_futures=True)
