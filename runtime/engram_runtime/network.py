@@ -28,6 +28,9 @@ from torch.nn import functional as F  # noqa: N812 (its usual name)
 
 from engram_runtime.config import CSA, SLIDING, ModelConfig
 
+_HAS_GROUPED = hasattr(F, "grouped_mm")
+"""From torch 2.10 on."""
+
 _GATE_FLOOR = 1e-6
 """Least |s| under the Engram gate's square root, whose slope is infinite at zero."""
 
@@ -381,11 +384,23 @@ class Experts(nn.Module):
         self.gate_up_proj = nn.Parameter(torch.randn(E, 2 * I, H) * H**-0.5)
         self.down_proj = nn.Parameter(torch.zeros(E, H, I))
 
-    def forward(self, x: Tensor, counts: Sequence[int]) -> Tensor:
+    def forward(self, x: Tensor, counts: Tensor) -> Tensor:
         """x [T*K,H] sorted by expert, counts[e] rows each -> [T*K,H]."""
+        return self.grouped(x, counts) if x.is_cuda and _HAS_GROUPED else self.one_by_one(x, counts)
+
+    def one_by_one(self, x: Tensor, counts: Tensor) -> Tensor:
         # unbind, not indexing: its backward writes each expert's gradient once instead of E full-size sums.
-        layers = zip(x.split(list(counts)), self.gate_up_proj.unbind(0), self.down_proj.unbind(0), strict=True)
+        layers = zip(x.split(counts.tolist()), self.gate_up_proj.unbind(0), self.down_proj.unbind(0), strict=True)
         return torch.cat([F.linear(self.activate(F.linear(rows, up), self.limit), down) for rows, up, down in layers])
+
+    def grouped(self, x: Tensor, counts: Tensor) -> Tensor:
+        """The same as one kernel for all experts, which leaves the counts on the device."""
+        kind = x.device.type
+        low = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+        ends = counts.cumsum(0).to(torch.int32)
+        up, down = self.gate_up_proj.to(low).transpose(1, 2), self.down_proj.to(low).transpose(1, 2)
+        hidden = self.activate(F.grouped_mm(x.to(low), up, offs=ends), self.limit)
+        return F.grouped_mm(hidden, down, offs=ends)
 
 
 def swiglu(gate_up: Tensor, limit: float) -> Tensor:
@@ -425,12 +440,14 @@ class MoE(nn.Module):
 
     def _routed(self, rows: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
         """Sorts the (token, expert) pairs by expert, so that each expert is one dense matmul over its own rows."""
-        K = experts.shape[1]
-        order = experts.flatten().argsort(stable=True)
-        counts = torch.bincount(experts.flatten(), minlength=self.gate.config.n_routed_experts)
+        K, E = experts.shape[1], self.gate.config.n_routed_experts
+        pairs = experts.flatten()
+        order = pairs.argsort(stable=True)
+        # Not bincount: on a GPU it waits for the device.
+        counts = (pairs[:, None] == torch.arange(E, device=pairs.device)).sum(dim=0)
         if self.training:
             self.gate.load += counts
-        out = self.experts(rows.index_select(0, order // K), counts.tolist())
+        out = self.experts(rows.index_select(0, order // K), counts)
         out = out * weights.flatten().index_select(0, order)[:, None]
         return torch.zeros_like(rows, dtype=torch.float32).index_add(0, order // K, out.float())
 

@@ -203,6 +203,16 @@ def test_routing_is_what_a_loop_over_tokens_computes(model: DeepseekV4) -> None:
     torch.testing.assert_close(weights.sum(dim=-1), torch.full((11,), CONFIG.routed_scaling_factor))
 
 
+def test_grouped_experts_are_the_experts_one_by_one(model: DeepseekV4) -> None:
+    experts = model.layers[1].mlp.experts
+    counts = torch.tensor([5, 0, 17, 2])
+    x = torch.randn(24, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(experts.grouped(x, counts), experts.one_by_one(x, counts))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert experts.grouped(x, counts).dtype == torch.bfloat16
+
+
 def test_the_hash_table_gives_every_token_distinct_experts_and_every_expert_its_share() -> None:
     table = balanced_table(1000, 3, 8)
     assert all(len(set(row)) == 3 for row in table.tolist())
