@@ -7,7 +7,6 @@ every latency is that of a request as an editor would see it.
 
 import argparse
 import difflib
-import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,6 @@ import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,11 +27,12 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text as Styled
 
+from engram_lsp.cli import demo_places as places
 from engram_lsp.cli.terminal import UserError, notes, out, print_json, progress
 from engram_lsp.client import Client, ResponseError, where
 
 PACKAGE = "flask==3.1.2"
-MOST_OPEN = 40  # places at which ghost text is asked for
+MOST_ASKED = 40  # places at which ghost text is asked for
 
 CAPABILITIES: dict[str, Any] = {
     "general": {"positionEncodings": ["utf-32"]},  # Python's own unit: columns are indexes into str
@@ -47,24 +46,6 @@ CAPABILITIES: dict[str, Any] = {
     "workspace": {"workspaceEdit": {"documentChanges": True}, "configuration": True},
     "window": {"workDoneProgress": True},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """A place inside a line that is already written: what stands before it is kept, the rest is asked for."""
-
-    file: Path
-    line: int
-    column: int
-    text: str  # of the whole file
-
-    @property
-    def written(self) -> str:
-        return self.text.splitlines()[self.line]
-
-    @property
-    def rest(self) -> str:
-        return self.written[self.column :]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -179,8 +160,8 @@ class Demo:
     def _ghost_text(self, client: Client) -> None:
         """Takes away the end of written lines, one at a time, and asks for it; shows three, counts all."""
         seen: list[dict[str, Any]] = []
-        for spot in self._spots(MOST_OPEN):
-            uri = client.open(spot.file, _without_rest(spot))
+        for spot in places.line_ends(self.root, MOST_ASKED):
+            uri = client.open(spot.file, spot.text_without_rest)
             pending = client.send(
                 "textDocument/inlineCompletion",
                 {**where(uri, spot.line, spot.column), "context": {"triggerKind": 2}},
@@ -225,15 +206,14 @@ class Demo:
         for column in ("where", "line", "list", "as it was", "ms"):
             table.add_column(column, overflow="fold", justify="right" if column == "ms" else "left")
         lists: list[dict[str, Any]] = []
-        for spot in self._names(3):
-            uri = client.open(spot.file, _without_rest(spot))
+        for spot in places.names(self.root, 3):
+            uri = client.open(spot.file, spot.text_without_rest)
             pending = client.send("textDocument/completion", where(uri, spot.line, spot.column))
             answer = pending.result() or []
             client.close(uri)
             items: list[dict[str, Any]] = answer["items"] if isinstance(answer, dict) else answer
             labels = [label for _, label in sorted((item.get("sortText", ""), item["label"]) for item in items)]
-            start = len(spot.written[: spot.column].rstrip("_" + _LETTERS))
-            name = _identifier(spot.written[start:])
+            name = spot.word
             rank = labels.index(name) + 1 if name in labels else None
             lists.append({"file": self._name(spot.file), "line": spot.line + 1, "items": labels[:10], "rank": rank})
             table.add_row(
@@ -252,8 +232,8 @@ class Demo:
         """Opens every module as an editor would, and asks for its problems."""
         found: list[tuple[Path, Any]] = []
         times: list[float] = []
-        for file in self._modules():
-            uri = client.open(file, _read(file))
+        for file in places.modules(self.root):
+            uri = client.open(file, places.read(file))
             pending = client.send("textDocument/diagnostic", {"textDocument": {"uri": uri}})
             found += [(file, item) for item in pending.result(60).get("items", [])]
             times.append(pending.seconds * 1000)
@@ -275,9 +255,9 @@ class Demo:
 
     def _fault(self, client: Client) -> None:
         """Misspells the first imported name that is used, in an open document only, and puts it right again."""
-        for file in self._modules():
-            text = _read(file)
-            misspelt = _misspelt(text)
+        for file in places.modules(self.root):
+            text = places.read(file)
+            misspelt = places.misspelt(text)
             if misspelt is None:
                 continue
             name, wrong = misspelt
@@ -333,7 +313,7 @@ class Demo:
         self._say("[dim]no function or class here is used by more than one file[/]")
 
     def _renamable(self, client: Client) -> Iterator[tuple[str, dict[str, Any]]]:
-        for file in self._modules():
+        for file in places.modules(self.root):
             uri = client.open(file)
             symbols = client.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}}) or []
             for symbol in symbols:
@@ -362,7 +342,7 @@ class Demo:
     # The second start
 
     def _first_answer(self, client: Client) -> None:
-        for file in self._modules():
+        for file in places.modules(self.root):
             uri = client.open(file)
             pending = client.send("textDocument/documentSymbol", {"textDocument": {"uri": uri}})
             pending.result()
@@ -371,105 +351,12 @@ class Demo:
             client.close(uri)
             return
 
-    # Places
-
-    def _modules(self) -> list[Path]:
-        """The project's Python files, largest first, tests last."""
-        files = [
-            path
-            for path in self.root.rglob("*.py")
-            if not any(p.startswith(".") for p in path.parts[len(self.root.parts) :])
-        ]
-        return sorted(files, key=lambda path: ("test" in self._name(path), -path.stat().st_size, str(path)))
-
-    def _spots(self, most: int) -> Iterator[Spot]:
-        """Every ninth line of code of the ten largest modules, cut after its second word or first dot or bracket."""
-        for spot in self._lines(most, every=9):
-            cut = next(
-                (i for i, char in enumerate(spot.written) if i > len(_indent(spot.written)) + 6 and char in " .(=["), 0
-            )
-            if cut and len(spot.written) - cut > 4:
-                yield Spot(spot.file, spot.line, cut + 1, spot.text)
-
-    def _names(self, most: int) -> Iterator[Spot]:
-        """Places after a dot (twice) and after one typed letter of an argument."""
-        yielded = 0
-        for spot in self._lines(most * 40, every=13):
-            line = spot.written
-            if yielded < most - 1:
-                cut = line.find(".", len(_indent(line)) + 3) + 1
-            else:
-                bracket = line.find("(", len(_indent(line)) + 3)
-                cut = bracket + 2 if bracket > 0 else 0
-            if 0 < cut < len(line) and (line[cut].isalpha() or line[cut] == "_") and line[cut - 1] not in " \"')":
-                yield Spot(spot.file, spot.line, cut, spot.text)
-                yielded += 1
-                if yielded == most:
-                    return
-
-    def _lines(self, most: int, every: int) -> Iterator[Spot]:
-        for file in self._modules()[:10]:
-            text = _read(file)
-            code = [number for number, line in enumerate(text.splitlines()) if _is_code(line)]
-            for number in code[every::every]:
-                yield Spot(file, number, 0, text)
-                most -= 1
-                if not most:
-                    return
-
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
     def _say(self, what: Any) -> None:
         if not self.quiet:
             out.print(what)
-
-
-_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-
-
-def _indent(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
-
-
-def _identifier(text: str) -> str:
-    return text[: next((i for i, char in enumerate(text) if not (char.isalnum() or char == "_")), len(text))]
-
-
-def _is_code(line: str) -> bool:
-    """A line that looks like a statement rather than prose: docstrings and comments make poor examples."""
-    stripped = line.strip()
-    return (
-        len(stripped) > 14
-        and not stripped.startswith(("#", '"', "'", "..", ":", "-", "*", "@"))
-        and any(mark in stripped for mark in ("(", " = ", "return ", "import "))
-        and not stripped.endswith(".")
-    )
-
-
-def _read(file: Path) -> str:
-    """A file's text; empty where it is not UTF-8."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _misspelt(text: str) -> tuple[str, str] | None:
-    """The first name of a from-import that is called further down, and the text with that one call misspelt."""
-    for imported in re.finditer(r"^from [\w.]+ import (\w+)$", text, re.MULTILINE):
-        name = imported[1]
-        used = re.compile(rf"(?<![\w.])({name})(?=\()").search(text, imported.end())
-        if used and len(name) > 3:
-            return name, f"{text[: used.start()]}{name[:-1]}{name[-1] * 2}{text[used.end() :]}"
-    return None
-
-
-def _without_rest(spot: Spot) -> str:
-    lines = spot.text.splitlines(keepends=True)
-    ending = lines[spot.line][len(spot.written) :]
-    lines[spot.line] = spot.written[: spot.column] + ending
-    return "".join(lines)
 
 
 def _varied(found: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
