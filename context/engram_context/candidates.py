@@ -70,14 +70,58 @@ def candidates(snapshot: Snapshot, place: Place) -> tuple[Candidate, ...]:
     # What is being typed is often no expression yet: the file is read as if a name stood there.
     if not word:
         text = text.splice(offset, offset, _PLACEHOLDER)
+    if before[: len(before) - len(word)].rstrip().endswith("."):
+        if record.digest != text.digest:
+            record = read_record(text, record.language)
+        if any(line.start <= problem.span.start <= line.end + 1 for problem in record.errors):
+            text, start = _only_receiver(text, start)
+            record = read_record(text, record.language)
+        resolver = Resolver(snapshot.after({place.path: record}))
+        return _members(resolver, place.path, record, start)
     if record.digest != text.digest:
         record = read_record(text, record.language)
         snapshot = snapshot.after({place.path: record})
-    resolver = Resolver(snapshot)
-    if before[: len(before) - len(word)].rstrip().endswith("."):
-        return _members(resolver, place.path, record, start)
     placeholder = "" if word else _PLACEHOLDER.decode()
-    return _names(resolver, place.path, record, text, start, word, placeholder)
+    return _names(Resolver(snapshot), place.path, record, text, start, word, placeholder)
+
+
+def _only_receiver(text: Text, start: int) -> tuple[Text, int]:
+    """(text, offset of the member) with a broken line reduced to the receiver and the member at `start`."""
+    line = text.line_of(start)
+    span = text.line_span(line)
+    content = text.data[span.start : span.end]
+    indent = content[: len(content) - len(content.lstrip())]
+    receiver = text.data[_receiver_start(text.data, span.start, start) : start]
+    below = next(
+        (
+            following
+            for at in range(line + 1, text.line_count)
+            if (following := text.data[text.line_start(at) : text.line_span(at).end]).strip()
+        ),
+        b"",
+    )
+    opens_block = len(below) - len(below.lstrip()) > len(indent)
+    opening, closing = (b"if ", b":") if opens_block else (b"", b"")
+    instead = b"".join((indent, opening, receiver, _PLACEHOLDER, closing))
+    after = text.splice(span.start, span.end, instead)
+    return after, span.start + len(indent) + len(opening) + len(receiver)
+
+
+def _receiver_start(data: bytes, low: int, at: int) -> int:
+    """Where the expression begins whose member is at `at`: names, dots and whole brackets before it."""
+    depth = 0
+    while at > low:
+        byte = data[at - 1 : at]
+        if byte in b")]}":
+            depth += 1
+        elif byte in b"([{":
+            if not depth:
+                break
+            depth -= 1
+        elif not depth and not (byte.isalnum() or byte in b"_." or byte >= b"\x80"):
+            break
+        at -= 1
+    return at
 
 
 def _is_silent(text: Text, offset: int) -> bool:

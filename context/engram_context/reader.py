@@ -18,7 +18,7 @@ from tree_sitter import Node, Parser, Tree
 from engram_context.builder import RecordBuilder
 from engram_context.languages import grammar
 from engram_context.python_reader import PythonWalk
-from engram_context.records import FileRecord, SyntaxProblem, empty_record
+from engram_context.records import NO_REF, FileRecord, Role, SyntaxProblem, empty_record
 from engram_context.text import Span, Text
 
 _TOKEN = re.compile(rb"""#.*|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\d\w*|(?P<name>[A-Za-z_\x80-\xff][\w\x80-\xff]*)""")
@@ -196,9 +196,13 @@ def _read_names(builder: RecordBuilder, span: Span) -> None:
     for index, row in enumerate(scopes):
         if row[1] <= span.start <= row[2]:
             scope = index
+    before = span.start
     for match in _TOKEN.finditer(builder.data, span.start, span.end):
         start, end = match.span("name")
         if start < 0 or keyword.iskeyword(builder.data[start:end].decode("utf-8", "replace")):
             continue
-        dotted = builder.data[span.start : start].rstrip().endswith(b".")
-        builder.add_occurrence(start, end, scope, "attribute" if dotted else "read")
+        between = builder.data[before:start].strip()
+        # `a.b` is known to be b of a; behind a bracket the receiver is left open.
+        role: Role = "attribute" if between.endswith(b".") else "read"
+        builder.add_occurrence(start, end, scope, role, before if between == b"." else NO_REF)
+        before = end

@@ -19,7 +19,7 @@ from engram_context.text import Location, Place, Text
 
 Read = Callable[[str], Text | None]
 
-_COMPACT_AT = 4096
+_SETTLE_AT = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,12 @@ class NameIndex:
         found = self.recent.get(name)
         return self.settled.get(name, ()) if found is None else found
 
-    def after(self, gained: Mapping[str, Iterable[str]], lost: Mapping[str, Iterable[str]]) -> NameIndex:
+    def after(
+        self,
+        gained: Mapping[str, Iterable[str]],
+        lost: Mapping[str, Iterable[str]],
+        settle_at: int = _SETTLE_AT,
+    ) -> NameIndex:
         """The index after files began (`gained`, paths by name) and ceased (`lost`) to mention names."""
         if not gained and not lost:
             return self
@@ -45,7 +50,7 @@ class NameIndex:
             paths.difference_update(lost.get(name, ()))
             paths.update(gained.get(name, ()))
             changed[name] = tuple(sorted(paths))
-        if len(self.recent) + len(changed) < _COMPACT_AT:
+        if len(self.recent) + len(changed) < settle_at:
             return NameIndex(self.settled, {**self.recent, **changed})
         settled = {**self.settled, **self.recent, **changed}
         return NameIndex({name: paths for name, paths in settled.items() if paths}, {})

@@ -1,0 +1,58 @@
+"""What is shown about a name."""
+
+from __future__ import annotations
+
+from engram_context.hover import HoverText
+from fixture import parse_fixture
+
+
+def hover(source: str) -> HoverText | None:
+    fixture = parse_fixture(source)
+    return fixture.snapshot().hover(fixture.cursor)
+
+
+def check(source: str, signature: str, doc: str = "", module: str = "main") -> None:
+    found = hover(source)
+    assert found is not None
+    assert (found.signature, found.doc, found.module) == (signature, doc, module)
+
+
+def test_a_function_shows_its_signature_and_documentation_from_where_it_is_defined() -> None:
+    check(
+        """
+        -- app.py --
+        from util import greet as hello
+        hel$0lo()
+        -- util.py --
+        def greet(name: str, times=1) -> None:
+            '''Say hello.
+
+            Many times.'''
+        """,
+        "def greet(name: str, times=1) -> None", "Say hello.", "util",
+    )  # fmt: skip
+
+
+def test_variables_show_their_value_or_what_they_are_known_to_be() -> None:
+    check("LIMIT = 10\nLIM$0IT", "(constant) LIMIT = 10")
+    check("class A: ...\na = A()\na$0", "(variable) a: A")
+    check("def f(x: int = 1): return $0x", "(parameter) x: int = 1")
+    check("class A:\n    def f(self): return se$0lf", "(parameter) self: A")
+    check("class A:\n    def f(self):\n        self.x = 1\n        self.$0x", "(attribute) self.x = 1")
+
+
+def test_modules_builtins_and_libraries_say_what_they_are() -> None:
+    check("-- app.py --\nimport util\nut$0il\n-- util.py --\n'''Helpers.'''", "(module) util", "Helpers.", "util")
+    check("pri$0nt()", "(builtin) print", module="builtins")
+    check("import os\nos.pa$0th", "(import) path", module="os")
+
+
+def test_the_span_is_the_name_under_the_pointer() -> None:
+    found = hover("value = 1\nva$0lue")
+    assert found is not None
+    assert (found.span.start, found.span.end) == (10, 15)
+
+
+def test_nothing_is_shown_where_nothing_is_known() -> None:
+    assert hover("def f(x): x.un$0known") is None
+    assert hover("  $0  ") is None
