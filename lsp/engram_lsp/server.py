@@ -76,6 +76,13 @@ PULL = (
     diagnostics.pull,
     types.DiagnosticOptions(inter_file_dependencies=True, workspace_diagnostics=False, identifier="engram"),
 )
+# Answered to whoever asks, but not advertised: clients that know of it ask without end.
+UNADVERTISED = (types.WORKSPACE_DIAGNOSTIC, diagnostics.pull_workspace)
+# What is said instead of null where null is no answer, when a handler fails.
+NOTHING: dict[str, Any] = {
+    types.TEXT_DOCUMENT_DIAGNOSTIC: types.RelatedFullDocumentDiagnosticReport(items=[]),
+    types.WORKSPACE_DIAGNOSTIC: types.WorkspaceDiagnosticReport(items=[]),
+}
 COMMANDS: tuple[tuple[str, Handler], ...] = (
     ("engram.status", execute_command.status),
     ("engram.rebuildMemory", execute_command.rebuild_memory),
@@ -155,7 +162,7 @@ class Server(LanguageServer):
         self.closed = self._guarded("textDocument/didClose", synchronization.did_close)
 
     def _guarded(self, what: str, handler: Handler) -> Callable[[Any], Any]:
-        return guard.guarded(what, partial(handler, self.session))
+        return guard.guarded(what, partial(handler, self.session), NOTHING.get(what))
 
     def route(self, method: str, handler: Handler, options: Any = None) -> None:
         self.feature(method, options)(self._guarded(method, handler))
@@ -207,6 +214,7 @@ def initialize(session: Session, params: types.InitializeParams) -> None:
 
 
 async def initialized(session: Session, _: types.InitializedParams) -> None:
+    session.server.route(*UNADVERTISED)
     session.tasks.start("watching the parent", leave_with(session, session.client.process_id))
     # The settings decide where the memory is kept and which model answers, so they come first.
     if session.client.configuration:

@@ -17,11 +17,11 @@ async def code_action(session: Session, params: types.CodeActionParams) -> list[
     if wanted is not None and not any(kind == "" or kind == types.CodeActionKind.QuickFix for kind in wanted):
         return None
     span = convert.span_of(asked.text, params.range, session.unit)
-    found = await diagnostics.find(session, asked)
+    report = await session.in_background(lambda _: diagnostics.check(session, asked))
     if not session.is_current(asked):
         raise stale()
     actions: list[types.CodeAction] = []
-    for finding in found:
+    for finding in report.findings:
         if finding.span.end < span.start or finding.span.start > span.end:
             continue
         problem = diagnostics.to_protocol(session, asked, finding)

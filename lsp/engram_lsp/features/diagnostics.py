@@ -1,15 +1,21 @@
 """Problems, pushed to clients that cannot ask for them and answered to those that can; never both."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 
 from engram_context.checks import findings
 from engram_context.findings import Finding
+from engram_context.snapshot import Snapshot
+from engram_context.text import Text
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 from engram_lsp import convert
 from engram_lsp.documents import Document
 from engram_lsp.features import locations
+from engram_lsp.folder import Folder
 from engram_lsp.guard import stale
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Asked, Session
@@ -26,9 +32,31 @@ TAGS: dict[str, types.DiagnosticTag] = {
 }
 
 
+# What these say depends on files that may not have been read.
+NEED_PROJECT = frozenset({"unresolved-import", "unknown-import-name"})
+# Files per turn of a worker when the whole workspace is checked.
+_BATCH = 16
 # Other open documents may be affected by an edit, and so is every one by a change on disk: these can wait a little
 # longer than the document in hand, in seconds.
 _OTHERS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to check, in one snapshot; an `Asked` is one too."""
+
+    folder: Folder
+    path: str
+    snapshot: Snapshot
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found; `identity` is equal for equal answers."""
+
+    findings: tuple[Finding, ...]
+    identity: str
 
 
 def schedule(session: Session, document: Document | None) -> None:
@@ -64,45 +92,91 @@ async def pull(session: Session, params: types.DocumentDiagnosticParams) -> type
     asked = await session.asked(params.text_document)
     if asked is None or not session.settings.diagnostics.enable:
         return types.RelatedFullDocumentDiagnosticReport(items=[])
-    found = await find(session, asked)
+    report = await session.in_background(lambda _: check(session, asked))
     if not session.is_current(asked):
         raise stale()
-    identity = identity_of(session, asked, found)
-    if identity == params.previous_result_id:
-        return types.RelatedUnchangedDocumentDiagnosticReport(result_id=identity)
-    return types.RelatedFullDocumentDiagnosticReport(items=diagnostics(session, asked, found), result_id=identity)
+    if report.identity == params.previous_result_id:
+        return types.RelatedUnchangedDocumentDiagnosticReport(result_id=report.identity)
+    return types.RelatedFullDocumentDiagnosticReport(
+        items=diagnostics(session, asked, report), result_id=report.identity
+    )
+
+
+async def pull_workspace(session: Session, params: types.WorkspaceDiagnosticParams) -> types.WorkspaceDiagnosticReport:
+    """workspace/diagnostic: every file of every folder, a few at a time."""
+    previous = {convert.key_of(item.uri): item.value for item in params.previous_result_ids}
+    items: list[types.WorkspaceDocumentDiagnosticReport] = []
+    if session.settings.diagnostics.enable:
+        for folder in tuple(session.folders.values()):
+            await folder.settled()
+            snapshot, paths = folder.snapshot, folder.snapshot.paths
+            for start in range(0, len(paths), _BATCH):
+                batch = paths[start : start + _BATCH]
+                reports = await session.in_background(partial(check_files, session, folder, snapshot, batch))
+                items += [workspace_report(session, file, report, previous) for file, report in reports]
+    return types.WorkspaceDiagnosticReport(items)
+
+
+def workspace_report(
+    session: Session, file: File, report: Report, previous: Mapping[str, str]
+) -> types.WorkspaceDocumentDiagnosticReport:
+    document = session.document_at(file.folder, file.path)
+    version, uri = document.version if document is not None else None, session.uri_of(file.folder, file.path)
+    if previous.get(convert.key_of(uri)) == report.identity:
+        return types.WorkspaceUnchangedDocumentDiagnosticReport(uri=uri, result_id=report.identity, version=version)
+    shown = diagnostics(session, file, report)
+    return types.WorkspaceFullDocumentDiagnosticReport(uri=uri, items=shown, version=version, result_id=report.identity)
 
 
 async def push(session: Session, uri: str) -> None:
     """Publishes the problems of a document, unless it has changed again before they are known."""
-    asked = await session.asked(types.TextDocumentIdentifier(uri))
+    try:
+        asked = await session.asked(types.TextDocumentIdentifier(uri))
+    except JsonRpcException:
+        return  # the newer text has its own turn
     if asked is None:
         return
-    found = await find(session, asked) if session.settings.diagnostics.enable else ()
+    enabled = session.settings.diagnostics.enable
+    report = await session.in_background(lambda _: check(session, asked)) if enabled else Report((), "")
     if session.is_current(asked):
-        publish(session, uri, diagnostics(session, asked, found), asked.document.version)
+        publish(session, uri, diagnostics(session, asked, report), asked.document.version)
 
 
 def publish(session: Session, uri: str, items: list[types.Diagnostic], version: int | None = None) -> None:
     session.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, items, version))
 
 
-async def find(session: Session, asked: Asked) -> tuple[Finding, ...]:
-    """What the checks say of the document as it was when it was asked about."""
-    environment = asked.folder.holder.environment
+def check(session: Session, file: File | Asked) -> Report:
+    """What the checks say of a file in its snapshot. Slow; any thread.
 
-    def check(_: Cancelled) -> tuple[Finding, ...]:
-        return findings(asked.snapshot, asked.path, environment)
+    Until the folder is read, and for documents outside all folders, nothing is known about what they import.
+    """
+    found = findings(file.snapshot, file.path, file.folder.holder.environment)
+    if file.folder.project is None or not file.folder.loaded:
+        found = tuple(finding for finding in found if finding.code not in NEED_PROJECT)
+    shown = repr((found, sorted(session.settings.diagnostics.severity.items())))
+    identity = blake2b(file.text.digest + shown.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    return Report(found, identity)
 
-    return await session.in_background(check)
+
+def check_files(
+    session: Session, folder: Folder, snapshot: Snapshot, paths: Sequence[str], cancelled: Cancelled
+) -> list[tuple[File, Report]]:
+    reports: list[tuple[File, Report]] = []
+    for path in paths:
+        text = snapshot.text(path)
+        if text is not None and not cancelled():
+            file = File(folder, path, snapshot, text)
+            reports.append((file, check(session, file)))
+    return reports
 
 
-def diagnostics(session: Session, asked: Asked, found: tuple[Finding, ...]) -> list[types.Diagnostic]:
-    converted = (to_protocol(session, asked, finding) for finding in found)
+def diagnostics(session: Session, file: File | Asked, report: Report) -> list[types.Diagnostic]:
+    converted = (to_protocol(session, file, finding) for finding in report.findings)
     return [diagnostic for diagnostic in converted if diagnostic is not None]
 
 
-def to_protocol(session: Session, asked: Asked, finding: Finding) -> types.Diagnostic | None:
+def to_protocol(session: Session, file: File | Asked, finding: Finding) -> types.Diagnostic | None:
     """None when the user switched this code off."""
     level = session.settings.diagnostics.severity.get(finding.code, finding.severity)
     if level == "off":
@@ -110,13 +184,13 @@ def to_protocol(session: Session, asked: Asked, finding: Finding) -> types.Diagn
     related: list[types.DiagnosticRelatedInformation] = []
     if session.client.related_information:
         for location, message in finding.related:
-            where = locations.ranges(asked.snapshot, [location], session.unit)
+            where = locations.ranges(file.snapshot, [location], session.unit)
             related += [
                 types.DiagnosticRelatedInformation(place, message)
-                for place in locations.to_protocol(session, asked.folder, where)
+                for place in locations.to_protocol(session, file.folder, where)
             ]
     return types.Diagnostic(
-        range=convert.range_of(asked.text, finding.span, session.unit),
+        range=convert.range_of(file.text, finding.span, session.unit),
         message=finding.message,
         severity=SEVERITIES[level],
         code=finding.code,
@@ -124,9 +198,3 @@ def to_protocol(session: Session, asked: Asked, finding: Finding) -> types.Diagn
         tags=[TAGS[tag] for tag in sorted(finding.tags)] or None,
         related_information=related or None,
     )
-
-
-def identity_of(session: Session, asked: Asked, found: tuple[Finding, ...]) -> str:
-    """Equal for equal answers: the text (for its positions), the findings, and how they are shown."""
-    shown = repr((found, sorted(session.settings.diagnostics.severity.items())))
-    return blake2b(asked.text.digest + shown.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
