@@ -15,7 +15,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -40,6 +40,8 @@ from engram_context.store import Entry, Store
 from engram_context.text import Text, Unreadable, decode, read_text
 
 _TEXTS_KEPT = 64
+# From this many files on, the next snapshot is made where they were read and not on the owner's thread.
+_MANY = 50
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,8 @@ class Change:
     disk: Mapping[str, Entry | FileState | None] = field(default_factory=dict[str, Entry | FileState | None])
     same: Mapping[str, bytes] = field(default_factory=dict[str, bytes])  # content as it was, by its digest
     trees: Mapping[str, tuple[Tree, Text]] = field(default_factory=dict[str, tuple[Tree, Text]])
+    # The snapshot after this change, if nothing else happens meanwhile: made here because indexing names takes a while.
+    prepared: Snapshot | None = None
     # Only from `load`: everything at once.
     memory: NgramMemory | None = None
     whole: bool = False
@@ -267,7 +271,10 @@ class Project:
         self._store.write(fresh)
         memory = NgramMemory(self._coding.vocab_size)
         memory.update(tokens)
-        return Change(ticket, records, tokens, disk, memory=memory, whole=not cancelled())
+        before, whole = self.snapshot, not cancelled()
+        gone: dict[str, FileRecord | None] = dict.fromkeys(before.records.keys() - records.keys()) if whole else {}
+        prepared = before.after({**gone, **records})
+        return Change(ticket, records, tokens, disk, prepared=prepared, memory=memory, whole=whole)
 
     def refresh(
         self,
@@ -314,7 +321,8 @@ class Project:
                 same[path] = changed[path].digest
             elif not _take(path, entry, self._coding.dtype, records, tokens) and before.record(path) is not None:
                 records[path] = tokens[path] = None
-        return Change(ticket, records, tokens, disk, same, parsed)
+        prepared = before.after(records) if len(records) > _MANY else None
+        return Change(ticket, records, tokens, disk, same, parsed, prepared)
 
     def files_changed(self, paths: Iterable[str]) -> Change:
         """`refresh` of paths that a watcher named."""
@@ -341,7 +349,7 @@ class Project:
         """Empty the cache on disk: the next `load` reads every file. Any thread."""
         with self._lock:
             self._unsaved = {}
-        self._store.write({path: None for path in self._store.load()})
+        self._store.write(dict.fromkeys(self._store.load()))
 
     def close_project(self) -> None:
         self.save()
@@ -396,7 +404,7 @@ class Project:
                 self._behind |= self._documents.keys()
         if not records:
             return frozenset()
-        self.snapshot = self.snapshot.after(records)
+        self.snapshot = _after(self.snapshot, records, change.prepared)
         return frozenset(records)
 
     def settle(self) -> None:
@@ -465,6 +473,18 @@ def _take(
     records[path] = record
     tokens[path] = ids
     return True
+
+
+def _after(snapshot: Snapshot, records: Mapping[str, FileRecord | None], prepared: Snapshot | None) -> Snapshot:
+    """`snapshot.after(records)`, starting from a `prepared` one that is nearly that."""
+    if prepared is None:
+        return snapshot.after(records)
+    wanted = {**snapshot.records, **records}
+    paths = wanted.keys() | prepared.records.keys()
+    differing = {path: wanted.get(path) for path in paths if wanted.get(path) is not prepared.records.get(path)}
+    if differing:
+        prepared = prepared.after(differing)
+    return replace(prepared, revision=snapshot.revision + 1)
 
 
 def _is_read(path: str) -> bool:
