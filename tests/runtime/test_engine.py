@@ -88,7 +88,7 @@ def test_log_probs_are_those_of_the_model(engine: OnnxEngine) -> None:
         assert np.exp(row).sum() == pytest.approx(1)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(edits=st.lists(st.tuples(st.integers(0, 420), st.integers(1, 60)), min_size=1, max_size=5))
 def test_remembered_prefixes_change_nothing(new_engine: Callable[[], OnnxEngine], edits: list[tuple[int, int]]) -> None:
     """A prompt that is edited again and again is continued as it would be by an engine that never saw another."""

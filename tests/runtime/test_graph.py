@@ -65,7 +65,7 @@ def test_token_by_token_agrees_with_the_network(session: Session, expected: np.n
     assert np.abs(in_pieces(session, TOKENS, [1]) - expected).max() < CLOSE
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=6))
 def test_any_chunking_agrees_with_the_network(session: Session, expected: np.ndarray, sizes: list[int]) -> None:
     assert np.abs(in_pieces(session, TOKENS, sizes) - expected).max() < CLOSE
