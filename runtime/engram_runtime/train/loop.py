@@ -70,7 +70,7 @@ class TrainOptions:
     compile: bool = False
     threads: int = 0
     """CPU threads; 0 leaves torch's choice."""
-    validation_rows: int = 64
+    validation_rows: int = 32
     validate_minutes: float = 5.0
     checkpoint_minutes: float = 4.0
 
@@ -157,6 +157,7 @@ def train(options: TrainOptions, console: Console | None = None) -> Run:
     # One thread makes about 250 thousand tokens a second: a GPU needs more, a CPU leaves it idle.
     workers = 1 if device.type == "cpu" else min(os.cpu_count() or 1, 8)
     validated = saved = run.seconds
+    compiling = options.compile
     with _Report(console) as report, _prefetched(data, run.step, workers) as batches:
         last = time.perf_counter()
         while (spent := _spent(options, run)) < 1:
@@ -181,10 +182,13 @@ def train(options: TrainOptions, console: Console | None = None) -> Run:
             run.tokens += weights.numel()
             now = time.perf_counter()
             # The first step compiles: counted, a short budget would be spent on it.
-            elapsed = 0.0 if options.compile and run.step == 1 else now - last
+            elapsed = 0.0 if compiling else now - last
+            compiling = False
             run.seconds += elapsed
             last = now
-            report.step(run, loss / math.log(2), norm, weights.numel() / max(elapsed, 1e-9), _spent(options, run))
+            report.step(
+                run, loss / math.log(2), norm, weights.numel() / elapsed if elapsed else 0.0, _spent(options, run)
+            )
             if run.seconds - validated >= options.validate_minutes * 60:
                 validated = run.seconds
                 validate()
