@@ -431,7 +431,10 @@ class PythonWalk:
             self.frames.append((right, scope))
         value = self.ref(right, scope)
         for part in parts:
-            annotation = self.annotation(part.child_by_field_id(_TYPE), scope)
+            declared = part.child_by_field_id(_TYPE)
+            annotation = self.annotation(declared, scope)
+            if right is not None and declared is not None and self.data[declared.start_byte : declared.end_byte].endswith(b"TypeAlias"):
+                self._read_strings(right, scope)
             left = part.child_by_field_id(_LEFT)
             if left is None:
                 continue

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import builtins
+from collections.abc import Iterable, Iterator
 
 from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord
 
@@ -11,7 +12,7 @@ _TYPE_PARAMETERS = SCOPE_KIND["type-parameters"]
 _COMPREHENSION = SCOPE_KIND["comprehension"]
 _ATTRIBUTE = KIND["attribute"]
 _DECLARATION = ROLE["declaration"]
-_DELETE = ROLE["delete"]
+_DELETE, _READ = ROLE["delete"], ROLE["read"]
 
 
 def visible_scopes(record: FileRecord, scope: int) -> Iterator[int]:
@@ -36,6 +37,7 @@ class NameScopes:
 
     def __init__(self, record: FileRecord, name: str) -> None:
         self.record = record
+        self.name = name
         symbols = record.symbols
         bound: dict[int, tuple[int, ...]] = {}
         for scope, found in record.bound(name).items():
@@ -54,10 +56,12 @@ class NameScopes:
             elif role == _DELETE:
                 self.deleted.add(occurrences.scope[index])
 
-    def scope_of(self, scope: int) -> int | None:
+    def scope_of(self, scope: int, skip: int = -1) -> int | None:
         """The scope that a mention in `scope` means. None: bound nowhere in the file, so a star import's
-        name, a builtin or a mistake."""
+        name, a builtin or a mistake. `skip` is a scope that is known not to be meant."""
         for at in visible_scopes(self.record, scope):
+            if at == skip:
+                continue
             is_global = self.declared.get(at)
             if is_global:
                 return 0 if 0 in self.bound else None
@@ -74,7 +78,25 @@ class NameScopes:
             for symbol in found:
                 if record.symbols.start[symbol] == start:
                     return scope
-        return self.scope_of(occurrences.scope[index])
+        inside = occurrences.scope[index]
+        if (
+            occurrences.role[index] == _READ
+            and inside in self.bound
+            and not is_bound_yet(record, self.bound[inside], index)
+        ):
+            outer = self.scope_of(inside, skip=inside)
+            # What nobody else has is a forward reference, in an annotation perhaps.
+            return outer if outer is not None or hasattr(builtins, self.name) else inside
+        return self.scope_of(inside)
+
+
+def is_bound_yet(record: FileRecord, bindings: Iterable[int], index: int) -> bool:
+    """Whether a read finds a name of its own scope. Class bodies run from top to bottom and look further out
+    for what they have not bound yet: in `size = size` the right one is the module's. Elsewhere always true."""
+    occurrences, symbols = record.occurrences, record.symbols
+    if record.scopes.kind[occurrences.scope[index]] != _CLASS:
+        return True
+    return any(symbols.body_end[symbol] <= occurrences.start[index] for symbol in bindings)
 
 
 def binding_scope(record: FileRecord, scope: int, name: str) -> int | None:

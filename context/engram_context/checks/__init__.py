@@ -8,20 +8,15 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from engram_context.checks.imports import ModuleNames, unresolved_imports
+from engram_context.checks.imports import unresolved_imports
 from engram_context.checks.names import undefined_names
+from engram_context.checks.subject import Subject
 from engram_context.checks.suppression import unsuppressed
-from engram_context.checks.surroundings import Surroundings
 from engram_context.checks.syntax import syntax_errors
 from engram_context.checks.unused import unused_imports, unused_variables
-from engram_context.checks.usage import Usage
 from engram_context.environment import Environment
 from engram_context.findings import Finding
-from engram_context.imports import Module
 from engram_context.snapshot import Snapshot
-from engram_context.text import Span
 
 
 def findings(snapshot: Snapshot, path: str, environment: Environment) -> tuple[Finding, ...]:
@@ -30,30 +25,10 @@ def findings(snapshot: Snapshot, path: str, environment: Environment) -> tuple[F
     record, text = snapshot.record(path), snapshot.text(path)
     if record is None or text is None or record.language != "python" or record.digest != text.digest:
         return ()
-    found: list[tuple[Finding, Span]] = [(finding, finding.span) for finding in syntax_errors(record)]
-
-    @cache
-    def surroundings() -> Surroundings | None:
-        return Surroundings.of(text, record.language)
-
-    usage = Usage.of(record)
-    names = ModuleNames(snapshot)
-
-    def is_submodule(name: str) -> bool:
-        here = Module(path)
-        if not here.is_package:
-            return False
-        found = snapshot.modules.child(here.directory, name)
-        return found is not None or environment.folder_has(environment.root / here.directory, name)
-
-    def star_names() -> frozenset[str] | None:
-        return names.stars_in(path, record)
-
-    found += unresolved_imports(snapshot, path, text, record, environment, names, surroundings)
+    subject = Subject(snapshot, path, text, record, environment)
+    checks = [syntax_errors, unresolved_imports]
     if not record.errors:
         # Half-written code loses bindings and uses: what it seems to lack says nothing.
-        found += undefined_names(path, text, record, usage, surroundings, is_submodule, star_names, lambda name: ())
-        found += unused_imports(path, text, record, usage, surroundings, lambda imported: False)
-        found += unused_variables(record, usage, surroundings)
-    kept = unsuppressed(found, text)
+        checks += [undefined_names, unused_imports, unused_variables]
+    kept = unsuppressed([found for check in checks for found in check(subject)], text)
     return tuple(sorted(kept, key=lambda finding: (finding.span.start, finding.span.end, finding.code)))

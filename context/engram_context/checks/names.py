@@ -4,52 +4,39 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from engram_context.candidates import import_path
+from engram_context.checks.subject import Found, Subject
 from engram_context.checks.surroundings import Surroundings
 from engram_context.checks.usage import Usage
 from engram_context.edits import Edit, project_edit
 from engram_context.environment import BUILTIN_NAMES
 from engram_context.findings import Finding, Fix
+from engram_context.import_edit import import_edit
+from engram_context.imports import Module
 from engram_context.records import ROLES, SCOPE_KINDS, FileRecord
+from engram_context.scopes import visible_scopes
 from engram_context.text import Span, Text
 
 _MODULE_NAMES = frozenset(
-    (
-        "__name__",
-        "__file__",
-        "__doc__",
-        "__package__",
-        "__spec__",
-        "__loader__",
-        "__builtins__",
-        "__annotations__",
-        "__dict__",
-    )
-    + ("__cached__", "__debug__", "__warningregistry__", "__conditional_annotations__")
+    {"__name__", "__file__", "__doc__", "__package__", "__spec__", "__loader__", "__builtins__", "__annotations__"}
+    | {"__dict__", "__cached__", "__debug__", "__warningregistry__", "__conditional_annotations__"}
 )
 _CLASS_NAMES = frozenset(("__module__", "__qualname__", "__class__", "__firstlineno__", "__static_attributes__"))
 _DYNAMIC = re.compile(
     rb"(?m)^exec\s*\(|\b(?:globals|vars)\(\)(?:\[[^\]\n]+\]\s*=[^=]|\.(?:update|setdefault|__setitem__)\b)|"
     rb"=\s*(?:globals|vars)\(\)\s*$|\bexec\b[^\n]*\bglobals\(\)"
 )
+_IMPORTS_OFFERED = 3
 _CLASS = SCOPE_KINDS.index("class")
 _STRING = ROLES.index("string")
 
 
-def undefined_names(
-    path: str,
-    text: Text,
-    record: FileRecord,
-    usage: Usage,
-    surroundings: Callable[[], Surroundings | None],
-    is_submodule: Callable[[str], bool],
-    star_names: Callable[[], frozenset[str] | None],
-    imports_of: Callable[[str], tuple[tuple[str, Edit], ...]],
-) -> Iterator[tuple[Finding, Span]]:
-    """`is_submodule` says whether a package's `__all__` may name a module of it. `star_names` are the names that star imports bring in (None: cannot know); `imports_of` the imports that
-    would define a name, each with the edit that adds it."""
+def undefined_names(subject: Subject) -> Found:
+    """Names that are read, or listed in `__all__`, and defined nowhere, as far as that can be known."""
+    path, text, record, usage = subject.path, subject.text, subject.record, subject.usage
     candidates = [
         index
         for index in usage.free
@@ -57,35 +44,29 @@ def undefined_names(
     ]
     if not candidates:
         return
-    starred = star_names()
+    starred = subject.module_names.stars_in(path, record)
     if starred is None or _binds_dynamically(text):
         return
-    names: set[str] | None = None
     for index in candidates:
         occurrence = record.occurrences[index]
         name, span = occurrence.name, occurrence.span
         if name in starred:
             continue
-        around = surroundings()
-        if around is None:
-            return
         if occurrence.role == "string":
-            if is_submodule(name):
+            if _is_submodule(subject, name):
                 continue
             message = f"'{name}' is in __all__ but the module does not define it"
             yield Finding("undefined-export", "warning", span, message), span
             continue
-        if (
-            around.handles(span, b"NameError")
-            or around.depends_on_platform(span)
-            or _is_other_cast(record, around, span)
-        ):
+        around = subject.surroundings
+        if around.handles(span, b"NameError") or around.depends_on_platform(span):
             continue
-        if names is None:
-            names = _names_in(record, usage)
-        fixes = [Fix(title, project_edit({path: [edit]}, {path: text})) for title, edit in imports_of(name)]
-        for near in difflib.get_close_matches(name, _visible(record, usage, occurrence.scope, names), n=1, cutoff=0.8):
-            fixes.append(Fix(f"Change to '{near}'", project_edit({path: [Edit(span, near)]}, {path: text})))
+        if _is_other_cast(record, around, span):
+            continue
+        edits = list(_imports_of(subject, name))
+        for near in difflib.get_close_matches(name, _visible(record, usage, occurrence.scope), n=1, cutoff=0.8):
+            edits.append((f"Change to '{near}'", Edit(span, near)))  # noqa: PERF401
+        fixes = [Fix(title, project_edit({path: [edit]}, {path: text})) for title, edit in edits]
         yield Finding("undefined-name", "error", span, f"'{name}' is not defined", fixes=tuple(fixes)), span
 
 
@@ -132,20 +113,29 @@ def _is_other_cast(record: FileRecord, around: Surroundings, span: Span) -> bool
     return sources.isdisjoint(("typing", "typing_extensions"))
 
 
-def _names_in(record: FileRecord, usage: Usage) -> set[str]:
-    return {record.names[number] for _, number in usage.symbols}
+def _is_submodule(subject: Subject, name: str) -> bool:
+    """Whether a package has a module of that name, which its `__all__` may then list."""
+    here = Module(subject.path)
+    if not here.is_package:
+        return False
+    found = subject.snapshot.modules.child(here.directory, name)
+    return found is not None or subject.is_on_disk(here.directory, name)
 
 
-def _visible(record: FileRecord, usage: Usage, scope: int, names: set[str]) -> list[str]:
+def _imports_of(subject: Subject, name: str) -> Iterator[tuple[str, Edit]]:
+    """The imports that would define a name, with what to call them in a menu."""
+    tree = subject.surroundings.tree
+    for module in import_path(subject.snapshot, name)[:_IMPORTS_OFFERED]:
+        edit = import_edit(subject.text, module, name, tree)
+        if edit is not None and module != subject.snapshot.modules.dotted(subject.path):
+            yield f"Import '{name}' from '{module}'", edit
+    if subject.environment.is_stdlib(name) or subject.snapshot.modules.find(subject.path, name) is not None:
+        edit = import_edit(subject.text, name, None, tree)
+        if edit is not None:
+            yield f"Import '{name}'", edit
+
+
+def _visible(record: FileRecord, usage: Usage, scope: int) -> list[str]:
     """Names that a scope can see: its own and its parents', without the classes' around it."""
-    visible: list[str] = []
-    chain: set[int] = set()
-    first = scope
-    while scope >= 0:
-        if scope == first or record.scopes.kind[scope] != _CLASS:
-            chain.add(scope)
-        scope = record.scopes.parent[scope]
-    for held, number in usage.symbols:
-        if held in chain:
-            visible.append(record.names[number])
-    return visible
+    chain = set(visible_scopes(record, scope))
+    return [record.names[number] for held, number in usage.symbols if held in chain]

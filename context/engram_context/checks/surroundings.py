@@ -25,24 +25,20 @@ class Surroundings:
     tree: tree_sitter.Tree
 
     @staticmethod
-    def of(text: Text, language: str) -> Surroundings | None:
+    def of(text: Text, language: str) -> Surroundings:
+        """Raises ValueError for a language without a grammar."""
         tree = parse(text, language)
-        return None if tree is None else Surroundings(text, tree)
+        if tree is None:
+            raise ValueError(f"there is no grammar for {language}")
+        return Surroundings(text, tree)
 
     def node(self, span: Span) -> tree_sitter.Node:
         found = self.tree.root_node.descendant_for_byte_range(span.start, span.end)
         return found if found is not None else self.tree.root_node
 
-    def statement(self, span: Span) -> tree_sitter.Node:
-        """The innermost simple statement, or header of a compound one, around a span."""
-        node = self.node(span)
-        while node.parent is not None and node.parent.type not in ("block", "module", "case_clause"):
-            node = node.parent
-        return node
-
     def handles(self, span: Span, *exceptions: bytes) -> bool:
-        """Whether the span stands in a `try` (or `with suppress`, `with pytest.raises`) that catches one of the exceptions, or in
-        one of the handlers of such a try: `except ImportError: import other` guards both ways."""
+        """Whether the span stands in a `try` (or `with suppress`, `with pytest.raises`) that catches one of the
+        exceptions, or in a handler of such a try: `except ImportError: import other` guards both ways."""
         child, node = self.node(span), self.node(span).parent
         while node is not None:
             if node.type == "try_statement":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from engram_context.checks.subject import Found, Subject
 from engram_context.findings import Finding
-from engram_context.records import FileRecord
 
 
-def syntax_errors(record: FileRecord) -> list[Finding]:
-    return [Finding("syntax-error", "error", error.span, error.message) for error in record.errors]
+def syntax_errors(subject: Subject) -> Found:
+    for problem in subject.record.errors:
+        yield Finding("syntax-error", "error", problem.span, problem.message), problem.span

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 import tree_sitter
 
-from engram_context.checks.surroundings import Surroundings
+from engram_context.checks.subject import Found, Subject
 from engram_context.checks.usage import Usage
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
-from engram_context.records import KINDS, SCOPE_KINDS, FileRecord, Import
+from engram_context.imports import Module
+from engram_context.records import KINDS, ROLE, SCOPE_KINDS, FileRecord
+from engram_context.targets import Slot, Target
 from engram_context.text import Span, Text
 
 _UNNECESSARY = frozenset(("unnecessary",))
+_IMPORT = ROLE["import"]
 _IMPORT_ERRORS = (b"ImportError", b"ModuleNotFoundError", b"AttributeError")
 # Reading one of these reads every local variable.
 _READ_EVERYTHING = frozenset(("locals", "vars", "eval", "exec"))
@@ -23,21 +26,16 @@ _READ_EVERYTHING = frozenset(("locals", "vars", "eval", "exec"))
 _READ_BY_TOOLS = frozenset(("__tracebackhide__", "__traceback_info__", "__traceback_supplement__", "__debuggerskip__"))
 
 
-def unused_imports(
-    path: str,
-    text: Text,
-    record: FileRecord,
-    usage: Usage,
-    surroundings: Callable[[], Surroundings | None],
-    used_elsewhere: Callable[[Import], bool],
-) -> Iterator[tuple[Finding, Span]]:
+def unused_imports(subject: Subject) -> Found:
     """Imported names that the file does not use and, as far as the project shows, no other file takes from it."""
+    path, text, record, usage = subject.path, subject.text, subject.record, subject.usage
     if path.endswith(".pyi"):
         # In a stub an import without an alias is private, but a checker may still want it for its side.
         return
     is_package = PurePosixPath(path).name == "__init__.py"
     all_name = record.name_index("__all__")
     dynamic_exports = all_name is not None and (0, all_name) in usage.symbols and record.exports is None
+    aliased = {imported.module for imported in record.imports if imported.name is None and imported.alias is not None}
     for imported in record.imports:
         if imported.bound is None or imported.module == "__future__":
             continue
@@ -50,12 +48,14 @@ def unused_imports(
             continue
         if imported.alias is not None and imported.alias == (imported.name or imported.module):
             continue  # `import x as x` says that it is meant for others
-        if scope == 0 and ((is_package and imported.level > 0) or used_elsewhere(imported)):
+        if imported.name is None and imported.alias is None and imported.module.partition(".")[0] in aliased:
+            continue  # `import a.b` beside `import a as x`: it is x.b that is wanted
+        if scope == 0 and ((is_package and imported.level > 0) or _is_taken(subject, imported.bound_name)):
             continue
         if _in_type_comment(text, imported.bound_name):
             continue
-        around = surroundings()
-        if around is None or around.handles(imported.span, *_IMPORT_ERRORS):
+        around = subject.surroundings
+        if around.handles(imported.span, *_IMPORT_ERRORS):
             continue
         statement = around.node(imported.span)
         name = next((node for node in _imported_names(statement) if node.start_byte <= start < node.end_byte), None)
@@ -73,13 +73,33 @@ def unused_imports(
         yield Finding("unused-import", "warning", span, message, fixes=fixes, tags=_UNNECESSARY), imported.span
 
 
-def unused_variables(
-    record: FileRecord, usage: Usage, surroundings: Callable[[], Surroundings | None]
-) -> Iterator[tuple[Finding, Span]]:
+def _is_taken(subject: Subject, name: str) -> bool:
+    """Whether another file uses a name of this module: imports it, reads it as an attribute, or stars it in."""
+    own = Slot(subject.path, 0, name)
+    resolver = subject.resolver
+    for path in subject.snapshot.files_naming(name):
+        record = subject.snapshot.records[path]
+        for index in record.occurrences_of(name) if path != subject.path else ():
+            targets: Iterable[Target] = resolver.of_occurrence(path, index)
+            if record.occurrences.role[index] == _IMPORT:
+                targets = resolver.imported(path, record.imports[record.occurrences.link[index]])
+            if own in targets:
+                return True
+    if name.startswith("_"):
+        return False
+    return any(
+        Module(subject.path) in resolver.module(path, star.module, star.level)
+        for path in subject.snapshot.files_naming("*")
+        for star in resolver.stars(path)
+    )
+
+
+def unused_variables(subject: Subject) -> Found:
     """Local variables that are assigned and never read.
 
     What a loop, an unpacking or a pattern binds is not reported: those must name something.
     """
+    record, usage = subject.record, subject.usage
     exempt = _scopes_read_as_a_whole(record, usage)
     symbols = record.symbols
     for (scope, number), rows in usage.symbols.items():
@@ -93,9 +113,7 @@ def unused_variables(
             continue
         if any(KINDS[symbols.kind[row]] not in ("variable", "constant") for row in rows):
             continue
-        around = surroundings()
-        if around is None:
-            return
+        around = subject.surroundings
         how = [_how_bound(around.node(symbols.span(row))) for row in rows]
         if "otherwise" in how:
             continue

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engram_context.records import AUGMENTED, KINDS, ROLES, FileRecord
-from engram_context.scopes import visible_scopes
+from engram_context.scopes import is_bound_yet, visible_scopes
 
 Binding = tuple[int, int]
 """A variable: the scope that holds it and the number of its name in the record's name table."""
@@ -61,15 +61,26 @@ class Usage:
                 free.append(index)
             else:
                 uses.setdefault(binding, []).append(index)
+                if binding[0] and not is_bound_yet(record, symbols.get(key, ()), index):
+                    # In a class body it may be the class's own later, or what is further out now.
+                    outer = _lookup(record, symbols, global_in, key, skip=binding[0])
+                    if outer is not None:
+                        uses.setdefault(outer, []).append(index)
         return Usage(symbols, uses, tuple(free), frozenset(declared))
 
 
 def _lookup(
-    record: FileRecord, symbols: Mapping[Binding, list[int]], global_in: set[Binding], key: Binding
+    record: FileRecord,
+    symbols: Mapping[Binding, list[int]],
+    global_in: set[Binding],
+    key: Binding,
+    skip: int = -1,
 ) -> Binding | None:
-    """The binding that a name read in a scope means."""
+    """The binding that a name read in a scope means, in a scope other than `skip`."""
     name = key[1]
     for scope in visible_scopes(record, key[0]):
+        if scope == skip:
+            continue
         if (scope, name) in global_in:
             return (0, name) if (0, name) in symbols else None
         if (scope, name) in symbols:

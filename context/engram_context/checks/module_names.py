@@ -1,0 +1,80 @@
+"""The names that modules of a project offer to importers, as far as their files tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engram_context.imports import Module
+from engram_context.records import FileRecord
+from engram_context.snapshot import Snapshot
+
+# A module body that mentions one of these may define any name.
+_DYNAMIC = ("exec", "globals", "vars", "__getattr__", "__dict__", "setattr", "modules")
+_MODULE_ATTRIBUTES = frozenset(
+    ("__name__", "__file__", "__doc__", "__package__", "__spec__", "__loader__", "__path__", "__dict__", "__builtins__")
+)
+
+
+@dataclass(slots=True)
+class ModuleNames:
+    """The names that modules of one snapshot offer to importers. Made for one round of checks."""
+
+    snapshot: Snapshot
+    _known: dict[str, frozenset[str] | None] = field(default_factory=dict[str, "frozenset[str] | None"])
+
+    def of(self, path: str) -> frozenset[str] | None:
+        """All names in a module's namespace, submodules apart; None when only running it would tell."""
+        if path not in self._known:
+            self._known[path] = frozenset()  # what an import cycle sees of a module that is not done yet
+            self._known[path] = self._read(path)
+        return self._known[path]
+
+    def starred(self, path: str) -> frozenset[str] | None:
+        """The names that `from module import *` brings in."""
+        record = self.snapshot.record(path)
+        if record is None:
+            return None
+        if record.exports is not None and not any(name.endswith(".*") for name in record.exports):
+            return frozenset(record.exports)
+        names = self.of(path)
+        return None if names is None else frozenset(name for name in names if not name.startswith("_"))
+
+    def stars_in(self, path: str, record: FileRecord) -> frozenset[str] | None:
+        """The names that the star imports of a file bring in; None when one of them cannot be known."""
+        names: frozenset[str] = frozenset()
+        for imported in record.imports:
+            if imported.name != "*":
+                continue
+            module = self.snapshot.modules.find(path, imported.module, imported.level)
+            more = None if module is None or module.is_namespace else self.starred(module.path)
+            if more is None:
+                return None
+            names |= more
+        return names
+
+    def _read(self, path: str) -> frozenset[str] | None:
+        record = self.snapshot.record(path)
+        if record is None or record.errors:
+            return None
+        if any(record.name_index(name) is not None for name in _DYNAMIC):
+            return None
+        starred = self.stars_in(path, record)
+        if starred is None:
+            return None
+        symbols = record.symbols
+        own = (record.names[name] for scope, name in zip(symbols.scope, symbols.name, strict=True) if scope == 0)
+        return starred.union(own)
+
+    def offers(self, module: Module, name: str) -> bool | None:
+        """Whether `from module import name` works, as far as the project's files tell."""
+        if module.is_package and self.snapshot.modules.child(module.directory, name) is not None:
+            return True
+        if name in _MODULE_ATTRIBUTES:
+            return True
+        if module.is_namespace:
+            return False
+        names = self.of(module.path)
+        if names is None:
+            record = self.snapshot.record(module.path)
+            return True if record is not None and 0 in record.bound(name) else None
+        return name in names
