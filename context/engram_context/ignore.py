@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from pathlib import Path
@@ -80,8 +80,11 @@ class _Rules:
 class Ignore:
     """The rules of one project folder. Rule files are read once: make a new one when they change."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, exclude: Sequence[str] = ()) -> None:
+        """`exclude`: patterns of the user's settings, in the same syntax, relative to the root; they have the last word
+        before the built-in rules."""
         self.root = root
+        self._excluded = _rules_of(exclude, root, "the setting index.exclude", private=True)
         self._top = _repository_top(root)
         self._rules: dict[Path, tuple[_Rules, ...]] = {}
 
@@ -161,7 +164,7 @@ class Ignore:
         elif _SECRET.match(name):
             return f"{name} may hold secrets (built-in rule)"
         answer: tuple[bool, str, _Rules] | None = None
-        for rules in self._rules_for(path.parent):
+        for rules in (*self._rules_for(path.parent), *self._excluded):
             verdict = rules.verdict(path, is_folder)
             if verdict is not None and (answer is None or rules.private or not answer[2].private):
                 answer = (*verdict, rules)
@@ -190,17 +193,20 @@ class Ignore:
             content = file.read_text(encoding="utf-8", errors="replace")
         except (OSError, ValueError):
             return ()
-        lines: list[str] = []
-        for line in content.splitlines():
-            try:
-                if any(pattern.include is not None for pattern in GitIgnoreSpec.from_lines([line]).patterns):
-                    lines.append(line)
-            except ValueError:
-                continue  # git, too, passes over a pattern that it cannot make sense of
-        if not lines:
-            return ()
-        spec = GitIgnoreSpec.from_lines(lines, backend="simple")
-        return (_Rules(source, folder, spec, tuple(lines), file.name == PRIVATE_FILE),)
+        return _rules_of(content.splitlines(), folder, source, private=file.name == PRIVATE_FILE)
+
+
+def _rules_of(patterns: Sequence[str], folder: Path, source: str, *, private: bool) -> tuple[_Rules, ...]:
+    lines: list[str] = []
+    for line in patterns:
+        try:
+            if any(pattern.include is not None for pattern in GitIgnoreSpec.from_lines([line]).patterns):
+                lines.append(line)
+        except ValueError:
+            continue  # git, too, passes over a pattern that it cannot make sense of
+    if not lines:
+        return ()
+    return (_Rules(source, folder, GitIgnoreSpec.from_lines(lines, backend="simple"), tuple(lines), private),)
 
 
 def _repository_top(root: Path) -> Path:

@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -97,11 +97,13 @@ class Project:
         *,
         cache_folder: Path | None = None,
         interpreter: Path | None = None,
+        exclude: Sequence[str] = (),
         workers: int | None = None,
     ) -> None:
         """`coding`: how text becomes tokens; without it there is no n-gram memory. `cache_folder`: by default the
-        user's cache folder. `workers`: processes for a large first read; by default as many as there are cores, eight
-        at most. Raises NotADirectoryError when `root` is no folder.
+        user's cache folder. `exclude`: patterns of files to leave out, as in .gitignore. `workers`: processes for a
+        large first read; by default as many as there are cores, eight at most. Raises NotADirectoryError when `root` is
+        no folder.
         """
         self.root = Path(root).absolute()
         if not self.root.is_dir():
@@ -110,7 +112,8 @@ class Project:
         self._encode = LineEncoder(self._coding.load(self._coding.argument))
         self._workers = workers if workers is not None else min(os.cpu_count() or 1, 8)
         self._interpreter = interpreter
-        self._ignore = Ignore(self.root)
+        self._exclude = tuple(exclude)
+        self._ignore = Ignore(self.root, self._exclude)
         folder = cache_folder if cache_folder is not None else user_cache_path("engram-ls", appauthor=False)
         self._store = Store(folder, self.root, _fingerprint(self._coding))
         self.memory = NgramMemory(self._coding.vocab_size)
@@ -236,7 +239,7 @@ class Project:
         A cancelled load holds what was read so far.
         """
         ticket = next(self._tickets)
-        self._ignore = ignore = Ignore(self.root)
+        self._ignore = ignore = Ignore(self.root, self._exclude)
         stored = self._store.load()
         states = dict(ignore.walk(_is_read, cancelled))
         records: dict[str, FileRecord | None] = {}
@@ -303,7 +306,7 @@ class Project:
                 records[path], tokens[path] = self._read_document(path, text, trees.get(path), parsed)
         changed: dict[str, Wanted] = {}
         if any(path.rpartition("/")[2] in (".gitignore", ".engramignore") for path in asked):
-            self._ignore = Ignore(self.root)
+            self._ignore = Ignore(self.root, self._exclude)
         for path in asked - documents.keys():
             state = self._state(path)
             if state is None:
@@ -330,7 +333,7 @@ class Project:
 
     def rescan(self, cancelled: Cancelled = lambda: False) -> Change:
         """Look at the whole folder and read what changed. Raises OSError when the root is gone."""
-        self._ignore = ignore = Ignore(self.root)
+        self._ignore = ignore = Ignore(self.root, self._exclude)
         states = dict(ignore.walk(_is_read, cancelled))
         if cancelled():
             return Change(next(self._tickets))

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from watchdog.events import (
@@ -49,17 +49,20 @@ class Watcher:
         on_batch: OnBatch,
         known: Mapping[str, FileState] | None = None,
         *,
+        exclude: Sequence[str] = (),
         polling: float | None = None,
     ) -> None:
         """`wanted` says which paths matter by their name. `known` is what the project was read as; without it the first
-        look at the folder is the starting point. `polling`: seconds between looks, instead of events.
+        look at the folder is the starting point. `exclude` is as for the project.
+        `polling`: seconds between looks, instead of events.
         """
         self._root = root
         self._real_root = Path(os.path.realpath(root))  # some systems name events by it
         self._wanted = wanted
         self._on_batch = on_batch
         self._known = dict(known) if known is not None else None
-        self._ignore = Ignore(root)
+        self._exclude = tuple(exclude)
+        self._ignore = Ignore(root, self._exclude)
         self._hints: set[str] = set()
         self._look_everywhere = False
         self._lock = threading.Lock()
@@ -155,7 +158,7 @@ class Watcher:
         """Watch the folders that appeared right below the root. Before a look, so that nothing falls between."""
         if not self._separate or self._observer is None:
             return
-        self._ignore = Ignore(self._root)
+        self._ignore = Ignore(self._root, self._exclude)
         with self._lock:
             gone, self._gone = self._gone, set[str]()
         folders = set(self._ignore.folders())
@@ -268,7 +271,7 @@ class Watcher:
 
     def _look(self) -> dict[str, FileState] | None:
         """All files now; None while the root is not there (its files are not taken for deleted)."""
-        self._ignore = Ignore(self._root)
+        self._ignore = Ignore(self._root, self._exclude)
         try:
             found = dict(self._ignore.walk(self._wanted, self._stopping.is_set))
         except OSError as problem:
