@@ -113,7 +113,11 @@ class Session:
             return None
         offset = 0 if position is None else convert.offset(document.text, position, self.unit)
         folder, path = self.folder_of(document)
-        while path in folder.holder.behind and not (behind and folder.snapshot.record(path) is not None):
+        if behind and folder.snapshot.record(path) is not None:
+            return Asked(document, folder, path, offset, folder.snapshot)
+        # Answers may depend on every open document, as it was when we were asked.
+        waiting = folder.holder.behind
+        while waiting & folder.holder.behind:
             await self.caught_up(folder)
             if not self.is_open(document):
                 raise guard.stale()
@@ -279,7 +283,11 @@ class Session:
 
     def _project(self, root: Path) -> Project:
         return Project(
-            root, self.coding, cache_folder=self.settings.cache_folder, interpreter=self.settings.interpreter
+            root,
+            self.coding,
+            cache_folder=self.settings.cache_folder,
+            interpreter=self.settings.interpreter,
+            exclude=self.settings.index.exclude,
         )
 
     def _loose(self, root: Path) -> Folder:
@@ -328,7 +336,7 @@ class Session:
         def batch(paths: frozenset[str]) -> None:
             loop.call_soon_threadsafe(self._read_files, folder, project, paths)
 
-        watcher = Watcher(project.root, is_read, batch, project.states)
+        watcher = Watcher(project.root, is_read, batch, project.states, exclude=self.settings.index.exclude)
         await self.in_background(lambda _: watcher.start())
         folder.watcher = watcher
 

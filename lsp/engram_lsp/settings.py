@@ -63,7 +63,6 @@ class ModelSettings:
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
     exclude: tuple[str, ...] = _setting((), "patterns of files to leave out, as in .gitignore")
-    max_file_size: int = _setting(2 * 1024 * 1024, "larger files are not read, in bytes")
     cache_folder: str = _setting("", "where the project memory is kept; empty: the user's cache folder")
     watch: bool = _setting(True, "watch the project for changes made outside the editor")
 

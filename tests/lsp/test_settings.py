@@ -63,14 +63,13 @@ def test_what_is_wrong_is_said_and_the_default_is_used(source: Any, complaint: s
 def test_values_arrive_where_they_belong() -> None:
     settings, warnings = Settings.read(
         {
-            "index": {"exclude": ["build/"], "maxFileSize": 10, "cacheFolder": "~/x"},
+            "index": {"exclude": ["build/"], "cacheFolder": "~/x"},
             "diagnostics": {"severity": {"unused-import": "off"}},
             "python.interpreter": "/usr/bin/python3",
         }
     )
     assert warnings == ()
     assert settings.index.exclude == ("build/",)
-    assert settings.index.max_file_size == 10
     assert settings.diagnostics.severity == {"unused-import": "off"}
     assert settings.cache_folder is not None and settings.cache_folder.is_absolute()
     assert settings.interpreter is not None
