@@ -52,11 +52,11 @@ _generations = itertools.count(1)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """Some files' tokens and the sorted order of their contexts. n tokens, f files, m = n less the separators."""
+    """Some files' tokens and the sorted order of their contexts. n tokens, f files, m of the tokens are followed by another."""
 
     tokens: NDArray[np.unsignedinteger]  # [n]: separator, file, separator, file, ..., separator
     files: NDArray[np.unsignedinteger]  # [n]: which file a position belongs to
-    order: NDArray[np.int32]  # [m]: positions, sorted by their keys
+    order: NDArray[np.int32]  # [m]: positions with a token after them, sorted by their keys
     keys: NDArray[np.uint64]  # [m]: the last four (two) tokens up to a position, newest in the highest bits
     starts: NDArray[np.int64]  # [f + 1]: file i's tokens are starts[i] : starts[i + 1] - 1
     paths: tuple[str, ...]
@@ -105,7 +105,8 @@ def _segment(
         tokens[start : start + len(ids)] = ids
     numbers = np.zeros(total, np.uint16 if len(files) <= 1 << 16 else np.uint32)
     numbers[1:] = np.repeat(np.arange(len(files)), lengths)
-    order = np.flatnonzero(tokens).astype(np.int32)
+    # The last token of a file has nothing after it: for an open document that is the cursor.
+    order = np.flatnonzero((tokens[:-1] != SEPARATOR) & (tokens[1:] != SEPARATOR)).astype(np.int32)
     keys = _pack(tokens)[order]
     sort = np.argsort(keys)
     return Segment(
