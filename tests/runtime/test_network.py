@@ -267,3 +267,43 @@ def test_the_chunked_loss_is_cross_entropy_with_its_gradients(rows: int, seed: i
     torch.testing.assert_close(total, (expected * weights).sum(), rtol=1e-4, atol=1e-4)
     for x, y in zip(a, b, strict=True):
         torch.testing.assert_close(x.grad, y.grad, rtol=1e-3, atol=1e-4)
+
+
+def test_transformers_computes_the_same_logits_from_the_same_weights() -> None:
+    """Without Engram, which the released network has not. Runs where transformers is installed."""
+    transformers = pytest.importorskip("transformers", minversion="5.20")
+    config = dataclasses.replace(
+        CONFIG,
+        engram_layers=(),
+        index_topk=512,
+        sliding_window=24,
+        mlp_layer_types=("hash_moe", "moe", "hash_moe", "moe"),
+    )
+    model = network(config).eval()
+    with torch.no_grad():
+        for layer in model.layers:
+            if not layer.mlp.gate.hashed:
+                layer.mlp.gate.e_score_correction_bias.normal_(0, 0.1)
+    theirs_too = {
+        name: value
+        for name, value in dataclasses.asdict(config).items()
+        if not name.startswith(("engram_", "compress_rate_"))
+    }
+    reference = transformers.DeepseekV4ForCausalLM(
+        transformers.DeepseekV4Config(
+            **{name: list(value) if isinstance(value, tuple) else value for name, value in theirs_too.items()},
+            num_hidden_layers=config.num_hidden_layers,
+            num_key_value_heads=1,
+            n_shared_experts=1,
+            compress_rates={CSA: config.compress_rate_csa, HCA: config.compress_rate_hca},
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+            attn_implementation="eager",
+        )
+    ).eval()
+    missing, unexpected = reference.load_state_dict(model.state_dict(), strict=False)
+    assert not unexpected and missing in ([], ["lm_head.weight"])
+    tokens = torch.randint(0, 64, (2, 157), generator=torch.Generator().manual_seed(8))
+    with torch.no_grad():
+        torch.testing.assert_close(model(tokens, {}), reference(tokens, use_cache=False).logits, rtol=1e-4, atol=1e-4)
