@@ -14,6 +14,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Final, Literal, TypeVar, get_args, overload
 
 import numpy as np
@@ -253,8 +254,12 @@ class Table(Sequence[Row]):
     def row(self, index: int) -> Row:
         raise NotImplementedError
 
-    def __len__(self) -> int:
+    @cached_property
+    def _length(self) -> int:
         return len(self.columns()[0])
+
+    def __len__(self) -> int:
+        return self._length
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
