@@ -433,7 +433,7 @@ class PythonWalk:
         for part in parts:
             declared = part.child_by_field_id(_TYPE)
             annotation = self.annotation(declared, scope)
-            if right is not None and declared is not None and self.data[declared.start_byte : declared.end_byte].endswith(b"TypeAlias"):
+            if right is not None and declared is not None and self.data.endswith(b"TypeAlias", 0, declared.end_byte):
                 self._read_strings(right, scope)
             left = part.child_by_field_id(_LEFT)
             if left is None:

@@ -13,12 +13,12 @@ from engram_context.checks.usage import Usage
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
 from engram_context.imports import Module
-from engram_context.records import KINDS, ROLE, SCOPE_KINDS, FileRecord
+from engram_context.records import KIND, KINDS, ROLE, SCOPE_KINDS, FileRecord
 from engram_context.targets import Slot, Target
 from engram_context.text import Span, Text
 
 _UNNECESSARY = frozenset(("unnecessary",))
-_IMPORT = ROLE["import"]
+_IMPORT, _IMPORT_KIND = ROLE["import"], KIND["import"]
 _IMPORT_ERRORS = (b"ImportError", b"ModuleNotFoundError", b"AttributeError")
 # Reading one of these reads every local variable.
 _READ_EVERYTHING = frozenset(("locals", "vars", "eval", "exec"))
@@ -35,11 +35,13 @@ def unused_imports(subject: Subject) -> Found:
     is_package = PurePosixPath(path).name == "__init__.py"
     all_name = record.name_index("__all__")
     dynamic_exports = all_name is not None and (0, all_name) in usage.symbols and record.exports is None
+    symbols = record.symbols
+    if all(kind == _IMPORT_KIND for kind, scope in zip(symbols.kind, symbols.scope, strict=True) if scope == 0):
+        return  # a module of imports alone is there to be imported from
     aliased = {imported.module for imported in record.imports if imported.name is None and imported.alias is not None}
     for imported in record.imports:
         if imported.bound is None or imported.module == "__future__":
             continue
-        symbols = record.symbols
         scope, number, start = (column[imported.bound] for column in (symbols.scope, symbols.name, symbols.start))
         if (scope, number) in usage.uses or (scope, number) in usage.declared:
             continue
