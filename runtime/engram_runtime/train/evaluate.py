@@ -111,7 +111,7 @@ def line_exact_match(
 
 
 def forced_completion(
-    tokenizer: Tokenizer, score: Score, fill_in: bool = True, prefix_tokens: int = 512, suffix_tokens: int = 128
+    tokenizer: Tokenizer, score: Score, fill_in: bool = True, prefix_tokens: int = 352, suffix_tokens: int = 96
 ) -> Callable[[Cursor], bool]:
     """Judges a cursor by one teacher-forced pass: every token of the rest of the line is the likeliest one, and so is
     a newline or the end after it. What greedy decoding would write, when the true text is tokenized as it would be.
@@ -209,7 +209,7 @@ def exported_score(session: Session) -> Score:
 
 
 def greedy_completion(
-    engine: Engine, tokenizer: Tokenizer, prefix_tokens: int = 512, suffix_tokens: int = 128
+    engine: Engine, tokenizer: Tokenizer, prefix_tokens: int = 352, suffix_tokens: int = 96
 ) -> Callable[[Cursor], bool]:
     """Judges a cursor by what greedy decoding in fill-in-the-middle form really writes up to the end of the line."""
 
