@@ -52,7 +52,7 @@ _generations = itertools.count(1)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """Some files' tokens and the sorted order of their contexts. n tokens, f files, m of the tokens are followed by another."""
+    """Some files' tokens and the sorted order of their contexts. n tokens, f files, m tokens that another follows."""
 
     tokens: NDArray[np.unsignedinteger]  # [n]: separator, file, separator, file, ..., separator
     files: NDArray[np.unsignedinteger]  # [n]: which file a position belongs to

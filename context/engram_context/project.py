@@ -27,6 +27,7 @@ from tree_sitter import Tree
 
 from engram_context import checks
 from engram_context.environment import Environment
+from engram_context.excerpts import Excerpt, Excerpts, names_in
 from engram_context.findings import Finding
 from engram_context.ignore import FileState, Ignore
 from engram_context.indexing import Cancelled, Coding, Progress, Wanted, read_entries, tokens_of
@@ -37,7 +38,7 @@ from engram_context.reader import parse, read_record
 from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot
 from engram_context.store import Entry, Store
-from engram_context.text import Text, Unreadable, decode, read_text
+from engram_context.text import Span, Text, Unreadable, decode, read_text
 
 _TEXTS_KEPT = 64
 # From this many files on, the next snapshot is made where they were read and not on the owner's thread.
@@ -118,6 +119,7 @@ class Project:
         self._store = Store(folder, self.root, _fingerprint(self._coding))
         self.memory = NgramMemory(self._coding.vocab_size)
         self.snapshot = Snapshot.empty(self.text)
+        self._excerpts = Excerpts()
         self.environment = Environment.discover(self.root, interpreter)
         self._tickets = itertools.count(1)
         self._applied: dict[str, int] = {}
@@ -169,6 +171,15 @@ class Project:
         offset = min(max(offset, 0), len(text))
         before, after = self.encode(decode(text.data[:offset])), self.encode(decode(text.data[offset:]))
         return self.memory.view(path, before[before != 0], after[after != 0])
+
+    def excerpts(self, path: str, offset: int, budget: int) -> tuple[Excerpt, ...]:
+        """Pieces of other files, of at most `budget` bytes, that share names with the lines before `offset`."""
+        text = self.text(path)
+        if text is None:
+            return ()
+        first = text.line_start(max(text.line_of(min(offset, len(text))) - 20, 0))
+        names = names_in(text.slice(Span(first, min(offset, len(text)))))
+        return self._excerpts.find(self.snapshot, names, budget, exclude={path})
 
     def encode(self, text: str) -> NDArray[np.uint32]:
         """Token ids by the project's own line-by-line memo. Any thread."""
