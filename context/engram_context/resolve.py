@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engram_context import members
 from engram_context.imports import Module
-from engram_context.records import KIND, ROLE, FileRecord, Import, rows_with
+from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord, Import, rows_with
 from engram_context.scopes import NameScopes
 from engram_context.targets import Builtin, External, Slot, Target
 from engram_context.text import Location, Place, Span
@@ -35,7 +35,9 @@ class Resolver:
         self.snapshot = snapshot
         self._names: dict[tuple[str, str], NameScopes | None] = {}
         self._members: dict[tuple[str, str], tuple[Target, ...]] = {}
+        self._origins: dict[tuple[Target, bool], tuple[Target, ...]] = {}
         self._stars: dict[str, tuple[Import, ...]] = {}
+        self._origins: dict[tuple[Slot, bool], tuple[Target, ...]] = {}
         self.types = members.Types(self)
 
     # --- within a file --------------------------------------------------------------------------------
@@ -52,8 +54,8 @@ class Resolver:
         return self._names[key]
 
     def symbols_of(self, slot: Slot) -> tuple[int, ...]:
-        record = self.record(slot.path)
-        return () if record is None else record.bindings(slot.scope, slot.name)
+        names = self.names(slot.path, slot.name)
+        return () if names is None else names.symbols.get(slot.scope, ())
 
     def of_name(self, path: str, scope: int, name: str) -> tuple[Target, ...]:
         """What a name read in a scope means."""
@@ -76,17 +78,17 @@ class Resolver:
             return ()
         occurrences = record.occurrences
         name = record.names[occurrences.name[index]]
-        role = occurrences[index].role
-        if role in ("attribute", "attribute-write"):
+        role = occurrences.role[index]
+        if role in MEMBER_ROLES:
             return self.types.of_attribute(path, index)
-        if role == "keyword":
+        if role == _KEYWORD:
             return self.types.of_keyword(path, index)
-        if role == "import":
+        if role == _IMPORTED:
             return self._of_import(path, record, index)
         names = self.names(path, name)
         if names is None:
             return ()
-        if role == "string":
+        if role == _STRING:
             return self.member(Module(path), name)
         return self._of_scope(path, names.scope_of_occurrence(index), name)
 
@@ -245,6 +247,20 @@ class Resolver:
     def origins(self, target: Target, *, aliases: bool = True) -> tuple[Target, ...]:
         """What a target is once imports are followed. Without `aliases`, `import x as y` is an end of its
         own: the question is then which names must read alike."""
+        key = (target, aliases)
+        if key not in self._origins:
+            self._origins[key] = self._find_origins(target, aliases)
+        return self._origins[key]
+
+    def _find_origins(self, target: Target, aliases: bool) -> tuple[Target, ...]:
+        if not isinstance(target, Slot):
+            return (target,)
+        key = (target, aliases)
+        if key not in self._origins:
+            self._origins[key] = self._origins_of(target, aliases)
+        return self._origins[key]
+
+    def _origins_of(self, target: Slot, aliases: bool) -> tuple[Target, ...]:
         found: dict[Target, None] = {}
         seen: set[Target] = set()
         waiting: list[Target] = [target]
@@ -333,32 +349,44 @@ def references(snapshot: Snapshot, place: Place, declaration: bool = True) -> tu
 
 
 def mentions(resolver: Resolver, wanted: frozenset[Target], name: str) -> list[tuple[Location, bool]]:
-    """(where, whether it is a binding) for each mention by `name` of one of the targets."""
+    """(where, whether it is a binding) for each mention by `name` of one of the targets, in order."""
     snapshot = resolver.snapshot
-    local = {target.path for target in wanted if isinstance(target, Slot) and _is_local(resolver, target)}
-    paths: Iterable[str] = snapshot.files_naming(name)
-    if local and len(local) == len(wanted):
-        paths = local
+    homes, elsewhere = _reach(resolver, wanted)
+    paths = snapshot.files_naming(name) if elsewhere is None or elsewhere else sorted(homes)
     found: list[tuple[Location, bool]] = []
-    for path in sorted(paths):
+    for path in paths:
         record = snapshot.records[path]
         occurrences = record.occurrences
-        for index in record.occurrences_of(name):
+        for index in record.occurrences_of(name, None if path in homes else elsewhere):
             if not wanted.isdisjoint(resolver.meanings(path, index)):
                 is_binding = occurrences.role[index] in _BINDING_ROLES
                 found.append((Location(path, occurrences.span(index)), is_binding))
     return found
 
 
-def _is_local(resolver: Resolver, slot: Slot) -> bool:
-    """Whether a slot cannot be named from another file: a function's variables, but not its parameters,
-    which calls name as keywords."""
-    record = resolver.record(slot.path)
-    if record is None or record.scopes[slot.scope].kind in ("module", "class"):
-        return False
-    return all(record.symbols.kind[row] != _PARAMETER for row in resolver.symbols_of(slot))
+def _reach(resolver: Resolver, wanted: frozenset[Target]) -> tuple[set[str], frozenset[int] | None]:
+    """(the files in which any mention may mean a target, the roles that may elsewhere; None: all of them).
+
+    A function's variables are named in their file alone, its parameters also as keywords of calls, and what
+    is bound in a class by attributes and keywords.
+    """
+    homes: set[str] = set()
+    roles: set[int] = set()
+    for target in wanted:
+        record = resolver.record(target.path) if isinstance(target, Slot) else None
+        if record is None or not isinstance(target, Slot) or target.scope == 0:
+            return homes, None
+        homes.add(target.path)
+        if record.scopes.kind[target.scope] == _CLASS_SCOPE:
+            roles |= MEMBER_ROLES | {_KEYWORD}
+        elif any(record.symbols.kind[row] == _PARAMETER for row in resolver.symbols_of(target)):
+            roles.add(_KEYWORD)
+    return homes, frozenset(roles)
 
 
 _IMPORT = KIND["import"]
 _PARAMETER = KIND["parameter"]
+_CLASS_SCOPE = SCOPE_KIND["class"]
+_KEYWORD, _IMPORTED, _STRING = ROLE["keyword"], ROLE["import"], ROLE["string"]
+MEMBER_ROLES = frozenset({ROLE["attribute"], ROLE["attribute-write"]})
 _BINDING_ROLES = (ROLE["write"], ROLE["definition"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord
 
@@ -33,35 +32,41 @@ def visible_scopes(record: FileRecord, scope: int) -> Iterator[int]:
 
 
 class NameScopes:
-    """One name in one file: the scopes that bind it, and the scope each mention means."""
+    """One name in one file: the scopes that bind it (`symbols`, and `bound` without the attributes of classes),
+    and the scope each mention means."""
 
     def __init__(self, record: FileRecord, name: str) -> None:
         self.record = record
         self.name = name
         symbols = record.symbols
         bound: dict[int, tuple[int, ...]] = {}
-        for scope, found in record.bound(name).items():
+        self.symbols = record.bound(name)
+        for scope, found in self.symbols.items():
             plain = tuple(index for index in found if symbols.kind[index] != _ATTRIBUTE)
             if plain:
                 bound[scope] = plain
         self.bound = bound
+        self.bound_at = {symbols.start[row]: scope for scope, rows in bound.items() for row in rows}
         self.deleted: set[int] = set()
         self.declared: dict[int, bool] = {}
+        self._meant: dict[int, int | None] = {}
         occurrences = record.occurrences
-        self.occurrences = record.occurrences_of(name)
-        for index in self.occurrences:
-            role = occurrences.role[index]
-            if role == _DECLARATION:
-                self.declared[occurrences.scope[index]] = bool(occurrences.link[index])
-            elif role == _DELETE:
-                self.deleted.add(occurrences.scope[index])
+        for index in record.occurrences_of(name, _DECLARING):
+            scope = occurrences.scope[index]
+            if occurrences.role[index] == _DELETE:
+                self.deleted.add(scope)
+            else:
+                self.declared[scope] = bool(occurrences.link[index])
 
-    def scope_of(self, scope: int, skip: int = -1) -> int | None:
+    def scope_of(self, scope: int) -> int | None:
         """The scope that a mention in `scope` means. None: bound nowhere in the file, so a star import's
-        name, a builtin or a mistake. `skip` is a scope that is known not to be meant."""
+        name, a builtin or a mistake."""
+        if scope not in self._meant:
+            self._meant[scope] = self._look_up(scope)
+        return self._meant[scope]
+
+    def _look_up(self, scope: int) -> int | None:
         for at in visible_scopes(self.record, scope):
-            if at == skip:
-                continue
             is_global = self.declared.get(at)
             if is_global:
                 return 0 if 0 in self.bound else None
@@ -71,32 +76,9 @@ class NameScopes:
 
     def scope_of_occurrence(self, index: int) -> int | None:
         """Like `scope_of`, for an occurrence whose role is a name's. A binding's scope is its symbol's."""
-        record = self.record
-        occurrences = record.occurrences
-        start = occurrences.start[index]
-        for scope, found in self.bound.items():
-            for symbol in found:
-                if record.symbols.start[symbol] == start:
-                    return scope
-        inside = occurrences.scope[index]
-        if (
-            occurrences.role[index] == _READ
-            and inside in self.bound
-            and not is_bound_yet(record, self.bound[inside], index)
-        ):
-            outer = self.scope_of(inside, skip=inside)
-            # What nobody else has is a forward reference, in an annotation perhaps.
-            return outer if outer is not None or hasattr(builtins, self.name) else inside
-        return self.scope_of(inside)
-
-
-def is_bound_yet(record: FileRecord, bindings: Iterable[int], index: int) -> bool:
-    """Whether a read finds a name of its own scope. Class bodies run from top to bottom and look further out
-    for what they have not bound yet: in `size = size` the right one is the module's. Elsewhere always true."""
-    occurrences, symbols = record.occurrences, record.symbols
-    if record.scopes.kind[occurrences.scope[index]] != _CLASS:
-        return True
-    return any(symbols.body_end[symbol] <= occurrences.start[index] for symbol in bindings)
+        occurrences = self.record.occurrences
+        bound = self.bound_at.get(occurrences.start[index])
+        return self.scope_of(occurrences.scope[index]) if bound is None else bound
 
 
 def binding_scope(record: FileRecord, scope: int, name: str) -> int | None:
