@@ -14,12 +14,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from engram_context.edits import Edit, EditError, ProjectEdit, Refusal, apply, project_edit
 from engram_context.families import Family, family_of
 from engram_context.reader import read_record
-from engram_context.records import KIND, POSITIONAL_ONLY, ROLE, FileRecord, Kind
+from engram_context.records import KIND, POSITIONAL_ONLY, ROLE, STATIC_METHOD, FileRecord, Kind
 from engram_context.resolve import Resolver
 from engram_context.targets import Builtin, External, Slot, Target
 from engram_context.text import Place, Span, Text
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _ATTRIBUTE_ROLES = (ROLE["attribute"], ROLE["attribute-write"])
 _IMPORT, _KEYWORD = ROLE["import"], ROLE["keyword"]
+_PARAMETER = KIND["parameter"]
 _DUNDER = re.compile(r"__\w+__\Z")
 _MANGLED = re.compile(r"__\w*[^_]_?\Z")
 
@@ -241,15 +243,9 @@ class _Renaming:
     def _mentions(self) -> dict[str, list[int]]:
         """Occurrences that mean one of the slots, by path."""
         resolver, name = self.resolver, self.symbol.name
-        paths: Iterable[str] = resolver.snapshot.files_naming(name)
-        if self.symbol.is_alias:
-            paths = (self.symbol.path,)
-        elif all(_is_local(resolver, slot) for slot in self.slots):
-            paths = sorted({slot.path for slot in self.slots})
         found: dict[str, list[int]] = {}
-        for path in paths:
-            record = resolver.snapshot.records[path]
-            for index in record.occurrences_of(name):
+        for path in (self.symbol.path,) if self.symbol.is_alias else resolver.snapshot.files_naming(name):
+            for index in _in_reach(resolver, self.slots, path, name):
                 if self.symbol.is_alias:
                     targets: Iterable[Target] = resolver.of_occurrence(path, index)
                 else:
@@ -401,7 +397,8 @@ class _Proof:
             if record.errors:
                 continue  # what is said about a broken file is annotated anyway
             moved = places.get(path)
-            for index in (*record.occurrences_of(self.old_name), *record.occurrences_of(self.new_name)):
+            reached = (_in_reach(self.resolver, self.slots, path, name) for name in (self.old_name, self.new_name))
+            for index in chain.from_iterable(reached):
                 expected = {self._renamed(target) for target in self.resolver.meanings(path, index, aliases=True)}
                 found = set(after.meanings(path, index if moved is None else moved[index], aliases=True))
                 if found != expected:
@@ -461,15 +458,53 @@ def _steps(resolver: Resolver, path: str, record: FileRecord, index: int) -> set
     return found
 
 
+def _in_reach(resolver: Resolver, slots: Iterable[Slot], path: str, name: str) -> Iterator[int]:
+    """The occurrences of a name in a file that a binding of one of the slots could be meant by.
+
+    What a function binds is seen inside it alone, except that calls anywhere name parameters as keywords.
+    """
+    record = resolver.snapshot.records[path]
+    spans: list[Span] = []
+    by_keyword = False
+    for slot in slots:
+        scope = resolver.snapshot.records[slot.path].scopes[slot.scope]
+        if scope.kind in ("module", "class"):
+            yield from record.occurrences_of(name)
+            return
+        by_keyword = by_keyword or not _is_local(resolver, slot)
+        if slot.path == path:
+            spans.append(scope.span)
+    if not spans and not by_keyword:
+        return
+    for index in record.occurrences_of(name):
+        start = record.occurrences.start[index]
+        is_keyword = by_keyword and record.occurrences.role[index] == _KEYWORD
+        if is_keyword or any(span.start <= start < span.end for span in spans):
+            yield index
+
+
 def _is_local(resolver: Resolver, slot: Slot) -> bool:
-    """Whether no other file can name a slot: a function's variables, and parameters that no keyword can give."""
+    """Whether nothing outside its function can name a slot: a variable, or a parameter no keyword can give
+    (a positional-only one, a method's own object)."""
     record = resolver.record(slot.path)
     if record is None or record.scopes[slot.scope].kind in ("module", "class"):
         return False
-    return not any(
-        record.symbols.kind[row] == KIND["parameter"] and not record.symbols.flags[row] & POSITIONAL_ONLY
+    return all(
+        record.symbols.kind[row] != _PARAMETER
+        or record.symbols.flags[row] & POSITIONAL_ONLY
+        or _is_receiver(record, row)
         for row in resolver.symbols_of(slot)
     )
+
+
+def _is_receiver(record: FileRecord, row: int) -> bool:
+    """Whether a parameter is a method's first, which the call's own object is given to."""
+    scope = record.scopes[record.symbols.scope[row]]
+    if scope.symbol is None or record.symbols.kind[scope.symbol] != KIND["method"]:
+        return False
+    is_static = record.symbols.flags[scope.symbol] & STATIC_METHOD
+    parameters = (other for other in record.symbols_in(scope.index) if record.symbols.kind[other] == _PARAMETER)
+    return not is_static and next(parameters, None) == row
 
 
 def _called_as(snapshot: Snapshot, slot: Slot) -> Iterator[str]:

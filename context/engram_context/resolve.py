@@ -35,7 +35,6 @@ class Resolver:
         self.snapshot = snapshot
         self._names: dict[tuple[str, str], NameScopes | None] = {}
         self._members: dict[tuple[str, str], tuple[Target, ...]] = {}
-        self._origins: dict[tuple[Target, bool], tuple[Target, ...]] = {}
         self._stars: dict[str, tuple[Import, ...]] = {}
         self._origins: dict[tuple[Slot, bool], tuple[Target, ...]] = {}
         self.types = members.Types(self)
@@ -247,12 +246,6 @@ class Resolver:
     def origins(self, target: Target, *, aliases: bool = True) -> tuple[Target, ...]:
         """What a target is once imports are followed. Without `aliases`, `import x as y` is an end of its
         own: the question is then which names must read alike."""
-        key = (target, aliases)
-        if key not in self._origins:
-            self._origins[key] = self._find_origins(target, aliases)
-        return self._origins[key]
-
-    def _find_origins(self, target: Target, aliases: bool) -> tuple[Target, ...]:
         if not isinstance(target, Slot):
             return (target,)
         key = (target, aliases)

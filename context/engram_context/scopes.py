@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import builtins
+from collections.abc import Iterable, Iterator
 
 from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord
 
@@ -10,7 +11,7 @@ _CLASS = SCOPE_KIND["class"]
 _TYPE_PARAMETERS = SCOPE_KIND["type-parameters"]
 _COMPREHENSION = SCOPE_KIND["comprehension"]
 _ATTRIBUTE = KIND["attribute"]
-_DECLARATION = ROLE["declaration"]
+_DECLARING = frozenset({ROLE["declaration"], ROLE["delete"]})
 _DELETE, _READ = ROLE["delete"], ROLE["read"]
 
 
@@ -65,8 +66,11 @@ class NameScopes:
             self._meant[scope] = self._look_up(scope)
         return self._meant[scope]
 
-    def _look_up(self, scope: int) -> int | None:
+    def _look_up(self, scope: int, skip: int = -1) -> int | None:
+        """The scope that is meant, other than `skip`."""
         for at in visible_scopes(self.record, scope):
+            if at == skip:
+                continue
             is_global = self.declared.get(at)
             if is_global:
                 return 0 if 0 in self.bound else None
@@ -77,8 +81,28 @@ class NameScopes:
     def scope_of_occurrence(self, index: int) -> int | None:
         """Like `scope_of`, for an occurrence whose role is a name's. A binding's scope is its symbol's."""
         occurrences = self.record.occurrences
-        bound = self.bound_at.get(occurrences.start[index])
-        return self.scope_of(occurrences.scope[index]) if bound is None else bound
+        bound_in = self.bound_at.get(occurrences.start[index])
+        if bound_in is not None:
+            return bound_in
+        inside = occurrences.scope[index]
+        if (
+            occurrences.role[index] == _READ
+            and inside in self.bound
+            and not is_bound_yet(self.record, self.bound[inside], index)
+        ):
+            outer = self._look_up(inside, skip=inside)
+            # What nobody else has is a forward reference, in an annotation perhaps.
+            return outer if outer is not None or hasattr(builtins, self.name) else inside
+        return self.scope_of(inside)
+
+
+def is_bound_yet(record: FileRecord, bindings: Iterable[int], index: int) -> bool:
+    """Whether a read finds a name of its own scope. Class bodies run from top to bottom and look further out
+    for what they have not bound yet: in `size = size` the right one is the module's. Elsewhere always true."""
+    occurrences, symbols = record.occurrences, record.symbols
+    if record.scopes.kind[occurrences.scope[index]] != _CLASS:
+        return True
+    return any(symbols.body_end[symbol] <= occurrences.start[index] for symbol in bindings)
 
 
 def binding_scope(record: FileRecord, scope: int, name: str) -> int | None:
