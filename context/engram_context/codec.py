@@ -27,7 +27,7 @@ def encode(record: FileRecord) -> bytes:
     spans = array("I", [edge for error in record.errors for edge in (error.span.start, error.span.end)])
     columns = [record.occurrences.pool, spans]
     for table in record.tables():
-        columns.extend(table.columns())
+        columns.extend(table.columns)
     counts = (len(record.names), len(strings), -1 if record.exports is None else len(exports), len(record.errors))
     parts = [_MAGIC, record.digest.ljust(16, b"\0"), language]
     parts.append(_HEADER.pack(record.size, record.line_count, *counts, *map(len, blobs)))

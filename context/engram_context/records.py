@@ -14,7 +14,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final, Literal, TypeVar, get_args, overload
 
 import numpy as np
@@ -245,9 +245,11 @@ class Table(Sequence[Row]):
     pool: array[int] = field(repr=False)
 
     @classmethod
+    @cache
     def column_names(cls) -> tuple[str, ...]:
         return tuple(column.name for column in fields(cls))[3:]
 
+    @cached_property
     def columns(self) -> tuple[array[int], ...]:
         return tuple(getattr(self, name) for name in self.column_names())
 
@@ -256,7 +258,7 @@ class Table(Sequence[Row]):
 
     @cached_property
     def _length(self) -> int:
-        return len(self.columns()[0])
+        return len(self.columns[0])
 
     def __len__(self) -> int:
         return self._length
@@ -519,10 +521,14 @@ class FileRecord:
         except ValueError:
             return None
 
-    def occurrences_of(self, name: str) -> tuple[int, ...]:
-        """The occurrences of a name, in source order."""
+    def occurrences_of(self, name: str, roles: frozenset[int] | None = None) -> tuple[int, ...]:
+        """The occurrences of a name, in source order; with `roles` (codes) only those that have one."""
         number = self.name_index(name)
-        return () if number is None else rows_with(self.occurrences.name, number)
+        found = () if number is None else rows_with(self.occurrences.name, number)
+        if roles is None:
+            return found
+        role = self.occurrences.role
+        return tuple(index for index in found if role[index] in roles)
 
     def occurrence_at(self, offset: int) -> int | None:
         """The occurrence a cursor is on or right behind; of two that touch, the one that begins there."""
