@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from engram_context import candidates, hover, resolve, symbols
+from engram_context import candidates, hover, rename, resolve, symbols
 from engram_context.candidates import Candidate
+from engram_context.edits import ProjectEdit, Refusal
 from engram_context.hover import HoverText
 from engram_context.imports import ModuleMap
 from engram_context.records import FileRecord, Symbol
@@ -152,3 +153,9 @@ class Snapshot:
 
     def import_path(self, name: str) -> tuple[str, ...]:
         return candidates.import_path(self, name)
+
+    def rename_target(self, place: Place) -> RenameTarget | Refusal:
+        return rename.rename_target(self, place)
+
+    def rename(self, place: Place, new_name: str) -> ProjectEdit | Refusal:
+        return rename.rename(self, place, new_name)
