@@ -50,6 +50,9 @@ _SECRETS = (
 _SECRET = re.compile("|".join(translate(pattern) for pattern in _SECRETS), re.IGNORECASE)
 
 
+_GIT, _PRIVATE, _SETTING = 0, 1, 2
+
+
 @dataclass(frozen=True, slots=True)
 class FileState:
     """What a look at the folder says of a file without reading it."""
@@ -60,18 +63,19 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The patterns of one rule file."""
+    """The patterns of one rule file, or of the user's settings."""
 
     source: str  # as shown to people
-    folder: Path
     spec: GitIgnoreSpec
     lines: tuple[str, ...]  # one for each of the spec's patterns
-    private: bool
+    rank: int  # a higher one has the last word
 
-    def verdict(self, path: Path, is_folder: bool) -> tuple[bool, str] | None:
-        """(ignored, the pattern) by the last pattern that matches; None where none does."""
-        name = path.relative_to(self.folder).as_posix() + ("/" if is_folder else "")
-        result = self.spec.check_file(name)
+    def verdict(self, path: str) -> tuple[bool, str] | None:
+        """(ignored, the pattern) by the last pattern that matches `path`; None where none does.
+
+        `path` is relative to the rule file's folder, and a folder's ends in a slash.
+        """
+        result = self.spec.check_file(path)
         if result.include is None or result.index is None:
             return None
         return result.include, self.lines[result.index]
@@ -84,9 +88,10 @@ class Ignore:
         """`exclude`: patterns of the user's settings, in the same syntax, relative to the root; they have the last word
         before the built-in rules."""
         self.root = root
-        self._excluded = _rules_of(exclude, root, "the setting index.exclude", private=True)
+        self._excluded = _rules_of(exclude, "the setting index.exclude", _SETTING)
         self._top = _repository_top(root)
-        self._rules: dict[Path, tuple[_Rules, ...]] = {}
+        # For each folder: the rules that hold inside it, outer ones first, and the way from their folder to this one.
+        self._rules: dict[Path, tuple[tuple[_Rules, str], ...]] = {}
 
     def why(self, path: str) -> str | None:
         """The rule that keeps `path` (relative to the root) out of the project; None when it belongs to it."""
@@ -95,11 +100,11 @@ class Ignore:
             return "outside the project folder"
         here = self.root
         for depth, part in enumerate(parts):
-            here = here / part
-            last = depth == len(parts) - 1
-            reason = self._why_entry(here, part, is_folder=not last or here.is_dir())
+            is_folder = depth < len(parts) - 1 or (here / part).is_dir()
+            reason = self._why_entry(here, part, is_folder)
             if reason is not None:
                 return reason
+            here = here / part
         return None
 
     def walk(
@@ -125,12 +130,12 @@ class Ignore:
                 path = prefix + entry.name
                 try:
                     if entry.is_dir(follow_symlinks=False):
-                        if self._why_entry(folder / entry.name, entry.name, is_folder=True) is None:
+                        if self._why_entry(folder, entry.name, is_folder=True) is None:
                             waiting.append((folder / entry.name, path + "/"))
                         continue
                     if not wanted(path) or not entry.is_file():
                         continue
-                    if self._why_entry(folder / entry.name, entry.name, is_folder=False) is not None:
+                    if self._why_entry(folder, entry.name, is_folder=False) is not None:
                         continue
                     if entry.is_symlink() and not _inside(os.path.realpath(entry.path), real_root):
                         continue
@@ -149,54 +154,57 @@ class Ignore:
         except OSError:
             return
         for name in names:
-            if self._why_entry(start / name, name, is_folder=True) is None:
+            if self._why_entry(start, name, is_folder=True) is None:
                 yield f"{below}/{name}" if below else name
 
-    def _why_entry(self, path: Path, name: str, is_folder: bool) -> str | None:
+    def _why_entry(self, folder: Path, name: str, is_folder: bool) -> str | None:
         if is_folder:
             kind = _FOLDERS.get(name)
             if kind is not None:
                 return f"{name}/ is {kind} (built-in rule)"
             if name.endswith(".egg-info") or name.endswith(".dist-info"):
                 return f"{name}/ is package metadata (built-in rule)"
-            if _exists(path / "pyvenv.cfg"):
+            if _exists(folder / name / "pyvenv.cfg"):
                 return f"{name}/ is a virtual environment (it has a pyvenv.cfg; built-in rule)"
         elif _SECRET.match(name):
             return f"{name} may hold secrets (built-in rule)"
         answer: tuple[bool, str, _Rules] | None = None
-        for rules in (*self._rules_for(path.parent), *self._excluded):
-            verdict = rules.verdict(path, is_folder)
-            if verdict is not None and (answer is None or rules.private or not answer[2].private):
+        entry = name + "/" if is_folder else name
+        for rules, way in self._rules_for(folder):
+            verdict = rules.verdict(way + entry)
+            if verdict is not None and (answer is None or rules.rank >= answer[2].rank):
                 answer = (*verdict, rules)
         if answer is None or not answer[0]:
             return None
         return f"{answer[2].source}: {answer[1]}"
 
-    def _rules_for(self, folder: Path) -> tuple[_Rules, ...]:
-        """The rules that hold inside `folder`, weakest first."""
+    def _rules_for(self, folder: Path) -> tuple[tuple[_Rules, str], ...]:
         known = self._rules.get(folder)
         if known is not None:
             return known
-        outer: tuple[_Rules, ...] = ()
+        found: list[tuple[_Rules, str]] = []
         if folder == self._top:
-            outer = self._read(_exclude_file(folder), folder, ".git/info/exclude")
+            found += ((rules, "") for rules in _read_rules(_exclude_file(folder), ".git/info/exclude"))
         elif folder.parent != folder and folder.is_relative_to(self._top):
-            outer = self._rules_for(folder.parent)
-        found = outer
+            found += ((rules, f"{way}{folder.name}/") for rules, way in self._rules_for(folder.parent))
         for name in (".gitignore", PRIVATE_FILE):
-            found += self._read(folder / name, folder, (folder / name).relative_to(self._top).as_posix())
-        self._rules[folder] = found
-        return found
-
-    def _read(self, file: Path, folder: Path, source: str) -> tuple[_Rules, ...]:
-        try:
-            content = file.read_text(encoding="utf-8", errors="replace")
-        except (OSError, ValueError):
-            return ()
-        return _rules_of(content.splitlines(), folder, source, private=file.name == PRIVATE_FILE)
+            source = (folder / name).relative_to(self._top).as_posix()
+            found += ((rules, "") for rules in _read_rules(folder / name, source))
+        if folder == self.root:
+            found += ((rules, "") for rules in self._excluded)
+        self._rules[folder] = tuple(found)
+        return self._rules[folder]
 
 
-def _rules_of(patterns: Sequence[str], folder: Path, source: str, *, private: bool) -> tuple[_Rules, ...]:
+def _read_rules(file: Path, source: str) -> tuple[_Rules, ...]:
+    try:
+        content = file.read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        return ()
+    return _rules_of(content.splitlines(), source, _PRIVATE if file.name == PRIVATE_FILE else _GIT)
+
+
+def _rules_of(patterns: Sequence[str], source: str, rank: int) -> tuple[_Rules, ...]:
     lines: list[str] = []
     for line in patterns:
         try:
@@ -206,7 +214,7 @@ def _rules_of(patterns: Sequence[str], folder: Path, source: str, *, private: bo
             continue  # git, too, passes over a pattern that it cannot make sense of
     if not lines:
         return ()
-    return (_Rules(source, folder, GitIgnoreSpec.from_lines(lines, backend="simple"), tuple(lines), private),)
+    return (_Rules(source, GitIgnoreSpec.from_lines(lines, backend="simple"), tuple(lines), rank),)
 
 
 def _repository_top(root: Path) -> Path:

@@ -23,7 +23,7 @@ from engram_runtime.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent))
-from projects import Encoded, code_lines, encoded, read_project
+from projects import DEFAULT_TOKENIZER, Encoded, code_lines, encoded, read_project
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ def samples_of(project: Encoded, vocab_size: int, cursors: int, seed: int) -> Sa
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("projects", nargs="+", type=Path, help="folders, wheels or .tar.gz archives")
-    arguments.add_argument("--tokenizer", type=Path, default=None)
+    arguments.add_argument("--tokenizer", type=Path, default=DEFAULT_TOKENIZER)
     arguments.add_argument("--cursors", type=int, default=400, help="per project")
     arguments.add_argument("--write", type=Path, default=None)
     options = arguments.parse_args()
-    tokenizer = Tokenizer.read(options.tokenizer or DEFAULT_TOKENIZER)
+    tokenizer = Tokenizer.read(options.tokenizer)
     parts: list[Samples] = []
     names: list[str] = []
     for number, path in enumerate(options.projects):
@@ -95,8 +95,6 @@ def main() -> None:
         about = "learned by tests/bench/fit_prior.py"
         options.write.write_text(prior.as_json(prior.Table(shares, trust), about, names), encoding="utf-8")
 
-
-DEFAULT_TOKENIZER = Path(__file__).parents[2] / "runtime/engram_runtime/models/default/tokenizer.json"
 
 if __name__ == "__main__":
     main()

@@ -12,6 +12,8 @@ import numpy as np
 from engram_runtime.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
+DEFAULT_TOKENIZER = Path(__file__).parents[2] / "runtime/engram_runtime/models/default/tokenizer.json"
+
 _SKIPPED = {"tests", "test", "testing", "_vendor", "vendored", "vendor", "_vendored_packages", "locale"}
 _LARGEST = 200_000
 

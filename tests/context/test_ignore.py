@@ -70,6 +70,16 @@ def test_the_private_file_wins_over_git_in_both_directions(tmp_path: Path) -> No
     assert Ignore(tmp_path).why("slow/x.py") == ".engramignore: slow/"
 
 
+def test_a_setting_has_the_last_word_on_both_kinds_of_rule_files(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {".gitignore": "a.py\n", "pkg/.engramignore": "!b.py\nc.py\n", "a.py": "", "pkg/b.py": "", "pkg/c.py": ""},
+    )
+    ignore = Ignore(tmp_path, ["b.py", "!a.py"])
+    assert {path for path, _ in ignore.walk(lambda path: path.endswith(".py"))} == {"a.py"}
+    assert ignore.why("pkg/b.py") == "the setting index.exclude: b.py"
+
+
 def test_secrets_stay_out_whatever_the_rule_files_say(tmp_path: Path) -> None:
     write(
         tmp_path,
