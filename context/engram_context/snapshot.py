@@ -15,6 +15,7 @@ from engram_context.edits import ProjectEdit, Refusal
 from engram_context.hover import HoverText
 from engram_context.imports import ModuleMap
 from engram_context.records import FileRecord, Symbol
+from engram_context.rename import RenameTarget
 from engram_context.symbols import SymbolNode
 from engram_context.text import Location, Place, Text
 
