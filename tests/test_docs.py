@@ -15,7 +15,7 @@ SETTINGS = re.compile(r"(<!-- settings: .*? -->\n).*?(<!-- /settings -->)", re.D
 
 def settings_table() -> str:
     def default(value: object) -> str:
-        return {True: "true", False: "false", "": "empty"}.get(value, str(value)) if not hasattr(value, "keys") else "{}"
+        return {"True": "true", "False": "false", "": "empty", "()": "empty"}.get(str(value), str(value))
 
     rows = [f"| `{name}` | {kind} | {default(value)} | {about} |" for name, kind, value, about in table()]
     return "\n".join(["| setting | value | default | what it does |", "|---|---|---|---|", *rows]) + "\n"

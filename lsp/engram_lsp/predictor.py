@@ -45,7 +45,7 @@ NamedT = TypeVar("NamedT", bound=Named)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A place in one revision of a document at which to predict; `offset` in UTF-8 bytes, `path` as the prompt shows it."""
+    """A place in one revision of a document; `offset` in UTF-8 bytes, `path` as the prompt shows it."""
 
     path: str
     text: Text

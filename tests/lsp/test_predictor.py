@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -161,7 +162,7 @@ def test_typing_only_extends_the_prompt() -> None:
     for end in range(0, len(typed), 5):
         query = ask(before + typed[:end], "\n\nprint(size('a'))\n")
         prompts.append(predictor._prompt(query, window(query.text, query.offset, Limits())))
-    for earlier, later in zip(prompts, prompts[1:], strict=False):
+    for earlier, later in pairwise(prompts):
         shared = next((i for i, (a, b) in enumerate(zip(earlier, later, strict=False)) if a != b), len(earlier))
         assert shared >= len(earlier) - 2
 
