@@ -65,7 +65,7 @@ def candidates(snapshot: Snapshot, place: Place) -> tuple[Candidate, ...]:
     statement = _import_statement(text, offset)
     if statement is not None:
         return _in_import(Resolver(snapshot), place.path, statement)
-    if _is_silent(text, offset):
+    if is_silent(text, offset):
         return ()
     # What is being typed is often no expression yet: the file is read as if a name stood there.
     if not word:
@@ -124,7 +124,7 @@ def _receiver_start(data: bytes, low: int, at: int) -> int:
     return at
 
 
-def _is_silent(text: Text, offset: int) -> bool:
+def is_silent(text: Text, offset: int) -> bool:
     """Whether a place is inside a string or comment (but not in an f-string's braces)."""
     tree = parse(text, "python")
     at = max(offset - 1, 0)
