@@ -8,7 +8,8 @@ deserve very different trust, and no fixed rule comes close to learned shares.
 
 What no level claims is left over: `Weighed.probabilities` sum to less than 1 and the model has the rest.
 
-The shares in `prior.json` come from `tests/bench/fit_prior.py`, which says which projects they were learned from.
+`prior.json` holds what was learned: the shares by `tests/bench/fit_prior.py` (the file names the projects), the trust
+against a model by `tests/bench/fit_trust.py`.
 """
 
 from __future__ import annotations
@@ -59,8 +60,17 @@ class Weighed:
 @lru_cache(maxsize=1)
 def load_table() -> Table:
     """The table that comes with the package."""
-    data = json.loads(files(__package__ or "engram_context").joinpath("prior.json").read_text(encoding="utf-8"))
-    return table_of(data)
+    return table_of(_read())
+
+
+def about_table() -> tuple[str, list[str]]:
+    """(how it was made, from which projects) of the table that comes with the package."""
+    data = _read()
+    return data["about"], data["projects"]
+
+
+def _read() -> dict[str, Any]:
+    return json.loads(files(__package__ or "engram_context").joinpath("prior.json").read_text(encoding="utf-8"))
 
 
 def table_of(data: dict[str, Any]) -> Table:
@@ -180,8 +190,8 @@ def learn_shares(
 def learn_trust(
     longest: NDArray[np.int64],
     tops: NDArray[np.float32],
-    memory: NDArray[np.float32],
-    model: NDArray[np.float32],
+    memory: NDArray[np.floating],
+    model: NDArray[np.floating],
     rounds: int = 40,
 ) -> NDArray[np.float32]:
     """Mixing weights of the memory against a model, by expectation maximisation. All arguments [N].
