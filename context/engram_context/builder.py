@@ -7,13 +7,10 @@ subscripts, displays) end at the same byte. `finish` translates all of them at o
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Sequence
 
 from engram_context.records import (
     CONDITIONAL,
-    IMPORT_CONDITIONAL,
-    IMPORT_TYPE_CHECKING,
     KIND,
     NO_REF,
     ROLE,
@@ -30,8 +27,6 @@ from engram_context.records import (
     value_ref,
 )
 from engram_context.text import Text
-
-Ints = NDArray[np.int64]
 
 
 class RecordBuilder:
@@ -57,8 +52,9 @@ class RecordBuilder:
         self.declared: dict[tuple[int, int], bool] = {}  # (scope, name) -> global?
         self.exports: list[str] | None = None
         self.doc = ""
-        self.conditional: list[tuple[int, int]] = []
-        self.type_checking: list[tuple[int, int]] = []
+        # How far the last branch of a scope reaches; what is met before that is inside it.
+        self.conditional_until: dict[int, int] = {}
+        self.type_checking_until: dict[int, int] = {}
 
     # --- rows -----------------------------------------------------------------------------------------
 
@@ -68,7 +64,11 @@ class RecordBuilder:
         return names.setdefault(self.data[start:end], len(names))
 
     def string(self, value: str) -> int:
-        return self.strings.setdefault(value.replace("\0", "\ufffd"), len(self.strings))
+        return self.strings.setdefault(value.replace("\0", "\ufffd"), len(self.strings)) if value else 0
+
+    def branch(self, scope: int, end: int) -> None:
+        """From here to `end` what a scope binds is bound under a condition."""
+        self.conditional_until[scope] = max(end, self.conditional_until.get(scope, 0))
 
     def add_occurrence(self, start: int, end: int, scope: int, role: Role, link: int = NO_REF) -> int:
         name = self.name(start, end)
@@ -106,6 +106,8 @@ class RecordBuilder:
         low = len(self.pool)
         self.pool.extend(decorators)
         target = scope if bound_in is None else bound_in
+        if start < self.conditional_until.get(scope, 0):
+            flags |= CONDITIONAL
         row = [start, start, name, target, KIND[kind], *body, self.string(detail), self.string(doc)]
         row += (value, annotation, inner, low, len(self.pool), flags)
         self.symbols.append(row)
@@ -130,50 +132,49 @@ class RecordBuilder:
 
     def finish(self, errors: tuple[SyntaxProblem, ...]) -> FileRecord:
         names = tuple(name.decode("utf-8", "surrogatepass") for name in self.names)
-        occurrences = np.array(self.occurrences, dtype=np.int64).reshape(-1, 5)
-        starts = occurrences[:, 0]
-        if len(starts) > 1 and not bool((starts[1:] > starts[:-1]).all()):
-            # Broken code can make two rows of one token: the first one made stands.
-            starts, kept = np.unique(starts, return_index=True)
-            occurrences = occurrences[kept]
-        widths = np.fromiter(map(len, self.names), dtype=np.int64, count=len(names))
-        ends = starts + widths[occurrences[:, 1]] if len(starts) else starts
-        translate = _Translation(ends, np.array(self.value_ends, dtype=np.int64))
+        occurrences = sorted(self.occurrences)
+        at_start = {row[0]: index for index, row in enumerate(occurrences)}
+        if len(at_start) < len(occurrences):
+            # Broken code can make two rows of one token: one of them stands.
+            occurrences = list({row[0]: row for row in occurrences}.values())
+            at_start = {row[0]: index for index, row in enumerate(occurrences)}
+        widths = list(map(len, self.names))
+        at_end = {row[0] + widths[row[1]]: index for index, row in enumerate(occurrences)}
+        at_end.update((end, value_ref(row)) for row, end in enumerate(self.value_ends) if end >= 0)
 
-        attributes = np.isin(occurrences[:, 3], (ROLE["attribute"], ROLE["attribute-write"]))
-        occurrences[attributes, 4] = translate(occurrences[attributes, 4])
-        symbols = _rows(self.symbols, 15)
-        symbols[:, 0] = _positions(starts, symbols[:, 0])
-        for column in (9, 10):
-            symbols[:, column] = translate(symbols[:, column])
-        self._settle_declarations(symbols)
-        scopes = _rows(self.scopes, 8)
-        for scope, refs in self.returned.items():
-            scopes[scope, 5:7] = self.pooled(refs)
-        inside = _Depths(self.conditional)
-        if len(symbols):
-            depth = inside(symbols[:, 1]) - inside(scopes[symbols[:, 3], 1])
-            symbols[:, 14] |= np.where(depth > 0, CONDITIONAL, 0)
-        imports = _rows(self.imports, 11)
-        if len(imports):
-            depth = inside(imports[:, 0]) - inside(scopes[imports[:, 6], 1])
-            checking = _Depths(self.type_checking)(imports[:, 0])
-            imports[:, 7] = np.where(depth > 0, IMPORT_CONDITIONAL, 0) | np.where(checking > 0, IMPORT_TYPE_CHECKING, 0)
-            for column in (9, 10):
-                imports[:, column] = _positions(starts, imports[:, column])
-        arguments = np.array(self.arguments, dtype=np.int64).reshape(-1, 3)
-        arguments[:, 2] = translate(arguments[:, 2])
-        calls = _rows(self.calls, 8)
-        calls[:, 5] = translate(calls[:, 5])
-        values = _rows(self.values, 3)
+        def refs(offsets: Iterable[int]) -> list[int]:
+            """Ends of expressions to refs; what is negative already is one."""
+            return [offset if offset < 0 else at_end.get(offset, NO_REF) for offset in offsets]
+
+        starts, numbers, scopes, roles, links = _transposed(occurrences, 5)
+        links = [
+            link if role not in _ATTRIBUTES or link < 0 else at_end.get(link, NO_REF)
+            for role, link in zip(roles, links, strict=True)
+        ]
+        symbols = _transposed(self.symbols, 15)
+        symbols[0] = [at_start.get(offset, -1) for offset in symbols[0]]
+        symbols[3] = self._binding_scopes()
+        symbols[9], symbols[10] = refs(symbols[9]), refs(symbols[10])
+        for scope, returned in self.returned.items():
+            self.scopes[scope][5:7] = self.pooled(returned)
+        imports = _transposed(self.imports, 11)
+        imports[9] = [at_start.get(offset, -1) for offset in imports[9]]
+        imports[10] = [at_start.get(offset, -1) for offset in imports[10]]
+        arguments = _transposed(self.arguments, 3)
+        arguments[2] = refs(arguments[2])
+        calls = _transposed(self.calls, 8)
+        calls[5] = refs(calls[5])
+        kinds, first, second = _transposed(self.values, 3)
         # A literal's numbers are no refs, nor are a call's row and a part's position.
-        first = values[:, 0] < VALUE_KIND["str"]
-        second = first & (values[:, 0] != VALUE_KIND["call"]) & (values[:, 0] != VALUE_KIND["part"])
-        values[first, 1] = translate(values[first, 1])
-        values[second, 2] = translate(values[second, 2])
-        pool = translate(np.array(self.pool, dtype=np.int64))
-        tables = (occurrences, symbols, scopes, imports, arguments, calls, values)
-        columns = [column_of(table[:, at].tolist()) for table in tables for at in range(table.shape[1])]
+        has_first = [kind < _LITERALS for kind in kinds]
+        first = [old if not has else new for has, old, new in zip(has_first, first, refs(first), strict=True)]
+        second = [
+            old if not has or kind in _ONE_REF else new
+            for has, kind, old, new in zip(has_first, kinds, second, refs(second), strict=True)
+        ]
+        columns = [starts, numbers, scopes, roles, links, *symbols, *_transposed(self.scopes, 8)]
+        columns += [*imports, *arguments, *calls, kinds, first, second]
+        pool = column_of(refs(self.pool))
         return FileRecord(
             self.text.digest,
             self.language,
@@ -183,75 +184,40 @@ class RecordBuilder:
             errors,
             None if self.exports is None else tuple(dict.fromkeys(self.exports)),
             self.doc,
-            *tables_of(names, tuple(self.strings), column_of(pool.tolist()), columns),
+            *tables_of(names, tuple(self.strings), pool, [column_of(column) for column in columns]),
         )
 
-    def _settle_declarations(self, symbols: Ints) -> None:
-        """Bindings of names that are declared global or nonlocal belong to the scope that is meant."""
+    def _binding_scopes(self) -> list[int]:
+        """The scope of each symbol: names that are declared global or nonlocal belong to the one meant."""
+        found = [symbol[3] for symbol in self.symbols]
         if not self.declared:
-            return
-        bound = {(row[3], row[2]) for row in self.symbols}
-        function = (SCOPE_KIND["function"], SCOPE_KIND["lambda"])
+            return found
+        bound = {(symbol[3], symbol[2]) for symbol in self.symbols}
         for row, symbol in enumerate(self.symbols):
-            key = (symbol[3], symbol[2])
-            is_global = self.declared.get(key)
-            if is_global is None or symbol[4] == KIND["attribute"]:
+            is_global = self.declared.get((symbol[3], symbol[2]))
+            if is_global is None or symbol[4] == _ATTRIBUTE:
                 continue
             target = 0
             if not is_global:
                 target = self.scopes[symbol[3]][3]
                 while target > 0 and not (
-                    self.scopes[target][0] in function
+                    self.scopes[target][0] in _FUNCTIONS
                     and (target, symbol[2]) in bound
                     and (target, symbol[2]) not in self.declared
                 ):
                     target = self.scopes[target][3]
                 target = symbol[3] if target <= 0 else target
-            symbols[row, 3] = target
+            found[row] = target
+        return found
 
 
-class _Translation:
-    """Turns ends of expressions into refs; what is negative already is a ref."""
-
-    def __init__(self, ends: Ints, value_ends: Ints) -> None:
-        rows = np.flatnonzero(value_ends >= 0)
-        order = rows[np.argsort(value_ends[rows], kind="stable")]
-        self.ends = ends
-        self.value_rows = order
-        self.value_ends = value_ends[order]
-
-    def __call__(self, refs: Ints) -> Ints:
-        result = np.where(refs >= 0, NO_REF, refs)
-        result = self._matched(refs, result, self.ends, np.arange(len(self.ends)))
-        return self._matched(refs, result, self.value_ends, -2 - self.value_rows)
-
-    @staticmethod
-    def _matched(refs: Ints, result: Ints, ends: Ints, becomes: Ints) -> Ints:
-        if not len(ends) or not len(refs):
-            return result
-        at = np.minimum(np.searchsorted(ends, refs), len(ends) - 1)
-        return np.where((refs >= 0) & (ends[at] == refs), becomes[at], result)
+_LITERALS = VALUE_KIND["str"]
+_ONE_REF = (VALUE_KIND["call"], VALUE_KIND["part"])
+_ATTRIBUTES = (ROLE["attribute"], ROLE["attribute-write"])
+_ATTRIBUTE = KIND["attribute"]
+_FUNCTIONS = (SCOPE_KIND["function"], SCOPE_KIND["lambda"])
 
 
-def _rows(rows: list[list[int]], width: int) -> Ints:
-    return np.array(rows, dtype=np.int64).reshape(-1, width)
-
-
-def _positions(starts: Ints, offsets: Ints) -> Ints:
-    """The index of the occurrence that begins at each offset, -1 where none does."""
-    if not len(starts):
-        return np.full(len(offsets), -1, dtype=np.int64)
-    at = np.minimum(np.searchsorted(starts, offsets), len(starts) - 1)
-    return np.where(starts[at] == offsets, at, -1)
-
-
-class _Depths:
-    """How many of the given regions an offset is in."""
-
-    def __init__(self, regions: list[tuple[int, int]]) -> None:
-        edges = np.array(regions, dtype=np.int64).reshape(-1, 2)
-        self.opens = np.sort(edges[:, 0])
-        self.closes = np.sort(edges[:, 1])
-
-    def __call__(self, offsets: Ints) -> Ints:
-        return np.searchsorted(self.opens, offsets, "right") - np.searchsorted(self.closes, offsets, "right")
+def _transposed(rows: Sequence[Sequence[int]], width: int) -> list[Sequence[int]]:
+    """Rows as columns."""
+    return list(zip(*rows, strict=True)) if rows else [()] * width

@@ -8,7 +8,7 @@ recurses with the depth of the tree, so neither depth nor length of the source c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tree_sitter import Node, Parser, Range, Tree
 
@@ -22,12 +22,16 @@ from engram_context.records import (
     DECORATED,
     DEFAULT,
     GENERATOR,
+    IMPORT_CONDITIONAL,
+    IMPORT_TYPE_CHECKING,
     KEYWORD_ONLY,
     KEYWORDS,
     NO_REF,
     OVERLOAD,
     POSITIONAL_ONLY,
     PROPERTY,
+    ROLE,
+    SCOPE_KIND,
     SETTER,
     STATIC_METHOD,
     VARIADIC,
@@ -62,7 +66,6 @@ _NAME, _BODY, _VALUE = _field("name"), _field("body"), _field("value")
 _PARAMETERS, _RETURN_TYPE = _field("parameters"), _field("return_type")
 _TYPE_PARAMETERS, _SUPERCLASSES = _field("type_parameters"), _field("superclasses")
 _MODULE_NAME, _DEFINITION = _field("module_name"), _field("definition")
-_FUNCTION, _ARGUMENTS = _field("function"), _field("arguments")
 _CONDITION, _CONSEQUENCE, _ALIAS = _field("condition"), _field("consequence"), _field("alias")
 
 _PRIMARY = _ids("identifier", "attribute", "call", "subscript", "generic_type", "member_type")
@@ -109,6 +112,7 @@ _ASSIGNMENTS = _ids("assignment")
 _STATEMENTS = _ids("expression_statement")
 _AS_PATTERNS = _ids("as_pattern")
 _GENERATORS = _ids("generator_expression")
+_ARGUMENT_LISTS = _ids("argument_list") | _GENERATORS
 _KEYWORD_ARGUMENTS = _ids("keyword_argument")
 _DOTTED = _ids("dotted_name")
 
@@ -152,6 +156,8 @@ class PythonWalk:
         self.builder = builder
         self.data = builder.data
         self.tree = tree
+        self.occurrences = builder.occurrences
+        self.names = builder.names
         self.frames: list[tuple[Node, int]] = []
         # Function scopes of methods: the first parameter's name and the class scope.
         self.receivers: dict[int, tuple[int, int]] = {}
@@ -163,32 +169,36 @@ class PythonWalk:
         builder = self.builder
         builder.add_scope("module", 0, len(self.data), -1)
         builder.doc = self.doc_of(root).replace("\0", "")
-        frames = self.frames
+        frames, push, handlers = self.frames, self.push, _HANDLERS
         frames.append((root, 0))
-        occurrences, names, data = builder.occurrences, builder.names, self.data
-        handlers = _HANDLERS
         while frames:
             node, scope = frames.pop()
+            handler = handlers.get(node.kind_id)
+            if handler is not None:
+                handler(self, node, scope)
+            else:
+                push(node.named_children, scope)
+
+    def push(self, nodes: Sequence[Node], scope: int) -> None:
+        """Visit nodes, the first one first, before whatever is waiting.
+
+        Names are read at once and what can hold no names is left out: that is most nodes, and the order of
+        occurrences does not matter before the record is finished.
+        """
+        frames, occurrences, names, data = self.frames, self.occurrences, self.names, self.data
+        for node in reversed(nodes):
             kind = node.kind_id
             if kind == _NAME_ID:
                 start, end = node.byte_range
                 if end > start:
                     name = names.setdefault(data[start:end], len(names))
-                    occurrences.append((start, name, scope, 0, NO_REF))
-                continue
-            handler = handlers.get(kind, _unhandled)
-            if handler is None:
-                continue
-            if handler is _unhandled:
-                children = node.named_children
-                children.reverse()
-                frames.extend([(child, scope) for child in children])
-            else:
-                handler(self, node, scope)
+                    occurrences.append((start, name, scope, _READ, NO_REF))
+            elif kind not in _SILENT:
+                frames.append((node, scope))
 
-    def push(self, nodes: list[Node], scope: int) -> None:
-        """Visit nodes, the first one first, before whatever is waiting."""
-        self.frames.extend([(node, scope) for node in reversed(nodes)])
+    def visit(self, node: Node | None, scope: int) -> None:
+        if node is not None:
+            self.push((node,), scope)
 
     # --- values ---------------------------------------------------------------------------------------
 
@@ -241,7 +251,7 @@ class PythonWalk:
         if node is None:
             return NO_REF
         start, end = node.byte_range
-        self.frames.append((node, scope))
+        self.visit(node, scope)
         source = self.data[start:end]
         if b'"' not in source and b"'" not in source:
             return self.ref(node, scope)
@@ -256,10 +266,9 @@ class PythonWalk:
             at = waiting.pop()
             if at.kind_id in _STRINGS:
                 inner = self._read_string(at)
-                if inner is not None:
-                    self.frames.append((inner, scope))
-                    if at.start_byte == start and at.end_byte == end:
-                        whole = inner
+                self.visit(inner, scope)
+                if inner is not None and at.start_byte == start and at.end_byte == end:
+                    whole = inner
                 continue
             if at.kind_id in _SUBSCRIPTS:
                 base = _first(at)
@@ -354,7 +363,7 @@ class PythonWalk:
             elif kind in _ATTRIBUTES:
                 self.bind_attribute(node, scope, body, value, annotation, flags)
             else:
-                self.frames.append((node, scope))
+                self.visit(node, scope)
 
     def bind_attribute(
         self, node: Node, scope: int, body: tuple[int, int], value: int, annotation: int, flags: int
@@ -367,7 +376,7 @@ class PythonWalk:
         start, end = attribute.byte_range
         receiver = self.ref(owner, scope)
         of_class = self.class_of_receiver(owner, scope)
-        self.frames.append((owner, scope))
+        self.visit(owner, scope)
         if of_class is None:
             self.builder.add_occurrence(start, end, scope, "attribute-write", receiver)
             return
@@ -427,8 +436,7 @@ class PythonWalk:
         body = node.byte_range
         outer = self.builder.scopes[scope][0]
         detail = self.one_line(*body, limit=120) if outer in (_MODULE_SCOPE, _CLASS_SCOPE) else ""
-        if right is not None:
-            self.frames.append((right, scope))
+        self.visit(right, scope)
         value = self.ref(right, scope)
         for part in parts:
             declared = part.child_by_field_id(_TYPE)
@@ -444,12 +452,11 @@ class PythonWalk:
 
     def on_augmented_assignment(self, node: Node, scope: int) -> None:
         left, right = node.child_by_field_id(_LEFT), node.child_by_field_id(_RIGHT)
-        if right is not None:
-            self.frames.append((right, scope))
+        self.visit(right, scope)
         if left is None:
             return
         if left.kind_id != _NAME_ID:
-            self.frames.append((left, scope))
+            self.visit(left, scope)
             return
         self.bind(left, scope, node.byte_range, flags=AUGMENTED)
         if scope == 0 and right is not None:
@@ -481,14 +488,13 @@ class PythonWalk:
 
     def on_named_expression(self, node: Node, scope: int) -> None:
         name, value = node.child_by_field_id(_NAME), node.child_by_field_id(_VALUE)
-        if value is not None:
-            self.frames.append((value, scope))
+        self.visit(value, scope)
         if name is not None:
             self.bind(name, scope, node.byte_range, value=self.ref(value, scope), flags=WALRUS)
 
     def on_for(self, node: Node, scope: int) -> None:
         left, right = node.child_by_field_id(_LEFT), node.child_by_field_id(_RIGHT)
-        self.builder.conditional.append(node.byte_range)
+        self.builder.branch(scope, node.end_byte)
         self.push([child for child in node.named_children if child != left], scope)
         if left is not None:
             element = self.builder.add_value("element", self.ref(right, scope))
@@ -496,29 +502,22 @@ class PythonWalk:
             self.bind(left, scope, (node.start_byte, end), value=element)
 
     def on_comprehension(self, node: Node, scope: int) -> None:
-        start, end = node.byte_range
-        inner = self.builder.add_scope("comprehension", start, end, scope)
-        later: list[tuple[Node, int]] = []
-        first = True
+        inner = self.builder.add_scope("comprehension", *node.byte_range, scope)
+        outside = scope  # the first iterable is evaluated there, everything else inside
         for child in node.named_children:
             if child.kind_id not in _FOR_CLAUSES:
-                later.append((child, inner))
+                self.visit(child, inner)
                 continue
             left, right = child.child_by_field_id(_LEFT), child.child_by_field_id(_RIGHT)
-            # The first iterable is evaluated outside; everything else inside.
-            outside = scope if first else inner
-            first = False
-            later.extend((part, outside) for part in child.named_children if part != left)
+            self.push([part for part in child.named_children if part != left], outside)
             if left is not None:
                 element = self.builder.add_value("element", self.ref(right, outside))
                 self.bind(left, inner, child.byte_range, value=element)
-        later.reverse()
-        self.frames.extend(later)
+            outside = inner
 
     def on_as_pattern(self, node: Node, scope: int, kind: ValueKind = "entered") -> None:
         value, alias = _first(node), node.child_by_field_id(_ALIAS)
-        if value is not None:
-            self.frames.append((value, scope))
+        self.visit(value, scope)
         if alias is not None:
             derived = self.builder.add_value(kind, self.ref(value, scope))
             self.bind(alias, scope, node.byte_range, value=derived)
@@ -545,7 +544,7 @@ class PythonWalk:
     def on_return(self, node: Node, scope: int) -> None:
         value = _first(node)
         if value is not None:
-            self.frames.append((value, scope))
+            self.visit(value, scope)
             self.builder.returned.setdefault(scope, []).append(self.ref(value, scope))
 
     def on_yield(self, node: Node, scope: int) -> None:
@@ -555,16 +554,16 @@ class PythonWalk:
         self.push(node.named_children, scope)
 
     def on_if(self, node: Node, scope: int) -> None:
-        self.builder.conditional.append(node.byte_range)
+        self.builder.branch(scope, node.end_byte)
         condition, consequence = node.child_by_field_id(_CONDITION), node.child_by_field_id(_CONSEQUENCE)
         if condition is not None and consequence is not None:
             test = self.data[condition.start_byte : condition.end_byte]
             if test.rpartition(b".")[2] == b"TYPE_CHECKING":
-                self.builder.type_checking.append(consequence.byte_range)
+                self.builder.type_checking_until[scope] = consequence.end_byte
         self.push(node.named_children, scope)
 
     def on_branching(self, node: Node, scope: int) -> None:
-        self.builder.conditional.append(node.byte_range)
+        self.builder.branch(scope, node.end_byte)
         self.push(node.named_children, scope)
 
     # --- definitions ----------------------------------------------------------------------------------
@@ -576,7 +575,7 @@ class PythonWalk:
             return
         decorators = [child for child in node.named_children if child != definition]
         self.decorated[definition.start_byte] = (node, decorators)
-        self.frames.append((definition, scope))
+        self.visit(definition, scope)
         self.push(decorators, scope)
 
     def decorators_of(self, node: Node, scope: int) -> tuple[tuple[int, int], tuple[int, ...], int]:
@@ -653,8 +652,7 @@ class PythonWalk:
         start = parameters.start_byte if parameters is not None else node.start_byte
         owner = -1 if symbol < 0 else builder.symbols[symbol][2]
         inner = builder.add_scope("function", start, node.end_byte, types, symbol, owner)
-        if body is not None:
-            self.frames.append((body, inner))
+        self.visit(body, inner)
         returned = self.annotation(returns, types)
         if symbol >= 0:
             builder.symbols[symbol][10] = returned
@@ -681,7 +679,6 @@ class PythonWalk:
         first: int | None = None
         mode = 0
         seen: list[int] = []
-        waiting: list[tuple[Node, int]] = []
         for child in node.children:
             kind = child.kind_id
             if kind in _KEYWORD_SEPARATORS:
@@ -705,12 +702,8 @@ class PythonWalk:
                 flags |= KEYWORDS if target.kind_id in _DICT_SPLATS else VARIADIC
                 mode = KEYWORD_ONLY
                 target = _first(target)
-            if default is not None:
-                waiting.append((default, outside))
-            before = len(self.frames)
+            self.visit(default, outside)
             annotation = self.annotation(annotated, types)
-            waiting.extend(self.frames[before:])
-            del self.frames[before:]
             if target is None or target.kind_id != _NAME_ID or target.end_byte == target.start_byte:
                 if target is not None:
                     self.bind(target, inner, child.byte_range)
@@ -728,8 +721,6 @@ class PythonWalk:
             seen.append(row)
             if first is None and not flags & (VARIADIC | KEYWORDS | KEYWORD_ONLY):
                 first = builder.symbols[row][2]
-        waiting.reverse()
-        self.frames.extend(waiting)
         return first
 
     def on_lambda(self, node: Node, scope: int) -> None:
@@ -738,7 +729,7 @@ class PythonWalk:
         builder.add_value("lambda", inner, end=node.end_byte)
         body, parameters = node.child_by_field_id(_BODY), node.child_by_field_id(_PARAMETERS)
         if body is not None:
-            self.frames.append((body, inner))
+            self.visit(body, inner)
             builder.returned[inner] = [self.ref(body, inner)]
         if parameters is not None:
             self.parameters(parameters, inner, scope, scope)
@@ -768,8 +759,7 @@ class PythonWalk:
         inner = builder.add_scope("class", start, node.end_byte, types, symbol, owner)
         if symbol >= 0:
             builder.symbols[symbol][11] = inner
-        if body is not None:
-            self.frames.append((body, inner))
+        self.visit(body, inner)
         if bases is not None:
             children = [child for child in bases.named_children if child.kind_id not in _COMMENTS]
             positional = [child for child in children if child.kind_id not in _KEYWORD_ARGUMENTS]
@@ -911,8 +901,12 @@ class PythonWalk:
         if target is not None:
             bound = builder.add_symbol(*target, scope, "import", "definition", statement.byte_range)
         first = parts[0][0] if parts else -1
-        place = [*statement.byte_range, builder.string(module), level, name_id, alias_id, scope]
-        builder.imports.append([*place, 0, bound, first, name_start])
+        start, end = statement.byte_range
+        flags = IMPORT_CONDITIONAL if start < builder.conditional_until.get(scope, 0) else 0
+        if start < builder.type_checking_until.get(scope, 0):
+            flags |= IMPORT_TYPE_CHECKING
+        place = [start, end, builder.string(module), level, name_id, alias_id, scope]
+        builder.imports.append([*place, flags, bound, first, name_start])
 
     def bind_import(self, scope: int, start: int, end: int, statement: Node) -> int:
         return self.builder.add_symbol(start, end, scope, "import", "import", statement.byte_range, occurs=False)
@@ -921,20 +915,23 @@ class PythonWalk:
 
     def on_attribute(self, node: Node, scope: int) -> None:
         children = node.named_children
-        owner, attribute = children[0], children[-1]
-        if len(children) > 1 and attribute.kind_id == _NAME_ID:
+        attribute = children.pop()
+        if children and attribute.kind_id == _NAME_ID:
             start, end = attribute.byte_range
+            owner = children[0]
+            receiver = owner.end_byte if owner.kind_id in _PRIMARY else self.ref(owner, scope)
             if end > start:
-                self.builder.add_occurrence(start, end, scope, "attribute", self.ref(owner, scope))
-            self.push(children[:-1], scope)
+                self.builder.add_occurrence(start, end, scope, "attribute", receiver)
         else:
-            self.push(children, scope)
+            children.append(attribute)
+        self.push(children, scope)
 
     def on_call(self, node: Node, scope: int) -> None:
         builder = self.builder
-        function, given = node.child_by_field_id(_FUNCTION), node.child_by_field_id(_ARGUMENTS)
-        if function is None or given is None:
-            self.push(node.named_children, scope)
+        children = node.named_children
+        function, given = children[0], children[-1]
+        if len(children) < 2 or given.kind_id not in _ARGUMENT_LISTS:
+            self.push(children, scope)
             return
         start, end = node.byte_range
         row = len(builder.calls)
@@ -945,8 +942,8 @@ class PythonWalk:
         builder.add_value("call", callee, row, end=end)
         if given.kind_id in _GENERATORS:
             call[6:8] = self.argued([(-1, 0, builder.add_value("generator"))])
-            self.frames.append((given, scope))
-            self.frames.append((function, scope))
+            self.visit(given, scope)
+            self.visit(function, scope)
             return
         arguments: list[tuple[int, int, int]] = []
         later: list[Node] = []
@@ -996,8 +993,7 @@ class PythonWalk:
         name, value = node.child_by_field_id(_NAME), node.child_by_field_id(_VALUE)
         if name is not None and name.end_byte > name.start_byte:
             self.builder.add_occurrence(*name.byte_range, scope, "keyword")
-        if value is not None:
-            self.frames.append((value, scope))
+        self.visit(value, scope)
 
     def on_subscript(self, node: Node, scope: int) -> None:
         children = [child for child in node.named_children if child.kind_id not in _COMMENTS]
@@ -1025,7 +1021,7 @@ class PythonWalk:
 
     def on_case(self, node: Node, scope: int) -> None:
         patterns = [child for child in node.named_children if child.kind_id in _CASE_PATTERNS]
-        self.builder.conditional.append(node.byte_range)
+        self.builder.branch(scope, node.end_byte)
         self.push([child for child in node.named_children if child.kind_id not in _CASE_PATTERNS], scope)
         for pattern in patterns:
             self.pattern(pattern, scope)
@@ -1111,13 +1107,6 @@ class PythonWalk:
         self.problems.append(SyntaxProblem(Span(start, end), message))
 
 
-Handler = Callable[[PythonWalk, Node, int], None]
-
-
-def _unhandled(walk: PythonWalk, node: Node, scope: int) -> None:
-    """Stands for "visit the children"; the walk does that itself."""
-
-
 _LAMBDAS = _ids("lambda")
 _NAMED_EXPRESSIONS = _ids("named_expression")
 _WRAPPERS = _PARENTHESISED | _NAMED_EXPRESSIONS | _TYPES
@@ -1134,14 +1123,20 @@ _STARS = {**dict.fromkeys(_ids("list_splat"), 1), **dict.fromkeys(_ids("dictiona
 _CASE_PATTERNS, _CLASS_PATTERNS = _ids("case_pattern"), _ids("class_pattern")
 _DICT_PATTERNS, _SPLAT_PATTERNS = _ids("dict_pattern"), _ids("splat_pattern")
 _KEYWORD_PATTERNS = _ids("keyword_pattern")
-_MODULE_SCOPE, _CLASS_SCOPE, _COMPREHENSION_SCOPE = 0, 1, 4
+_MODULE_SCOPE, _CLASS_SCOPE = SCOPE_KIND["module"], SCOPE_KIND["class"]
+_COMPREHENSION_SCOPE = SCOPE_KIND["comprehension"]
+_READ = ROLE["read"]
 
-_HANDLERS: dict[int, Handler | None] = {
+_SILENT = _ids(
+    "comment", "integer", "float", "true", "false", "none", "ellipsis", "pass_statement", "break_statement",
+    "continue_statement", "line_continuation", "string_start", "string_content", "string_end",
+    "type_conversion", "escape_sequence",
+)  # fmt: skip
+"""Nodes with no names in them."""
+
+_HANDLERS: dict[int, Callable[[PythonWalk, Node, int], None]] = {
     at: handler
     for names, handler in (
-        (("comment", "integer", "float", "true", "false", "none", "ellipsis"), None),
-        (("pass_statement", "break_statement", "continue_statement", "line_continuation"), None),
-        (("string_start", "string_content", "string_end", "type_conversion", "escape_sequence"), None),
         (("string",), PythonWalk.on_string),
         (("attribute", "member_type"), PythonWalk.on_attribute),
         (("call",), PythonWalk.on_call),
