@@ -11,7 +11,7 @@ into a small segment (0.4 ms for a thousand lines); small segments are merged wh
 number of segments stays logarithmic and each token is sorted a logarithmic number of times.
 
 Threads: segments are immutable values, deaths included (`alive` is copied on write, one byte per file). A writer
-replaces one tuple under a short lock; a reader takes that tuple once, in `view`, and needs no lock for its questions.
+replaces one tuple of segments under a lock; a reader takes that tuple once, in `view`, and waits for nobody.
 
 Files are enclosed by the separator token 0. A context never reaches across one.
 """
@@ -43,9 +43,9 @@ _MERGE_INLINE = 1 << 18
 # A context longer than this says nothing more about the next token.
 _NEXT_CONTEXT = 32
 _LONGEST = 256
-# Tokens of the open document that a view indexes on each side of the cursor: some 6,000 and 3,000 lines.
-_BEFORE = 1 << 16
-_AFTER = 1 << 15
+# Tokens of the open document that a view indexes on each side of the cursor: some 3,000 and 1,500 lines.
+_BEFORE = 1 << 15
+_AFTER = 1 << 14
 
 _generations = itertools.count(1)
 
@@ -60,6 +60,7 @@ class Segment:
     keys: NDArray[np.uint64]  # [m]: the last four (two) tokens up to a position, newest in the highest bits
     starts: NDArray[np.int64]  # [f + 1]: file i's tokens are starts[i] : starts[i + 1] - 1
     paths: tuple[str, ...]
+    numbers: Mapping[str, int]  # path -> its number among the paths
     directories: NDArray[np.int32]  # [f]
     alive: NDArray[np.bool_]  # [f]
     number: int = -1  # what the memory calls it
@@ -103,19 +104,20 @@ def _segment(
     tokens = np.zeros(total, dtype)
     for (_, _, ids), start in zip(files, starts, strict=False):
         tokens[start : start + len(ids)] = ids
-    numbers = np.zeros(total, np.uint16 if len(files) <= 1 << 16 else np.uint32)
-    numbers[1:] = np.repeat(np.arange(len(files)), lengths)
+    owners = np.zeros(total, np.uint16 if len(files) <= 1 << 16 else np.uint32)
+    owners[1:] = np.repeat(np.arange(len(files)), lengths)
     # The last token of a file has nothing after it: for an open document that is the cursor.
     order = np.flatnonzero((tokens[:-1] != SEPARATOR) & (tokens[1:] != SEPARATOR)).astype(np.int32)
     keys = _pack(tokens)[order]
     sort = np.argsort(keys)
     return Segment(
         tokens=tokens,
-        files=numbers,
+        files=owners,
         order=order[sort],
         keys=keys[sort],
         starts=starts,
         paths=tuple(path for path, _, _ in files),
+        numbers={path: number for number, (path, _, _) in enumerate(files)},
         directories=np.fromiter((d for _, d, _ in files), np.int32, len(files)),
         alive=np.ones(len(files), np.bool_),
     )
@@ -188,12 +190,11 @@ class NgramMemory:
 
     def text(self, path: str) -> NDArray[np.unsignedinteger] | None:
         """The tokens that are held for `path`."""
-        with self._lock:
-            place = self._places.get(path)
-            if place is None:
-                return None
-            segment = next(s for s in self._segments if s.number == place[0])
-            return segment.text(place[1])
+        for segment in self._segments:
+            number = segment.numbers.get(path)
+            if number is not None and segment.alive[number]:
+                return segment.text(number)
+        return None
 
     def update(self, changes: Mapping[str, Tokens | None]) -> None:
         """Replace the tokens of each path; None forgets it. Raises ValueError for a token outside the vocabulary."""
@@ -246,18 +247,17 @@ class NgramMemory:
         `before` and `after` are the open document's own tokens on the two sides of the cursor; when either is given
         they stand in for whatever the memory holds for `path`, so that the text at the cursor never predicts itself.
         """
-        with self._lock:
-            segments = self._segments
-            own = self._places.get(path, (-1, 0)) if path is not None else (-1, 0)
-            directory = self._directories.get(_parent(path), -1) if path is not None else -1
+        segments = self._segments
+        directory = self._directories.get(_parent(path), -1) if path is not None else -1
         overlaid = before is not None or after is not None
         pairs: list[tuple[Segment, NDArray[np.uint8]]] = []
         for segment in segments:
             scope = segment.alive.astype(np.uint8)
             if directory >= 0:
                 scope += (segment.directories == directory) & segment.alive
-            if segment.number == own[0]:
-                scope[own[1]] = 0 if overlaid else 3
+            own = segment.numbers.get(path) if path is not None else None
+            if own is not None and segment.alive[own]:
+                scope[own] = 0 if overlaid else 3
             if scope.any():
                 pairs.append((segment, scope))
         if overlaid:

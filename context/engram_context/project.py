@@ -41,6 +41,9 @@ from engram_context.store import Entry, Store
 from engram_context.text import Span, Text, Unreadable, decode, read_text
 
 _TEXTS_KEPT = 64
+# Bytes of a document around the cursor that its own view takes in.
+_BEFORE = 120_000
+_AFTER = 60_000
 # From this many files on, the next snapshot is made where they were read and not on the owner's thread.
 _MANY = 50
 
@@ -169,7 +172,10 @@ class Project:
         if text is None:
             return self.memory.view(path, (), ())
         offset = min(max(offset, 0), len(text))
-        before, after = self.encode(decode(text.data[:offset])), self.encode(decode(text.data[offset:]))
+        # A view indexes so much of the document and no more: whole lines, so that the memo of lines knows them.
+        start = text.line_start(text.line_of(max(offset - _BEFORE, 0)))
+        end = text.line_span(text.line_of(min(offset + _AFTER, len(text)))).end
+        before, after = self.encode(decode(text.data[start:offset])), self.encode(decode(text.data[offset:end]))
         return self.memory.view(path, before[before != 0], after[after != 0])
 
     def excerpts(self, path: str, offset: int, budget: int) -> tuple[Excerpt, ...]:
