@@ -21,7 +21,6 @@ class Client:
     inline_completion: bool = False
     insert_replace: bool = False
     label_details: bool = False
-    resolves_documentation: bool = False
     markdown: bool = False
     hierarchical_symbols: bool = False
     pulls_diagnostics: bool = False
@@ -56,8 +55,6 @@ class Client:
             inline_completion=get_capability(capabilities, "text_document.inline_completion", None) is not None,
             insert_replace=has("text_document.completion.completion_item.insert_replace_support"),
             label_details=has("text_document.completion.completion_item.label_details_support"),
-            resolves_documentation="documentation"
-            in names("text_document.completion.completion_item.resolve_support.properties"),
             markdown=types.MarkupKind.Markdown in names("text_document.hover.content_format"),
             hierarchical_symbols=has("text_document.document_symbol.hierarchical_document_symbol_support"),
             pulls_diagnostics=get_capability(capabilities, "text_document.diagnostic", None) is not None,

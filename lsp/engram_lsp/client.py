@@ -152,7 +152,7 @@ class Client:
         with self._changed:
             if not self._changed.wait_for(lambda: condition() or self._ended, timeout) or not condition():
                 reason = f"the server ended (exit code {self.process.poll()})" if self._ended else "timed out"
-                raise ClientError(f"no {what} within {timeout:g} s: {reason}")
+                raise ClientError(f"waited {timeout:g} s for {what}: {reason}")
 
     def expect(self, method: str, test: Callable[[Json], bool] = lambda _: True, timeout: float = 30.0) -> Json:
         """Takes the first notification of that method for which `test` holds; older ones of it are dropped."""

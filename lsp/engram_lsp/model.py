@@ -6,8 +6,8 @@ from typing import Any
 from engram_runtime.engine import Engine, OnnxEngine
 from engram_runtime.models import default_model
 from engram_runtime.session import ModelError
-from engram_runtime.tokenizer import Tokenizer
 
+from engram_lsp.coding import read_tokenizer
 from engram_lsp.predictor import Predictor
 from engram_lsp.settings import ModelSettings
 
@@ -30,7 +30,7 @@ def open_predictor(settings: ModelSettings) -> tuple[Predictor, str]:
 
     Takes a second or so; meant for the model thread. Raises OSError or ValueError without a tokenizer.
     """
-    tokenizer = Tokenizer.read(tokenizer_file(settings))
+    tokenizer = read_tokenizer(str(tokenizer_file(settings)))
     if settings.path == NONE:
         return Predictor(tokenizer, None), ""
     try:

@@ -207,8 +207,7 @@ def initialize(session: Session, params: types.InitializeParams) -> None:
     session.settings = settings
     session.when_changed = partial(diagnostics.schedule, session)
     session.when_closed = partial(diagnostics.withdraw, session)
-    for root in folders.roots_of(params):
-        session.add_folder(root)
+    session.roots = folders.roots_of(params)
     if session.client.pulls_diagnostics:
         session.server.route(*PULL)
 
@@ -232,13 +231,25 @@ async def shutdown(session: Session, _: Any) -> None:
 async def leave_with(session: Session, parent: int | None) -> None:
     """Ends the server once the editor's process is gone. One that cannot be seen from here (a container) is not
     waited for."""
-    if parent is None or not psutil.pid_exists(parent):
+    try:
+        editor = psutil.Process(parent) if parent is not None else None
+    except psutil.Error:
         return
-    while psutil.pid_exists(parent):
+    while editor is not None and is_alive(editor):
         await asyncio.sleep(_PARENT_CHECK)
+    if editor is None:
+        return
     log.warning("the editor is gone")
     await session.close()
     os._exit(1)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Not so when it ended and nobody has asked for its exit code yet."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def serve_stdio(options: Options | None = None) -> NoReturn:

@@ -4,10 +4,12 @@ A handler asks the session where a question stands (`asked`), asks the snapshot 
 """
 
 import asyncio
+import gc
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +74,7 @@ class Session:
         self.server = server
         self.client = Client()
         self.initial: object = None  # initializationOptions
+        self.roots: list[Path] = []  # folders to be taken in once we have started
         # What wants to know that a document (or, None, anything else) changed, and that one was closed.
         self.when_changed: Callable[[Document | None], object] = lambda _: None
         self.when_closed: Callable[[Document], object] = lambda _: None
@@ -173,9 +176,6 @@ class Session:
         self.rest.after(_REST, ("refresh", folder.root), lambda: self.refreshed(folder))
         self.when_changed(document)
 
-    def _python_documents(self) -> list[Document]:
-        return [document for document in self.documents if document.is_python]
-
     def document_at(self, folder: Folder, path: str) -> Document | None:
         if folder.root == NOWHERE:
             return self.documents.get(path)
@@ -243,26 +243,33 @@ class Session:
         return min(found, key=lambda item: len(item[1]), default=None)
 
     def add_folder(self, root: Path) -> None:
-        """Takes a folder into the workspace. Its documents move there; it is read at once when we have started."""
-        if root in self.folders:
-            return
-        folder = self.folders[root] = self._folder(root)
-        for document in self._python_documents():
-            owner, path = self.folder_of(document)
-            if owner is folder:
-                folder.holder.edit(path, document.text)
-        self._forget_loose()
-        if self.started.is_set():
-            self._load(folder)
+        """Takes a folder into the workspace and reads it, as soon as we have started."""
+        if not self.started.is_set():
+            self.roots.append(root)
+        elif root not in self.folders:
+            with self._moving_documents():
+                self.folders[root] = self._folder(root)
+            self._load(self.folders[root])
 
     def remove_folder(self, root: Path) -> None:
-        folder = self.folders.pop(root, None)
-        if folder is None:
-            return
-        self.tasks.start("closing a folder", self._leave(folder))
-        for document in self._python_documents():
-            if document.path is not None and folder.path_of(document.path) is not None:
+        if root in self.roots:
+            self.roots.remove(root)
+        if root in self.folders:
+            with self._moving_documents():
+                folder = self.folders.pop(root)
+            self.tasks.start("closing a folder", self._leave(folder))
+
+    @contextmanager
+    def _moving_documents(self) -> Generator[None]:
+        """Hands each open document over to the folder that it belongs to afterwards."""
+        documents = [document for document in self.documents if document.is_python]
+        before = [self.folder_of(document) for document in documents]
+        yield
+        for document, (folder, path) in zip(documents, before, strict=True):
+            if self.folder_of(document)[0] is not folder:
+                folder.holder.close(path)
                 self.changed(document)
+        self._forget_loose()
 
     async def rebuild(self, folder: Folder) -> None:
         """Forgets what is kept on disk about a folder and reads it again."""
@@ -297,7 +304,7 @@ class Session:
 
     def _forget_loose(self) -> None:
         """Loose folders whose documents have all gone."""
-        held = {id(self.folder_of(document)[0]) for document in self._python_documents()}
+        held = {id(self.folder_of(document)[0]) for document in self.documents if document.is_python}
         self.loose = {root: folder for root, folder in self.loose.items() if id(folder) in held}
 
     def _load(self, folder: Folder) -> None:
@@ -319,6 +326,8 @@ class Session:
         try:
             change = await in_worker(self.reading, load)
             project.apply(change)
+            # What was read stays: the collector need not look at all of it again and again.
+            gc.freeze()
         except OSError as problem:
             folder.problem = str(problem)
             log.warning("%s is not read: %s", folder.root, problem)
@@ -375,9 +384,10 @@ class Session:
     def start(self) -> None:
         """Reads the folders and opens the model. Questions are answered meanwhile from what there is."""
         self.opening = self.tasks.start("opening the model", self._open_model())
-        for folder in self.folders.values():
-            self._load(folder)
         self.started.set()
+        for root in dict.fromkeys(self.roots):
+            self.add_folder(root)
+        self.roots.clear()
 
     def configure(self, settings: Settings) -> None:
         """Takes other settings into use. What depends on them is opened anew."""

@@ -1,11 +1,12 @@
 """textDocument/completion: what may stand here by the rules, in the order that habits and the model say."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engram_context.candidates import Candidate
-from engram_context.text import Span
+from engram_context.candidates import Candidate, is_silent
+from engram_context.text import Span, Text
 from lsprotocol import types
 
 from engram_lsp import convert
@@ -30,6 +31,11 @@ KINDS: dict[str, types.CompletionItemKind] = {
     "keyword": types.CompletionItemKind.Keyword,
     "builtin": types.CompletionItemKind.Function,
 }
+
+
+_RECEIVER = re.compile(r"(?:[^\W\d]\w*|[\])}\"'])\s*\.\s*\Z")
+# How long to wait for names that only the memory knows, where there are no others to show, in seconds.
+_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +84,20 @@ def is_word_byte(byte: int) -> bool:
     return byte >= 0x80 or byte == 0x5F or 0x30 <= byte <= 0x39 or 0x41 <= byte & 0xDF <= 0x5A
 
 
+def follows_receiver(text: Text, start: int) -> bool:
+    """Whether an attribute begins at `start`: behind the dot of an expression, not of a number or of a sentence."""
+    before = text.slice(Span(text.line_start(text.line_of(start)), start))
+    return bool(_RECEIVER.search(before)) and not is_silent(text, start)
+
+
 async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], word: Span) -> Ranking:
     """The candidates that go on with the typed word, as the model orders them if it can do so in time."""
     typed = asked.text.slice(Span(word.start, asked.offset))
     fitting = [candidate for candidate in found if matches(typed, candidate.name)]
     unordered = Ranking(fitting, judged=False)
-    attribute = word.start > 0 and asked.text.data[word.start - 1 : word.start] == b"."
+    unknown = not found and follows_receiver(asked.text, word.start)
     line_wanted = not session.client.inline_completion and session.settings.completion.whole_line
-    if session.predictor is None or not (fitting or attribute or line_wanted):
+    if session.predictor is None or not (fitting or unknown or line_wanted):
         return Ranking(fitting)
     outdated = session.newest_ranking.ticket()
 
@@ -99,13 +111,16 @@ async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], wor
             return unordered
         query = session.query(asked, asked.text, asked.offset)
         order = [candidate for candidate, _ in predictor.rank(query, fitting, ended)]
-        names = [name for name, _ in predictor.recall(query, cancelled=ended)] if attribute and not found else []
+        recalled = [name for name, _ in predictor.recall(query, cancelled=ended)] if unknown else []
+        # Tokens can add up to names that nobody ever wrote.
+        names = [name for name in recalled if asked.snapshot.files_naming(name)]
         lines = predictor.inline(query, ended) if line_wanted and not ended() else ()
         return Ranking(order, names, lines[0] if lines else None)
 
-    # The model thread may be busy with ghost text; an unordered list now is better than a list too late.
+    # The model thread may be busy with ghost text: an unordered list now is better than one too late, not than none.
+    patience = session.settings.completion.wait_ms / 1000
     try:
-        return await asyncio.wait_for(session.in_model_thread(rank), session.settings.completion.wait_ms / 1000)
+        return await asyncio.wait_for(session.in_model_thread(rank), patience if fitting else max(patience, _PATIENCE))
     except TimeoutError:
         return unordered
 
@@ -113,7 +128,10 @@ async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], wor
 def to_protocol(session: Session, asked: Asked, word: Span, candidate: Candidate, order: int) -> types.CompletionItem:
     item = plain(session, asked, word, candidate.name, order)
     item.kind = KINDS.get(candidate.kind, types.CompletionItemKind.Text)
-    item.detail = candidate.detail or None
+    if session.client.label_details and candidate.origin == "auto-import":
+        item.label_details = types.CompletionItemLabelDetails(description=candidate.detail)
+    else:
+        item.detail = candidate.detail or None
     if candidate.import_edit is not None:
         item.additional_text_edits = convert.text_edits(asked.text, [candidate.import_edit], session.unit)
     return item

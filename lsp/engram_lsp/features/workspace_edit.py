@@ -24,6 +24,8 @@ def workspace_edit(session: Session, folder: Folder, edit: ProjectEdit) -> types
         document = session.document_at(folder, path)
         text = document.text if document is not None else folder.snapshot.text(path)
         if text is None or edit.digests.get(path, text.digest) != text.digest:
+            # Nobody told us that the file changed: read it, so that the next attempt succeeds.
+            session.files_changed([folder.root / path])
             raise stale()
         texts[path] = text
     if not session.client.document_changes:

@@ -103,13 +103,13 @@ def launch(cache: Path, tmp_path: Path) -> Iterator[Start]:
             client.kill()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of real code that no test changes."""
     return copy_packages(tmp_path_factory.mktemp("package"), "json", "email", "asyncio")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(package: Path, cache: Path) -> Iterator[Client]:
     """One server with VS Code's capabilities that has read `package`; tests must leave no document open."""
     client = Client(configuration={"index.cacheFolder": str(cache)})

@@ -300,7 +300,7 @@ def test_ghost_text_extends_the_item_that_is_selected_in_the_popup(server: Clien
 
 
 def test_a_finding_has_a_fix_that_removes_it(server: Client, package: Path) -> None:
-    source = "import os\nimport sys\n\nprint(sys.path)\n"
+    source = "import os\nimport sys\n\nwhere = sys.path\n"
     uri = server.open(package / "json" / "tool.py", source)
     report = server.request("textDocument/diagnostic", {"textDocument": {"uri": uri}})
     (problem,) = report["items"]
@@ -389,7 +389,7 @@ def test_what_can_be_switched_off_is_silent(start: Start, tmp_path: Path) -> Non
     root = copy_packages(tmp_path / "project", "json")
     off: dict[str, Any] = {"completion.enable": False, "inline.enable": False, "diagnostics": {"enable": False}}
     client = start(root, settings=off)
-    uri = client.open(root / "json" / "tool.py", "import os\nprint(undefined)\n")
+    uri = client.open(root / "json" / "tool.py", "import os\nvalue = undefined\n")
     assert client.request("textDocument/completion", where(uri, 1, 3)) is None
     question = {**where(uri, 1, 3), "context": {"triggerKind": 1}}
     assert client.request("textDocument/inlineCompletion", question) is None
