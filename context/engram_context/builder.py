@@ -46,7 +46,7 @@ class RecordBuilder:
         self.imports: list[list[int]] = []
         self.arguments: list[tuple[int, int, int]] = []
         self.calls: list[list[int]] = []
-        self.values: list[list[int]] = []
+        self.values: list[int] = []  # flat, three numbers a row
         self.value_ends: list[int] = []
         self.returned: dict[int, list[int]] = {}
         self.declared: dict[tuple[int, int], bool] = {}  # (scope, name) -> global?
@@ -119,9 +119,9 @@ class RecordBuilder:
 
     def add_value(self, kind: ValueKind, first: int = NO_REF, second: int = NO_REF, end: int = -1) -> int:
         """The ref of a new value. One with an `end` is found by whoever refers to that offset."""
-        self.values.append([VALUE_KIND[kind], first, second])
+        self.values += (VALUE_KIND[kind], first, second)
         self.value_ends.append(end)
-        return value_ref(len(self.values) - 1)
+        return value_ref(len(self.value_ends) - 1)
 
     def pooled(self, refs: list[int]) -> tuple[int, int]:
         low = len(self.pool)
@@ -164,7 +164,7 @@ class RecordBuilder:
         arguments[2] = refs(arguments[2])
         calls = _transposed(self.calls, 8)
         calls[5] = refs(calls[5])
-        kinds, first, second = _transposed(self.values, 3)
+        kinds, first, second = (self.values[at::3] for at in range(3))
         # A literal's numbers are no refs, nor are a call's row and a part's position.
         has_first = [kind < _LITERALS for kind in kinds]
         first = [old if not has else new for has, old, new in zip(has_first, first, refs(first), strict=True)]

@@ -628,11 +628,13 @@ def tables_of(
 
 
 def column_of(values: Sequence[int]) -> array[int]:
-    """The values in the smallest integer type that holds them all."""
-    low, high = (min(values), max(values)) if values else (0, 0)
-    if low >= 0:
-        return array("B" if high < 1 << 8 else "H" if high < 1 << 16 else "I", values)
-    return array("b" if low >= -128 and high < 128 else "h" if low >= -32768 and high < 32768 else "i", values)
+    """The values in the first of the small integer types that holds them all."""
+    for code in "BbHhI":
+        try:
+            return array(code, values)
+        except OverflowError:
+            continue  # found at the first value that does not fit, so mostly at once
+    return array("i", values)
 
 
 def _width(name: str) -> int:
