@@ -70,6 +70,17 @@ def guarded(what: str, handler: Handler, nothing: Any = None) -> Handler:
     return cast("Handler", guarded_sync)
 
 
+# Answers that pygls takes for failures: they are nobody's fault.
+_ANSWERS = frozenset({CONTENT_MODIFIED, SERVER_CANCELLED, REQUEST_FAILED})
+
+
+def is_failure(record: logging.LogRecord) -> bool:
+    """Whether a record of pygls is worth a line. Refusals are answers, and a cancel may come after its answer left."""
+    error = record.exc_info[1] if record.exc_info else None
+    late_cancel = str(record.msg).startswith("Cancel notification for unknown")
+    return not late_cancel and not (isinstance(error, JsonRpcException) and error.code in _ANSWERS)
+
+
 class WithoutArguments(logging.Formatter):
     """Formats records of libraries by their template alone: their arguments may hold message bodies."""
 

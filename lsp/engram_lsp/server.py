@@ -14,7 +14,13 @@ from typing import Any, BinaryIO, NoReturn
 
 import psutil
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcInvalidRequest, JsonRpcServerNotInitialized
+from pygls.exceptions import (
+    FeatureRequestError,
+    JsonRpcException,
+    JsonRpcInvalidParams,
+    JsonRpcInvalidRequest,
+    JsonRpcServerNotInitialized,
+)
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
 
@@ -168,8 +174,9 @@ class Server(LanguageServer):
         self.feature(method, options)(self._guarded(method, handler))
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """Faults of a message are answered or logged. They are nothing to interrupt the user for."""
-        guard.report("a message", error)
+        """Faults are nothing to interrupt the user for. Those of a request are answered, and logged by pygls."""
+        if source is not FeatureRequestError:
+            guard.report("a message", error)
 
 
 def build_server() -> Server:
@@ -256,6 +263,8 @@ def serve_stdio(options: Options | None = None) -> NoReturn:
     """Serves until the client leaves, and leaves too: with 0 only after an orderly shutdown."""
     configure_logging(options or Options())
     server = build_server()
+    # Reading a project keeps a thread busy; the loop has to get its turn often enough to answer at once all the same.
+    sys.setswitchinterval(0.001)
     reading, writing = private_stdio()
     server.start_io(reading, writing)
     orderly = server.session.closed
@@ -294,6 +303,8 @@ def configure_logging(options: Options) -> None:
             handlers.append(logging.FileHandler(options.log_file, encoding="utf-8", delay=True))
         for handler in handlers:
             handler.setFormatter(formatter)
+            if formatter is theirs:
+                handler.addFilter(guard.is_failure)
         for name in names:
             logger = logging.getLogger(name)
             logger.setLevel(least)

@@ -297,10 +297,21 @@ def test_reading_is_shown_as_progress_and_questions_are_answered_meanwhile(start
     assert found["range"]["start"] == at(0, 4)
     client.ready()
     kinds = [params["value"]["kind"] for params in client.progress]
-    assert kinds.count("begin") == kinds.count("end") <= 1
+    assert kinds.count("begin") == kinds.count("end") == 1
     assert kinds == sorted(kinds, key=["begin", "report", "end"].index)
-    if kinds:
-        assert client.progress[0]["value"]["cancellable"]
+    assert client.progress[0]["value"]["cancellable"]
+
+
+def test_reading_can_be_cancelled_and_what_was_read_is_kept(start: Start, tmp_path: Path) -> None:
+    root = copy_packages(tmp_path / "project", "asyncio", "email", "json", "unittest", "xml", "http")
+    client = start(root, ready=False)
+    client.wait(lambda: client.progress, 30, "the beginning of the work")
+    client.notify("window/workDoneProgress/cancel", {"token": client.progress[0]["token"]})
+    (folder,) = client.ready()["folders"]
+    assert folder["loaded"]
+    assert folder["files"] < len(list(root.rglob("*.py")))
+    uri = client.open(root / "json" / "tool.py", "def local(): ...\nlocal()\n")
+    assert client.request("textDocument/definition", where(uri, 1, 2))
 
 
 def test_the_memory_can_be_rebuilt(start: Start, project: Path) -> None:
