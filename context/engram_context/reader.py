@@ -76,6 +76,9 @@ def read_record(text: Text, language: str, tree: Tree | None = None) -> FileReco
     walk.run()
     for span in dropped:
         _read_names(builder, span)
+    if walk.problems and not problems and _interpreter_problem(text, tree) is None:
+        # `print >> file, x` is a statement to the grammar and an expression to the interpreter.
+        walk.problems.clear()
     found = sorted((*problems, *walk.problems), key=lambda problem: problem.span)
     return builder.finish(tuple(found))
 
@@ -93,6 +96,8 @@ def _mend(text: Text, tree: Tree) -> tuple[tuple[SyntaxProblem, ...], Tree, list
     dropped: list[Span] = []
     data, mended = text.data, tree
     for _ in range(_ROUNDS if len(data) <= _ROUNDS_LIMIT else 1):
+        if not mended.root_node.has_error:
+            break
         problem = _interpreter_problem(Text(data, text.starts), tree=mended)
         if problem is None:
             break
@@ -114,8 +119,6 @@ def _interpreter_problem(text: Text, tree: Tree) -> SyntaxProblem | None:
     Where interpreter and grammar disagree the text is given the benefit of the doubt: either may know
     syntax of a version that the other does not.
     """
-    if not tree.root_node.has_error:
-        return None
     source = text.decode()
     try:
         with warnings.catch_warnings():

@@ -36,6 +36,7 @@ class Resolver:
         self._names: dict[tuple[str, str], NameScopes | None] = {}
         self._members: dict[tuple[str, str], tuple[Target, ...]] = {}
         self._stars: dict[str, tuple[Import, ...]] = {}
+        self._outside_stars: dict[str, tuple[External, ...]] = {}
         self._origins: dict[tuple[Slot, bool], tuple[Target, ...]] = {}
         self.types = members.Types(self)
 
@@ -68,7 +69,24 @@ class Resolver:
         starred = self._starred(path, name, set())
         if starred:
             return starred
-        return (Builtin(name),) if name in BUILTINS else ()
+        if name in BUILTINS:
+            return (Builtin(name),)
+        # What a star import brings from outside is not known: a name that is nowhere else may be from there.
+        return tuple(External(f"{module.name}.{name}") for module in self.outside_stars(path)[:1])
+
+    def outside_stars(self, path: str) -> tuple[External, ...]:
+        """The modules from outside that a file star-imports, by way of other files too."""
+        if path not in self._outside_stars:
+            self._outside_stars[path] = ()  # what a cycle of star imports sees
+            found: dict[External, None] = {}
+            for imported in self.stars(path):
+                for module in self.module(path, imported.module, imported.level):
+                    if isinstance(module, External):
+                        found[module] = None
+                    elif isinstance(module, Module):
+                        found.update(dict.fromkeys(self.outside_stars(module.path)))
+            self._outside_stars[path] = tuple(found)
+        return self._outside_stars[path]
 
     def of_occurrence(self, path: str, index: int) -> tuple[Target, ...]:
         """What an occurrence means, one step: an imported name means the slot it is imported into."""
@@ -118,8 +136,21 @@ class Resolver:
             return (found,)
         if level:
             return ()
-        first = self.snapshot.modules.find(path, dotted.partition(".")[0])
-        return () if first is not None and not first.is_namespace else (External(dotted),)
+        first, _, rest = dotted.partition(".")
+        parent = self.snapshot.modules.find(path, first)
+        if parent is None or parent.is_namespace:
+            return (External(dotted),)
+        # A module can stand under a name of another one: `import os.path`.
+        targets: list[Target] = [parent]
+        for part in rest.split("."):
+            targets = [
+                origin
+                for target in targets
+                if isinstance(target, Module)
+                for member in self.member(target, part)
+                for origin in self.origins(member)
+            ]
+        return tuple(target for target in targets if isinstance(target, Module | External))
 
     def imported(self, path: str, imported: Import) -> tuple[Target, ...]:
         """What one imported name is, where it comes from."""

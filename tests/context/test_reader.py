@@ -345,3 +345,7 @@ def test_a_language_without_a_reader_gives_an_empty_record() -> None:
     assert len(record.scopes) == 1
     assert not record.names
     assert FileRecord.from_bytes(record.to_bytes()) == record
+
+
+def test_what_the_interpreter_accepts_is_no_problem_though_the_grammar_thinks_so() -> None:
+    assert record_of("import sys\nprint >> sys.stderr, 'x'\nprint -1\n").errors == ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from engram_context.resolve import Resolver
+from engram_context.targets import External, Slot
 from fixture import parse_fixture, starts
 
 
@@ -509,3 +511,54 @@ def test_references_can_leave_out_the_bindings() -> None:
     """,
         declaration=False,
     )
+
+
+def test_a_name_that_only_an_outside_star_import_can_bring_is_external() -> None:
+    fixture = parse_fixture("""
+        from tkinter import *
+        unkn$0own
+        print
+    """)
+    snapshot = fixture.snapshot()
+    found = snapshot.hover(fixture.cursor)
+    assert found is not None
+    assert found.module == "tkinter"
+
+
+def test_imports_from_elsewhere_are_external_and_missing_ones_are_unknown() -> None:
+    fixture = parse_fixture("""
+        -- app.py --
+        import os.path, numpy as np
+        from pack import missing
+        from . import gone
+        os.path.join; np.array; missing; gone
+        -- pack/__init__.py --
+    """)
+    resolver = Resolver(fixture.snapshot())
+    record = fixture.snapshot().records["app.py"]
+    meant = {
+        record.occurrences[index].name: resolver.meanings("app.py", index)
+        for index in range(len(record.occurrences))
+        if record.occurrences[index].role in ("read", "attribute")
+    }
+    assert meant == {
+        "os": (External("os"),),
+        "path": (External("os.path"),),
+        "join": (External("os.path.join"),),
+        "np": (Slot("app.py", 0, "np"),),
+        "array": (External("numpy.array"),),
+        "missing": (Slot("app.py", 0, "missing"),),
+        "gone": (Slot("app.py", 0, "gone"),),
+    }
+
+
+def test_a_module_can_stand_under_a_name_of_another() -> None:
+    check_definitions("""
+        -- app.py --
+        import shell.path
+        shell.path.jo$0in
+        -- shell.py --
+        import posix_path as path
+        -- posix_path.py --
+        def $1join(): ...
+    """)
