@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
+from engram_context.patterns import Pattern, pattern_of
 
 PRIVATE_FILE = ".engramignore"
 RULE_FILES = frozenset({".gitignore", PRIVATE_FILE})
@@ -66,19 +67,15 @@ class _Rules:
     """The patterns of one rule file, or of the user's settings."""
 
     source: str  # as shown to people
-    spec: GitIgnoreSpec
-    lines: tuple[str, ...]  # one for each of the spec's patterns
+    patterns: tuple[Pattern, ...]  # the last one first
     rank: int  # a higher one has the last word
 
-    def verdict(self, path: str) -> tuple[bool, str] | None:
-        """(ignored, the pattern) by the last pattern that matches `path`; None where none does.
-
-        `path` is relative to the rule file's folder, and a folder's ends in a slash.
-        """
-        result = self.spec.check_file(path)
-        if result.include is None or result.index is None:
-            return None
-        return result.include, self.lines[result.index]
+    def verdict(self, path: str, name: str, is_folder: bool) -> Pattern | None:
+        """The last pattern that matches `path`, which is relative to the rule file's folder."""
+        for pattern in self.patterns:
+            if pattern.matches(path, name, is_folder):
+                return pattern
+        return None
 
 
 class Ignore:
@@ -113,14 +110,15 @@ class Ignore:
         """Every file that belongs to the project and whose path is `wanted`, with its state.
 
         Linked folders are not entered, and linked files only count while they lead to a file inside the root. Folders
-        that cannot be read are passed over. Raises OSError when the root itself cannot be read.
+        that cannot be read are passed over. Files near the root come first. Raises OSError when the root itself cannot
+        be read.
         """
         with os.scandir(self.root):
             pass
         real_root = os.path.realpath(self.root)
-        waiting = [(self.root, "")]
+        waiting = deque([(self.root, "")])
         while waiting and not cancelled():
-            folder, prefix = waiting.pop()
+            folder, prefix = waiting.popleft()
             try:
                 with os.scandir(folder) as entries:
                     found = sorted(entries, key=lambda entry: entry.name)
@@ -168,15 +166,14 @@ class Ignore:
                 return f"{name}/ is a virtual environment (it has a pyvenv.cfg; built-in rule)"
         elif _SECRET.match(name):
             return f"{name} may hold secrets (built-in rule)"
-        answer: tuple[bool, str, _Rules] | None = None
-        entry = name + "/" if is_folder else name
+        answer: tuple[Pattern, _Rules] | None = None
         for rules, way in self._rules_for(folder):
-            verdict = rules.verdict(way + entry)
-            if verdict is not None and (answer is None or rules.rank >= answer[2].rank):
-                answer = (*verdict, rules)
-        if answer is None or not answer[0]:
+            if answer is None or rules.rank >= answer[1].rank:
+                pattern = rules.verdict(way + name, name, is_folder)
+                answer = (pattern, rules) if pattern is not None else answer
+        if answer is None or not answer[0].ignores:
             return None
-        return f"{answer[2].source}: {answer[1]}"
+        return f"{answer[1].source}: {answer[0].line}"
 
     def _rules_for(self, folder: Path) -> tuple[tuple[_Rules, str], ...]:
         known = self._rules.get(folder)
@@ -201,20 +198,14 @@ def _read_rules(file: Path, source: str) -> tuple[_Rules, ...]:
         content = file.read_text(encoding="utf-8", errors="replace")
     except (OSError, ValueError):
         return ()
-    return _rules_of(content.splitlines(), source, _PRIVATE if file.name == PRIVATE_FILE else _GIT)
+    return _rules_of(
+        content.removeprefix("\ufeff").split("\n"), source, _PRIVATE if file.name == PRIVATE_FILE else _GIT
+    )
 
 
-def _rules_of(patterns: Sequence[str], source: str, rank: int) -> tuple[_Rules, ...]:
-    lines: list[str] = []
-    for line in patterns:
-        try:
-            if any(pattern.include is not None for pattern in GitIgnoreSpec.from_lines([line]).patterns):
-                lines.append(line)
-        except ValueError:
-            continue  # git, too, passes over a pattern that it cannot make sense of
-    if not lines:
-        return ()
-    return (_Rules(source, GitIgnoreSpec.from_lines(lines, backend="simple"), tuple(lines), rank),)
+def _rules_of(lines: Sequence[str], source: str, rank: int) -> tuple[_Rules, ...]:
+    patterns = [pattern for line in reversed(lines) if (pattern := pattern_of(line)) is not None]
+    return (_Rules(source, tuple(patterns), rank),) if patterns else ()
 
 
 def _repository_top(root: Path) -> Path:

@@ -38,9 +38,12 @@ from engram_context.reader import parse, read_record
 from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot
 from engram_context.store import Entry, Store
-from engram_context.text import Span, Text, Unreadable, decode, read_text
+from engram_context.text import READ_LIMIT, Span, Text, Unreadable, decode, read_text
 
 _TEXTS_KEPT = 64
+# A home folder that was opened by mistake must not fill the machine's memory.
+_MOST_FILES = 50_000
+_MOST_BYTES = 400_000_000
 # Bytes of a document around the cursor that its own view takes in.
 _BEFORE = 120_000
 _AFTER = 60_000
@@ -258,7 +261,7 @@ class Project:
         ticket = next(self._tickets)
         self._ignore = ignore = Ignore(self.root, self._exclude)
         stored = self._store.load()
-        states = dict(ignore.walk(_is_read, cancelled))
+        states = _files(ignore, cancelled)
         records: dict[str, FileRecord | None] = {}
         tokens: dict[str, NDArray[np.unsignedinteger] | None] = {}
         disk: dict[str, Entry | FileState | None] = {}
@@ -351,7 +354,7 @@ class Project:
     def rescan(self, cancelled: Cancelled = lambda: False) -> Change:
         """Look at the whole folder and read what changed. Raises OSError when the root is gone."""
         self._ignore = ignore = Ignore(self.root, self._exclude)
-        states = dict(ignore.walk(_is_read, cancelled))
+        states = _files(ignore, cancelled)
         if cancelled():
             return Change(next(self._tickets))
         known = self.states
@@ -372,7 +375,10 @@ class Project:
         self._store.write(dict.fromkeys(self._store.load()))
 
     def close_project(self) -> None:
-        self.save()
+        """Write what changed to the cache and let go of it."""
+        with self._lock:
+            unsaved, self._unsaved = self._unsaved, {}
+        self._store.write(unsaved)
         self._store.close()
 
     # --- the owner's thread -------------------------------------------------------------------------------
@@ -474,6 +480,23 @@ class Project:
         if document is not None:
             return record is not None and record.digest == document.digest
         return path in change.disk
+
+
+def _files(ignore: Ignore, cancelled: Cancelled) -> dict[str, FileState]:
+    """The files of a folder that are read, with their states. Of a folder that is too large, those near its root."""
+    states: dict[str, FileState] = {}
+    size = 0
+    for path, state in ignore.walk(_is_read, cancelled):
+        size += min(state.size, READ_LIMIT)
+        if len(states) >= _MOST_FILES or size > _MOST_BYTES:
+            log.warning(
+                "%s has more than %d files or %d MB of source: only the first %d are read. Open a smaller folder, or "
+                "list what is not needed in .engramignore",
+                ignore.root, _MOST_FILES, _MOST_BYTES // 1_000_000, len(states),
+            )  # fmt: skip
+            break
+        states[path] = state
+    return states
 
 
 def _take(

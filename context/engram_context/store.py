@@ -26,6 +26,17 @@ CREATE TABLE IF NOT EXISTS files (
 );
 """
 _SCHEMA_VERSION = "1"
+# What SQLite raises for a damaged file: some of its messages quote the damage, and are no text then.
+_DAMAGE = (sqlite3.Error, UnicodeDecodeError, TypeError)
+_OUTSIDE = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 log = logging.getLogger(__name__)
@@ -69,7 +80,7 @@ class Store:
                     "SELECT path, mtime_ns, size, digest, record, tokens, reason FROM files"
                 ).fetchall()
                 return {row[0]: Entry(*row[1:]) for row in rows}
-            except (sqlite3.Error, TypeError) as problem:
+            except _DAMAGE as problem:
                 self._start_over(problem)
                 return {}
 
@@ -95,12 +106,12 @@ class Store:
                     self._connection.executemany(
                         "DELETE FROM files WHERE path = ?", ((p,) for p, entry in changes.items() if entry is None)
                     )
-            except sqlite3.OperationalError as problem:
-                # Full, locked for long or read-only: what is there stays good.
-                log.warning("the cache %s cannot be written (%s); going on without it", self.path, problem)
-                self._close()
-            except sqlite3.Error as problem:
-                self._start_over(problem)
+            except _DAMAGE as problem:
+                if _is_outside(problem):  # what is there stays good
+                    log.warning("the cache %s cannot be written (%s); going on without it", self.path, problem)
+                    self._close()
+                else:
+                    self._start_over(problem)
 
     def close(self) -> None:
         with self._lock:
@@ -110,11 +121,8 @@ class Store:
         for attempt in (1, 2):
             try:
                 return self._connect()
-            except sqlite3.OperationalError as problem:
-                log.warning("no cache at %s (%s); going on without it", self.path, problem)
-                return None
-            except sqlite3.DatabaseError as problem:
-                if attempt == 2 or not self._delete():
+            except _DAMAGE as problem:
+                if _is_outside(problem) or attempt == 2 or not self._delete():
                     log.warning("no cache at %s (%s); going on without it", self.path, problem)
                     return None
                 log.warning("the cache %s was damaged (%s) and is made anew", self.path, problem)
@@ -141,11 +149,6 @@ class Store:
                     connection.executemany("INSERT INTO meta VALUES (?, ?)", ours.items())
             # A file whose tables do not have our columns is not ours.
             connection.execute("SELECT path, mtime_ns, size, digest, record, tokens, reason FROM files LIMIT 1")
-        except sqlite3.OperationalError as problem:
-            connection.close()
-            if "no such column" in str(problem):
-                raise sqlite3.DatabaseError(str(problem)) from problem
-            raise
         except BaseException:
             connection.close()
             raise
@@ -170,6 +173,12 @@ class Store:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+
+def _is_outside(problem: BaseException) -> bool:
+    """Whether the trouble is with the disk or with other processes, and not with the file's content."""
+    code = getattr(problem, "sqlite_errorcode", 0)
+    return isinstance(problem, sqlite3.OperationalError) and code & 0xFF in _OUTSIDE
 
 
 def _rows(changes: Mapping[str, Entry | FileState | None]) -> Iterable[tuple[object, ...]]:

@@ -157,17 +157,37 @@ def test_a_root_that_is_gone_is_an_error_and_not_an_empty_project(tmp_path: Path
         list(Ignore(tmp_path / "gone").walk(lambda path: True))
 
 
-names = st.sampled_from(["a", "b", "c.py", "d.py", "lib"])
+names = st.sampled_from(["a", "b", "c.py", "d.py", "lib", "a b", "[x]", "#c", "!d"])
+pieces = st.sampled_from(
+    [
+        "a",
+        "b",
+        "*.py",
+        "c.py",
+        "d*",
+        "lib",
+        "**",
+        "?",
+        "[a-c]",
+        "[!a]*",
+        "[[:alpha:]]",
+        "a\\ b",
+        "***",
+        "\\[x]",
+        "*[]x]",
+        "[b",
+    ]
+)
 patterns = st.builds(
     lambda start, parts, end: start + "/".join(parts) + end,
-    st.sampled_from(["", "!", "/", "!/", "**/"]),
-    st.lists(st.sampled_from(["a", "b", "*.py", "c.py", "d*", "lib", "**", "?"]), min_size=1, max_size=3),
-    st.sampled_from(["", "/", "/*", "/**"]),
-)
+    st.sampled_from(["", "", "", "!", "/", "!/", "**/", "\\"]),
+    st.lists(pieces, min_size=1, max_size=3),
+    st.sampled_from(["", "", "/", "/*", "/**", "/**/", " ", "\\"]),
+) | st.sampled_from(["", "#c", "\\#c", "\\!d", "/", "!", "**/", "//", "a//", "/**"])
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="compares with git")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     files=st.sets(st.lists(names, min_size=1, max_size=4).map("/".join), min_size=1, max_size=8),
     top=st.lists(patterns, max_size=4),

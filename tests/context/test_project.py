@@ -298,6 +298,19 @@ def test_a_large_file_is_absent_with_a_reason_and_counts_once_it_shrinks(root: P
     assert project.memory.paths == frozenset()
 
 
+def test_of_a_folder_that_is_too_large_the_files_near_its_root_are_read(
+    root: Path, project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(root, {f"{'deep/' * depth}f{depth}.py": "x = 1\n" for depth in range(9)})
+    monkeypatch.setattr("engram_context.project._MOST_FILES", 3)
+    with caplog.at_level(logging.WARNING):
+        project.apply(project.load())
+    assert project.snapshot.paths == ("deep/deep/f2.py", "deep/f1.py", "f0.py")
+    assert "only the first 3 are read" in caplog.text
+    project.apply(project.rescan())
+    assert len(project.snapshot.paths) == 3
+
+
 def test_damaged_rows_of_the_cache_are_read_from_the_files_again(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
