@@ -15,6 +15,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -552,17 +553,15 @@ def _no_encoding(_: str) -> Callable[[str], list[int]]:
 
 @cache
 def _reader_fingerprint() -> str:
-    """Changes whenever a record of the same text could: a digest of the modules that make records."""
+    """Changes whenever a record of the same text could: a digest of this package's sources."""
     digest = hashlib.blake2b(digest_size=12)
-    here = Path(__file__).parent
-    for name in ("text", "records", "codec", "builder", "reader", "python_reader", "languages", "lines"):
-        try:
-            digest.update((here / f"{name}.py").read_bytes())
-        except OSError:
-            try:
-                digest.update(version("engram-ls").encode())
-            except PackageNotFoundError:
-                digest.update(b"unknown")
+    try:
+        for source in sorted(Path(__file__).parent.rglob("*.py")):
+            digest.update(source.read_bytes())
+    except OSError:
+        log.debug("the sources cannot be read; going by the version")
+    with suppress(PackageNotFoundError):
+        digest.update(version("engram-ls").encode())
     return digest.hexdigest()
 
 
