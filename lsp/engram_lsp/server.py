@@ -48,7 +48,7 @@ from engram_lsp.settings import Settings
 log = logging.getLogger(__name__)
 
 # Looks whether the editor is still there, every so many seconds: it may have died without closing our input.
-_PARENT_CHECK = 5.0
+_PARENT_CHECK = 2.0
 # How long saving may take once the client has gone, in seconds.
 _LAST_PATIENCE = 3.0
 

@@ -173,7 +173,7 @@ class Session:
         self._forget_loose()
 
     def _document_changed(self, folder: Folder, document: Document | None) -> None:
-        self.rest.after(_REST, ("refresh", folder.root), lambda: self.refreshed(folder))
+        self._refresh_soon(folder)
         self.when_changed(document)
 
     def document_at(self, folder: Folder, path: str) -> Document | None:
@@ -187,6 +187,9 @@ class Session:
         return document.uri if document is not None else convert.uri_of(folder.root / path)
 
     # Reading
+
+    def _refresh_soon(self, folder: Folder) -> None:
+        self.rest.after(_REST, ("refresh", folder.root), lambda: self.refreshed(folder))
 
     def refreshed(self, folder: Folder) -> "asyncio.Task[None]":
         """Reads what is behind in a folder. Whoever asks while that is going on waits for the same reading."""
@@ -203,6 +206,8 @@ class Session:
     async def _refresh(self, folder: Folder) -> None:
         if folder.holder.behind:
             folder.holder.apply(await self.in_background(lambda _: folder.holder.refresh()))
+        if folder.holder.behind:  # edited again meanwhile
+            self._refresh_soon(folder)
 
     def files_changed(self, files: Iterable[Path]) -> None:
         """Files may have changed on disk, says the client or a watcher."""
@@ -351,6 +356,8 @@ class Session:
 
     async def _leave(self, folder: Folder) -> None:
         """Saves a folder that is not ours any more, or that is about to be read anew."""
+        for timer in ("refresh", "save"):
+            self.rest.forget((timer, folder.root))
         if folder.loading is not None:
             folder.loading.cancel()
         await in_worker(self.reading, lambda _: folder.leave())

@@ -50,7 +50,7 @@ class Ranking:
 
 async def completion(session: Session, params: types.CompletionParams) -> types.CompletionList | None:
     settings = session.settings.completion
-    asked = await session.asked(params.text_document, params.position, behind=True)
+    asked = await session.asked(params.text_document, params.position)
     if asked is None or not settings.enable:
         return None
     found = await session.in_background(lambda _: asked.snapshot.candidates(asked.place))

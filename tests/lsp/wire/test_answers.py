@@ -261,7 +261,7 @@ def test_ghost_text_repeats_what_the_project_says_and_replaces_the_typed_word(se
     lines = file.read_text(encoding="utf-8").splitlines()
     shown = 0
     uri = server.open(package / "json" / "tool.py", "")
-    for number in range(60, 180, 6):
+    for number in range(60, 180, 12):
         line = lines[number]
         if len(line.strip()) < 20:
             continue

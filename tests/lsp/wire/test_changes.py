@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -328,3 +329,65 @@ def test_the_memory_can_be_rebuilt(start: Start, project: Path) -> None:
         key: after[key] for key in ("files", "lines", "tokens")
     }
     assert symbols(again, "price")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_any_changes_the_answers_are_those_of_a_fresh_start(start: Start, project: Path, seed: int) -> None:
+    """Edits, saves, changes on disk, files and folders that come and go, in random order."""
+    random = Random(seed)
+    client = start(project)
+    lines = ["def price(item): ...\n", "def tax(item):\n    return price(item)\n", "from shop.prices import price\n"]
+    lines += [
+        "from .prices import *\n",
+        "class Till:\n    total = tax(1)\n",
+        "x = (\n",
+        "import shop.till\n",
+        "\r\n",
+        "",
+    ]
+    names = [project / "shop" / f"{name}.py" for name in ("prices", "till", "new", "other")]
+    opened: dict[Path, str] = {}
+    for _ in range(40):
+        file, text = random.choice(names), "".join(random.choices(lines, k=random.randint(0, 4)))
+        match random.choice(["open", "edit", "edit", "insert", "close", "write", "delete", "leave", "ask"]):
+            case "open" if file not in opened:
+                opened[file] = client.open(file, text)
+            case "edit" if file in opened:
+                client.change(opened[file], text)
+            case "insert" if file in opened:
+                client.change(opened[file], {"range": {"start": at(1, 0), "end": at(1, 0)}, "text": text})
+            case "close" if file in opened:
+                client.close(opened.pop(file))
+            case "write":
+                file.write_bytes(text.encode())
+                client.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": file.as_uri(), "type": 2}]})
+            case "delete":
+                file.unlink(missing_ok=True)
+                client.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": file.as_uri(), "type": 3}]})
+            case "leave":
+                change_folders(client, removed=(project,))
+                change_folders(client, added=(project,))
+            case "ask" if file in opened:
+                client.send("textDocument/documentSymbol", {"textDocument": {"uri": opened[file]}})
+            case _:
+                pass
+
+    def answers() -> Any:
+        client.ready()
+        return (
+            sorted((s["name"], s["location"]["uri"]) for s in client.request("workspace/symbol", {"query": ""})),
+            client.request("workspace/diagnostic", {"previousResultIds": []}),
+            [client.request("textDocument/documentSymbol", {"textDocument": {"uri": uri}}) for uri in opened.values()],
+            [client.request("textDocument/definition", where(uri, 0, 6)) for uri in opened.values()],
+            {key: client.ready()["folders"][0][key] for key in ("files", "lines", "tokens")},
+        )
+
+    client.ready()
+    time.sleep(0.5)  # what the watcher has to say
+    incremental = answers()
+    change_folders(client, removed=(project,))
+    client.ready()
+    change_folders(client, added=(project,))
+    client.ready()
+    client.request("workspace/executeCommand", {"command": "engram.rebuildMemory", "arguments": []})
+    assert answers() == incremental
