@@ -12,6 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 _VENV_FOLDERS = (".venv", "venv", "env", ".env")
@@ -21,7 +22,14 @@ _IDENTIFIER = re.compile(r"[^\W\d]\w*\Z")
 _READ_LIMIT = 1 << 20
 
 BUILTIN_NAMES = frozenset(dir(builtins)) | frozenset(
-    ("EncodingWarning", "ExceptionGroup", "BaseExceptionGroup", "PythonFinalizationError", "WindowsError", "_IncompleteInputError")
+    (
+        "EncodingWarning",
+        "ExceptionGroup",
+        "BaseExceptionGroup",
+        "PythonFinalizationError",
+        "WindowsError",
+        "_IncompleteInputError",
+    )
 )
 """Names that are there in every module, in some supported Python and on some platform."""
 
@@ -104,6 +112,12 @@ class Environment:
             frozenset(opaque),
             exhaustive=certain and bool(search) and not any(path.is_file() for path in search),
         )
+
+    @staticmethod
+    @cache
+    def standard() -> "Environment":
+        """The running Python's standard library alone."""
+        return Environment(Path(), None, sys.version_info[:2], _own_stdlib())
 
     @property
     def label(self) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from engram_context.environment import Environment
 from engram_context.members import ClassType, Outside
-from engram_context.records import DECORATED, KIND, FileRecord, Symbol
+from engram_context.outside import class_members
+from engram_context.records import KIND, FileRecord, Symbol, rows_with
 from engram_context.resolve import Resolver
 from engram_context.targets import Slot
 
-_CLASS, _METHOD, _PARAMETER = KIND["class"], KIND["method"], KIND["parameter"]
+_CLASS, _PARAMETER = KIND["class"], KIND["parameter"]
 
 # Decorators that call what they decorate as it is called, or not at all.
 _TRANSPARENT = frozenset(
@@ -42,9 +43,60 @@ class Family:
     refusal: str | None = None
 
 
-def family_of(resolver: Resolver, slots: Iterable[Slot]) -> Family:
+class Hierarchy:
+    """The classes of a snapshot's files with their bases, read as they are asked for and kept."""
+
+    def __init__(self, resolver: Resolver, environment: Environment) -> None:
+        self.resolver = resolver
+        self.environment = environment
+        self._files: dict[str, tuple[tuple[ClassType, tuple[ClassType, ...]], ...]] = {}
+
+    def below(self, of: ClassType) -> Iterator[ClassType]:
+        """The classes that name a class as a base, in the files that mention its name."""
+        record = self.resolver.record(of.path)
+        symbol = None if record is None else record.scopes[of.scope].symbol
+        if record is None or symbol is None:
+            return
+        for path in self.resolver.snapshot.files_naming(record.symbols[symbol].name):
+            for candidate, bases in self._in_file(path):
+                if of in bases and candidate != of:
+                    yield candidate
+
+    def _in_file(self, path: str) -> tuple[tuple[ClassType, tuple[ClassType, ...]], ...]:
+        if path not in self._files:
+            record = self.resolver.snapshot.records[path]
+            inner = (record.symbols.inner[row] for row in rows_with(record.symbols.kind, _CLASS))
+            classes = [ClassType(path, scope) for scope in inner if scope >= 0]
+            self._files[path] = tuple((one, self.resolver.types.bases(one)) for one in classes)
+        return self._files[path]
+
+    def relatives(self, start: ClassType, name: str) -> dict[ClassType, None]:
+        """The classes that share a member: from each class, all classes below it and all bases above it that have
+        the member or inherit it."""
+        found: dict[ClassType, None] = {}
+        waiting = [start]
+        while waiting:
+            at = waiting.pop()
+            if at in found:
+                continue
+            found[at] = None
+            waiting.extend(self.below(at))
+            order = self.resolver.types.order
+            waiting.extend(one for one in order(at)[1:] if any(self.has(base, name) for base in order(one)))
+        return found
+
+    def has(self, owner: ClassType, name: str) -> bool:
+        return bool(self.resolver.symbols_of(Slot(owner.path, owner.scope, name)))
+
+    def name(self, owner: ClassType) -> str:
+        record = self.resolver.record(owner.path)
+        return "?" if record is None else record.scopes[owner.scope].name
+
+
+def family_of(hierarchy: Hierarchy, slots: Iterable[Slot]) -> Family:
     """The family of some slots: of those in classes, the same name up and down the hierarchy; of parameters, the
     same parameter of the overriding methods."""
+    resolver = hierarchy.resolver
     found: set[Slot] = set()
     classes: dict[ClassType, None] = {}
     outside: set[str] = set()
@@ -54,11 +106,11 @@ def family_of(resolver: Resolver, slots: Iterable[Slot]) -> Family:
         if record is None:
             continue
         kind = record.scopes[slot.scope].kind
-        if kind == "class":
-            related = _relatives(resolver, ClassType(slot.path, slot.scope), slot.name)
-            found.update(Slot(one.path, one.scope, slot.name) for one in related if _has(resolver, one, slot.name))
+        if kind == "class" and slot not in found:
+            related = hierarchy.relatives(ClassType(slot.path, slot.scope), slot.name)
+            found.update(Slot(one.path, one.scope, slot.name) for one in related if hierarchy.has(one, slot.name))
             classes.update(related)
-            names, unknown = _outside(resolver, related)
+            names, unknown = _outside(hierarchy, related)
             if slot.name in names:
                 reason = f"'{slot.name}' overrides a member of a base class from outside the project"
                 return Family(refusal=reason)
@@ -66,53 +118,15 @@ def family_of(resolver: Resolver, slots: Iterable[Slot]) -> Family:
             if unknown is not None:
                 doubt = f"a base class that cannot be seen ({unknown}) may know '{slot.name}'"
         elif kind in ("function", "lambda"):
-            more, reason = _parameter_family(resolver, record, slot)
-            found |= more
-            doubt = doubt or reason
+            doubt = doubt or _named_from_outside(record, slot)
+            if slot not in found:
+                found |= _parameter_family(hierarchy, record, slot)
     return Family(frozenset(found), tuple(classes), frozenset(outside), doubt)
 
 
-def _has(resolver: Resolver, owner: ClassType, name: str) -> bool:
-    record = resolver.record(owner.path)
-    return record is not None and bool(record.bindings(owner.scope, name))
-
-
-def _relatives(resolver: Resolver, start: ClassType, name: str) -> dict[ClassType, None]:
-    """The classes that share the member: from each class that has it, all bases above and all classes below,
-    until no more of them have it. Classes between and below that do not bind it themselves are included."""
-    found: dict[ClassType, None] = {}
-    waiting = [start]
-    while waiting:
-        at = waiting.pop()
-        if at in found:
-            continue
-        found[at] = None
-        below = list(subclasses(resolver, at))
-        above = [one for one in resolver.types.order(at) if one != at]
-        waiting.extend(below)
-        # A base without the member is a relative only by way of another one that has it.
-        waiting.extend(one for one in above if any(_has(resolver, base, name) for base in resolver.types.order(one)))
-    return found
-
-
-def subclasses(resolver: Resolver, of: ClassType) -> Iterator[ClassType]:
-    """The project's classes that name a class as a base directly, under its own name or an alias."""
-    record = resolver.record(of.path)
-    symbol = None if record is None else record.scopes[of.scope].symbol
-    if record is None or symbol is None:
-        return
-    for path in resolver.snapshot.files_naming(record.symbols[symbol].name):
-        other = resolver.snapshot.records[path]
-        for row, kind in enumerate(other.symbols.kind):
-            inner = other.symbols.inner[row]
-            if kind == _CLASS and inner >= 0:
-                candidate = ClassType(path, inner)
-                if candidate != of and of in resolver.types.bases(candidate):
-                    yield candidate
-
-
-def _outside(resolver: Resolver, classes: Iterable[ClassType]) -> tuple[set[str], str | None]:
+def _outside(hierarchy: Hierarchy, classes: Iterable[ClassType]) -> tuple[set[str], str | None]:
     """(the members that bases from outside are known to have, a base whose members are not known)."""
+    resolver = hierarchy.resolver
     names: set[str] = set()
     unknown: str | None = None
     for owner in classes:
@@ -120,54 +134,53 @@ def _outside(resolver: Resolver, classes: Iterable[ClassType]) -> tuple[set[str]
         for ref in () if record is None else record.scopes[owner.scope].refs:
             types = resolver.types.of_ref(owner.path, ref)
             if not types:
-                unknown = unknown or f"of class {_name(resolver, owner)}"
+                unknown = unknown or f"of class {hierarchy.name(owner)}"
             for base in types:
                 if not isinstance(base, Outside) or base.name in _PLAIN_BASES:
                     continue
-                builtin = getattr(builtins, base.name, None)
-                if isinstance(builtin, type):
-                    names.update(dir(builtin))
-                else:
+                members = class_members(base.name, hierarchy.environment)
+                if members is None:
                     unknown = base.name
+                else:
+                    names |= members
     return names, unknown
 
 
-def _name(resolver: Resolver, owner: ClassType) -> str:
-    record = resolver.record(owner.path)
-    return "?" if record is None else record.scopes[owner.scope].name
+def _function_of(record: FileRecord, slot: Slot) -> Symbol | None:
+    """The def whose parameter a slot is, if it is one."""
+    symbol = record.scopes[slot.scope].symbol
+    rows = record.bindings(slot.scope, slot.name)
+    is_parameter = any(record.symbols.kind[row] == _PARAMETER for row in rows)
+    return record.symbols[symbol] if is_parameter and symbol is not None else None
 
 
-def _parameter_family(resolver: Resolver, record: FileRecord, slot: Slot) -> tuple[set[Slot], str | None]:
+def _parameter_family(hierarchy: Hierarchy, record: FileRecord, slot: Slot) -> set[Slot]:
     """The same parameter of the methods that override, or are overridden by, the parameter's method."""
-    scope = record.scopes[slot.scope]
-    if scope.symbol is None or not any(record.symbols.kind[row] == _PARAMETER for row in resolver.symbols_of(slot)):
-        return set(), None
-    function = record.symbols[scope.symbol]
-    doubt = _named_from_outside(record, function, slot.name)
-    if function.kind != "method" or function.name in ("__init__", "__new__"):
-        return set(), doubt
+    function = _function_of(record, slot)
+    if function is None or function.kind != "method" or function.name in ("__init__", "__new__"):
+        return set()
     found: set[Slot] = set()
-    for owner in _relatives(resolver, ClassType(slot.path, function.scope), function.name):
-        other = resolver.record(owner.path)
+    for owner in hierarchy.relatives(ClassType(slot.path, function.scope), function.name):
+        other = hierarchy.resolver.record(owner.path)
         for row in () if other is None else other.bindings(owner.scope, function.name):
             inner = -1 if other is None else other.symbols.inner[row]
             if other is None or inner < 0:
                 continue
             if any(other.symbols.kind[symbol] == _PARAMETER for symbol in other.bindings(inner, slot.name)):
                 found.add(Slot(owner.path, inner, slot.name))
-    return found, doubt
+    return found
 
 
-def _named_from_outside(record: FileRecord, function: Symbol, name: str) -> str | None:
+def _named_from_outside(record: FileRecord, slot: Slot) -> str | None:
     """Why somebody who cannot be seen may pass a parameter by its name."""
-    if function.name.startswith("test"):
-        return f"a test framework may pass '{name}' to {function.name} by its name"
-    if not function.flags & DECORATED:
+    function = _function_of(record, slot)
+    if function is None:
         return None
+    if function.name.startswith("test"):
+        return f"a test framework may pass '{slot.name}' to {function.name} by its name"
     for ref in function.decorators:
-        named = decorator_name(record, ref)
-        if named not in _TRANSPARENT:
-            return f"the decorator of {function.name} may pass '{name}' by its name"
+        if decorator_name(record, ref) not in _TRANSPARENT:
+            return f"the decorator of {function.name} may pass '{slot.name}' by its name"
     return None
 
 

@@ -18,7 +18,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from engram_context.edits import Edit, EditError, ProjectEdit, Refusal, apply, project_edit
-from engram_context.families import Family, family_of
+from engram_context.environment import Environment
+from engram_context.families import Family, Hierarchy, family_of
 from engram_context.reader import read_record
 from engram_context.records import KIND, POSITIONAL_ONLY, ROLE, STATIC_METHOD, FileRecord, Kind
 from engram_context.resolve import Resolver
@@ -53,10 +54,13 @@ def rename_target(snapshot: Snapshot, place: Place) -> RenameTarget | Refusal:
     return RenameTarget(record.occurrences.span(found.index), found.name, found.kind)
 
 
-def rename(snapshot: Snapshot, place: Place, new_name: str) -> ProjectEdit | Refusal:
+def rename(
+    snapshot: Snapshot, place: Place, new_name: str, environment: Environment | None = None
+) -> ProjectEdit | Refusal:
     """The edits that rename the symbol at a place, or why there are none.
 
-    Renaming to the same name is an empty edit. Modules are refused: that takes moving files.
+    Renaming to the same name is an empty edit. Modules are refused: that takes moving files. `environment` shows
+    the members of base classes from outside the project; without it only the standard library's are known.
     """
     resolver = Resolver(snapshot)
     symbol = _Symbol.at(resolver, place)
@@ -67,7 +71,7 @@ def rename(snapshot: Snapshot, place: Place, new_name: str) -> ProjectEdit | Ref
     refusal = _unfit_name(symbol, new_name)
     if refusal is not None:
         return refusal
-    return _Renaming(resolver, symbol, new_name).edits()
+    return _Renaming(resolver, symbol, new_name, environment or Environment.standard()).edits()
 
 
 # --- what is renamed ----------------------------------------------------------------------------------
@@ -154,8 +158,8 @@ class _Renaming:
     resolver: Resolver
     symbol: _Symbol
     new_name: str
+    environment: Environment
     slots: set[Slot] = field(default_factory=set[Slot])
-    found: dict[str, dict[int, Edit]] = field(default_factory=dict[str, dict[int, Edit]])
     family: Family = field(default_factory=Family)
 
     def edits(self) -> ProjectEdit | Refusal:
@@ -204,10 +208,11 @@ class _Renaming:
         """Add every slot that must be called the same: override families, and what a mention means besides."""
         if self.symbol.is_alias:
             return self._taken_from_here()
+        hierarchy = Hierarchy(self.resolver, self.environment)
         known: set[Slot] = set()
         while known != self.slots:
             known = set(self.slots)
-            self.family = family_of(self.resolver, self.slots)
+            self.family = family_of(hierarchy, self.slots)
             if self.family.refusal is not None:
                 return Refusal(self.family.refusal)
             self.slots |= self.family.slots

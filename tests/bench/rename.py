@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from checks import snapshot_of
-
 from engram_context.checks import findings
 from engram_context.edits import ProjectEdit, Refusal
 from engram_context.environment import Environment
@@ -31,14 +30,16 @@ from engram_context.text import Place, Text
 FRESH = "zq_fresh"
 
 
-def mentions(snapshot: Snapshot) -> list[tuple[str, int]]:
-    """Every symbol's occurrence in the snapshot as (path, occurrence): definitions of all kinds."""
+def mentions(snapshot: Snapshot, kinds: set[str]) -> list[tuple[str, int]]:
+    """The bindings in the snapshot as (path, occurrence), all of them or those of some kinds."""
     found: list[tuple[str, int]] = []
     for path in snapshot.paths:
         record = snapshot.records[path]
-        for row in range(len(record.symbols)):
-            if record.symbols.occurrence[row] >= 0:
-                found.append((path, record.symbols.occurrence[row]))
+        found += [
+            (path, symbol.occurrence)
+            for symbol in record.symbols
+            if symbol.occurrence >= 0 and (not kinds or symbol.kind in kinds)
+        ]
     return found
 
 
@@ -71,10 +72,10 @@ def problems_after(
         except SyntaxError as error:
             yield f"{path} does not compile: {error}"
             continue
-        if not same and f" as {FRESH}" not in text.decode() and len(re.findall(rf"\b{FRESH}\b", before)) == 0:
-            # The table of a file that also has another, unrenamed `old` differs; only then may it.
-            if not re.search(rf"\b{re.escape(old)}\b", text.decode()):
-                yield f"{path}: symbol tables differ"
+        # The tables of a file that has another, unrenamed `old` as well, or an alias now, may differ.
+        is_whole = re.search(rf"\b{re.escape(old)}\b", text.decode()) is None
+        if not same and is_whole:
+            yield f"{path}: symbol tables differ"
     all_texts = {**texts, **after}
     records = {path: read_record(text, "python") for path, text in after.items()}
     edited = Snapshot.empty(all_texts.get).after({**snapshot.records, **records})
@@ -96,9 +97,8 @@ def problems_after(
         return
     restored = {**all_texts, **back.texts_after(all_texts)}
     for path in after:
-        if restored[path].data != texts[path].data and FRESH + " as" not in restored[path].decode():
-            if f" as {FRESH}" not in after[path].decode():
-                yield f"{path}: renaming back gives other bytes"
+        if restored[path].data != texts[path].data and f" as {FRESH}" not in after[path].decode():
+            yield f"{path}: renaming back gives other bytes"
 
 
 def main() -> None:
@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kind", action="append", default=[], help="only symbols of this kind (may be repeated)")
     parser.add_argument("--show", action="store_true", help="print every refusal")
     options = parser.parse_args()
     for root in options.folders:
@@ -115,7 +116,9 @@ def main() -> None:
         outcomes: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
         seconds: list[float] = []
-        for path, index in pick.sample(population := mentions(snapshot), min(options.count, len(population))):
+        for path, index in pick.sample(
+            population := mentions(snapshot, set(options.kind)), min(options.count, len(population))
+        ):
             record = snapshot.records[path]
             old = record.names[record.occurrences.name[index]]
             place = Place(path, record.occurrences.start[index])
@@ -129,6 +132,8 @@ def main() -> None:
                 if options.show:
                     print(f"    refused: {where}: {result.reason}")
                 continue
+            if options.show and seconds[-1] > 1:
+                print(f"    slow: {where}: {seconds[-1]:.1f} s")
             outcomes["with doubts" if result.needs_confirmation else "certain"] += 1
             if not result.certain.edits:
                 outcomes["all in doubt"] += 1
