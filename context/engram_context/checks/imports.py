@@ -81,7 +81,12 @@ def _unknown_name(
     """The problem of `from module import name` where the module has no such name."""
     if name is None or imported.name_occurrence is None:
         return None
-    if subject.module_names.offers(module, name) is not False:
+    if module.path == subject.path:
+        # A package's __init__ that imports from itself: what this very import binds does not count.
+        is_there = subject.snapshot.modules.child(module.directory, name) is not None
+        if is_there or set(subject.record.bindings(0, name)) - {imported.bound}:
+            return None
+    elif subject.module_names.offers(module, name) is not False:
         return None
     if module.is_package and subject.is_on_disk(module.directory, name):
         return None

@@ -34,9 +34,10 @@ def unused_imports(subject: Subject) -> Found:
         return
     is_package = PurePosixPath(path).name == "__init__.py"
     all_name = record.name_index("__all__")
-    dynamic_exports = all_name is not None and (0, all_name) in usage.symbols and record.exports is None
+    dynamic_exports = all_name is not None and (0, all_name) in usage.symbols and not record.exports
     symbols = record.symbols
-    if all(kind == _IMPORT_KIND for kind, scope in zip(symbols.kind, symbols.scope, strict=True) if scope == 0):
+    binds_more = any(kind != _IMPORT_KIND for kind in symbols.kind)
+    if not (binds_more or usage.uses or usage.free):
         return  # a module of imports alone is there to be imported from
     aliased = {imported.module for imported in record.imports if imported.name is None and imported.alias is not None}
     for imported in record.imports:
