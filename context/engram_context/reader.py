@@ -17,7 +17,7 @@ from tree_sitter import Node, Parser, Tree
 
 from engram_context.builder import RecordBuilder
 from engram_context.languages import grammar
-from engram_context.python_reader import PythonWalk
+from engram_context.python import read_python
 from engram_context.records import NO_REF, FileRecord, Role, SyntaxProblem, empty_record
 from engram_context.text import Span, Text
 
@@ -72,14 +72,13 @@ def read_record(text: Text, language: str, tree: Tree | None = None) -> FileReco
     dropped: list[Span] = []
     if tree.root_node.has_error:
         problems, tree, dropped = _mend(text, tree)
-    walk = PythonWalk(builder, tree)
-    walk.run()
+    doubtful = read_python(builder, tree)
     for span in dropped:
         _read_names(builder, span)
-    if walk.problems and not problems and _interpreter_problem(text, tree) is None:
+    if doubtful and not problems and _interpreter_problem(text, tree) is None:
         # `print >> file, x` is a statement to the grammar and an expression to the interpreter.
-        walk.problems.clear()
-    found = sorted((*problems, *walk.problems), key=lambda problem: problem.span)
+        doubtful = []
+    found = sorted((*problems, *doubtful), key=lambda problem: problem.span)
     return builder.finish(tuple(found))
 
 
