@@ -28,8 +28,9 @@ def copy_packages(target: Path, *names: str) -> Path:
 
 
 def age(root: Path) -> None:
-    """Makes files a minute old: a file that was written just now may be read again, for it may still change."""
-    for path in root.rglob("*"):
+    """Makes a file, or all files in a folder, a minute older: what was written just now is read again next time, for it
+    may still change."""
+    for path in root.rglob("*") if root.is_dir() else [root]:
         if path.is_file():
             then = path.stat().st_mtime_ns - 60_000_000_000
             os.utime(path, ns=(then, then))

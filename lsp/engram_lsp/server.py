@@ -1,8 +1,11 @@
 """The server on standard input and output: which handler answers what, and how a conversation begins and ends."""
 
 import asyncio
+import contextlib
+import faulthandler
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -186,14 +189,14 @@ def build_server() -> Server:
         server.route(method, handler, options)
     for name, handler in COMMANDS:
         command = guard.guarded(name, partial(handler, server.session))
-        server.command(name)(_without_names(command))
+        server.command(name)(_as_they_come(command))
     server.route(types.INITIALIZE, initialize)
     server.route(types.INITIALIZED, initialized)
     server.route(types.SHUTDOWN, shutdown)
     return server
 
 
-def _without_names(command: Callable[..., Any]) -> Callable[..., Any]:
+def _as_they_come(command: Callable[..., Any]) -> Callable[..., Any]:
     """Takes a command's arguments as they come, where pygls would look at the parameters' names and types."""
 
     async def run(*arguments: Any) -> Any:
@@ -205,6 +208,7 @@ def _without_names(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def initialize(session: Session, params: types.InitializeParams) -> None:
     session.server.began = True
+    leave_when_asked(session)
     session.client = Client.of(params)
     session.documents.unit = session.client.unit
     session.initial = params.initialization_options
@@ -221,13 +225,14 @@ def initialize(session: Session, params: types.InitializeParams) -> None:
 
 async def initialized(session: Session, _: types.InitializedParams) -> None:
     session.server.route(*UNADVERTISED)
-    session.tasks.start("watching the parent", leave_with(session, session.client.process_id))
+    if session.client.process_id is not None:
+        session.tasks.start("watching the parent", leave_with(session, session.client.process_id))
     # The settings decide where the memory is kept and which model answers, so they come first.
     if session.client.configuration:
         await configuration.pull(session)
     session.start()
-    await configuration.register(session)
-    await watched_files.register(session)
+    session.tasks.start("registering for the configuration", configuration.register(session))
+    session.tasks.start("registering for files", watched_files.register(session))
 
 
 async def shutdown(session: Session, _: Any) -> None:
@@ -235,20 +240,31 @@ async def shutdown(session: Session, _: Any) -> None:
     await session.close()
 
 
-async def leave_with(session: Session, parent: int | None) -> None:
+async def leave_with(session: Session, parent: int) -> None:
     """Ends the server once the editor's process is gone. One that cannot be seen from here (a container) is not
     waited for."""
     try:
-        editor = psutil.Process(parent) if parent is not None else None
+        editor = psutil.Process(parent)
     except psutil.Error:
         return
-    while editor is not None and is_alive(editor):
+    while is_alive(editor):
         await asyncio.sleep(_PARENT_CHECK)
-    if editor is None:
-        return
     log.warning("the editor is gone")
+    await leave(session)
+
+
+async def leave(session: Session) -> NoReturn:
+    """Saves and ends the process, whose input may well stay open."""
     await session.close()
     os._exit(1)
+
+
+def leave_when_asked(session: Session) -> None:
+    """Ends in order on Ctrl-C and on a polite kill. (On Windows there is no such thing.)"""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError):
+            loop.add_signal_handler(number, lambda: session.tasks.start("leaving", leave(session)))
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -263,6 +279,7 @@ def serve_stdio(options: Options | None = None) -> NoReturn:
     """Serves until the client leaves, and leaves too: with 0 only after an orderly shutdown."""
     configure_logging(options or Options())
     server = build_server()
+    faulthandler.enable()  # should native code crash, standard error says where
     # Reading a project keeps a thread busy; the loop has to get its turn often enough to answer at once all the same.
     sys.setswitchinterval(0.001)
     reading, writing = private_stdio()

@@ -14,6 +14,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Last come the tests that take longest."""
+    items.sort(key=lambda item: item.get_closest_marker("wire") is not None)
+
+
 class Editors:
     """One server for each editor, shared by the tests: starting one takes longer than most tests do."""
 

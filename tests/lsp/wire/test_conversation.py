@@ -1,7 +1,9 @@
 """Beginning, ending, and keeping to the protocol whatever the client does."""
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +164,20 @@ def test_the_end_of_input_ends_the_server(launch: Start, project: Path) -> None:
     assert client.process.stdin is not None
     client.process.stdin.close()
     assert client.process.wait(10) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there a process cannot be asked to end")
+def test_a_server_that_is_asked_to_end_saves_first(launch: Start, project: Path) -> None:
+    client = launch(project, settings={"index.watch": False})
+    (project / "sizes.py").write_text(SOURCE + "\n\nlate = 1\n", encoding="utf-8")
+    age(project / "sizes.py")
+    event = {"uri": (project / "sizes.py").as_uri(), "type": 2}
+    client.notify("workspace/didChangeWatchedFiles", {"changes": [event]})
+    while not client.request("workspace/symbol", {"query": "late"}):
+        time.sleep(0.02)
+    client.process.terminate()
+    assert client.process.wait(10) == 1
+    assert launch(project).ready()["folders"][0]["fromStore"] == 2
 
 
 def test_a_dead_editor_takes_the_server_along(project: Path, tmp_path: Path, cache: Path) -> None:
