@@ -1,7 +1,6 @@
-from fixture import parse_fixture
-
 from engram_context.edits import ProjectEdit, Refusal
 from engram_context.rename import RenameTarget, rename, rename_target
+from fixture import parse_fixture
 
 
 def renamed(source: str, new_name: str) -> ProjectEdit | Refusal:
@@ -433,7 +432,9 @@ def test_capturing_another_name_is_refused():
 
 def test_a_clash_in_the_class_family_is_refused():
     check_refused(
-        "class A:\n    def f$0(self): ...\nclass B(A):\n    def g(self): ...\n", "g", "a class of the same family already has"
+        "class A:\n    def f$0(self): ...\nclass B(A):\n    def g(self): ...\n",
+        "g",
+        "a class of the same family already has",
     )
     check_refused("class A(list):\n    def f$0(self): ...\n", "append", "base class from outside")
 
@@ -451,7 +452,9 @@ def test_a_base_that_cannot_be_seen_makes_every_edit_ask_for_confirmation():
 
 
 def test_a_name_from_outside_that_other_files_take_from_here_is_refused():
-    check_refused("-- compat.py --\nfrom json import du$0mps\n-- app.py --\nfrom compat import dumps\n", "x", "used from here")
+    check_refused(
+        "-- compat.py --\nfrom json import du$0mps\n-- app.py --\nfrom compat import dumps\n", "x", "used from here"
+    )
 
 
 def test_a_syntax_error_in_the_defining_file_is_refused_and_elsewhere_asks():
