@@ -21,6 +21,7 @@ from engram_runtime.speculation import Drafter
 from engram_runtime.tokenizer import Tokenizer
 
 from engram_lsp.prompt import Limits, Window, window
+from engram_lsp.spelling import Spellings
 from engram_lsp.suggestion import Source, Suggestion, best_first, fit
 
 Cancelled = Callable[[], bool]
@@ -84,7 +85,8 @@ class Predictor:
         self.engine = engine
         self.style = style or Style()
         self._spellings: dict[str, tuple[int, ...]] = {}
-        self._bytes = tuple(tokenizer.token_bytes(token) for token in range(tokenizer.vocab_size))
+        self._spelled = Spellings(tokenizer)
+        self._bytes = self._spelled.of
         self._ends_line = np.fromiter((b"\n" in spelling for spelling in self._bytes), bool, tokenizer.vocab_size)
 
     # Ghost text
@@ -262,14 +264,14 @@ class Predictor:
             log_probs = self._next(prompt + forced, query.memory, cancelled)
             if log_probs is None or cancelled():
                 return None
-            fitting = np.fromiter((bool(s) and (s.startswith(rest) or rest.startswith(s)) for s in self._bytes), bool)
-            if not fitting.any():
+            agreeing = self._spelled.agreeing(rest)
+            if not len(agreeing):
                 return None
             # What was typed is certain: only how it goes on is a guess, so the probabilities are made to sum to one.
-            log_probs = np.where(fitting, log_probs, -np.inf)
-            token = int(np.argmax(log_probs))
+            left = log_probs[agreeing]
+            token = int(agreeing[left.argmax()])
             if len(self._bytes[token]) > len(rest):
-                total += float(log_probs[token] - np.logaddexp.reduce(log_probs[fitting]))
+                total += float(left.max() - np.logaddexp.reduce(left))
             forced += (token,)
             rest = rest[len(self._bytes[token]) :]
         return _Start(prompt, forced, total)

@@ -10,6 +10,7 @@ from engram_context.ngrams import NgramMemory
 from engram_context.text import Text
 from engram_lsp.predictor import Predictor, Query, Style, matches
 from engram_lsp.prompt import Limits, window
+from engram_lsp.spelling import Spellings
 from engram_runtime import fim
 from engram_runtime.engine import Prediction, Request, Step
 from engram_runtime.models import default_model
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 TOKENIZER = Tokenizer.read(default_model() / "tokenizer.json")
+SPELLINGS = Spellings(TOKENIZER)
 SURE = 0.9
 
 
@@ -200,3 +202,9 @@ def test_a_window_is_always_text_around_the_cursor(content: str, at: int, limits
     assert text.data[at:].startswith(around.after.encode("utf-8", "surrogatepass"))
     assert around.word.end == at
     assert around.typed.endswith(text.slice(around.word))
+
+
+@given(st.one_of(st.binary(min_size=1, max_size=6), st.sampled_from([" self", "def", "\n    ", "é"]).map(str.encode)))
+def test_the_index_of_spellings_finds_what_a_scan_of_the_vocabulary_finds(typed: bytes) -> None:
+    scanned = [t for t, s in enumerate(SPELLINGS.of) if s and (s.startswith(typed) or typed.startswith(s))]
+    assert sorted(SPELLINGS.agreeing(typed).tolist()) == scanned
