@@ -274,6 +274,12 @@ class _Renaming:
             if rows:
                 where = self._where(owner.path, record.symbols.start[rows[0]])
                 return Refusal(f"a class of the same family already has '{self.new_name}' ({where})")
+        if self.symbol.kind == "class":
+            # Private members are mangled with their class's name; such a name outside the class stays behind.
+            prefixes = tuple(f"_{name.lstrip('_')}__" for name in (self.symbol.name, self.new_name))
+            mangled = next((n for n in sorted(self.resolver.snapshot.index.names()) if n.startswith(prefixes)), None)
+            if mangled is not None:
+                return Refusal(f"'{mangled}' names a private member by the class's name")
         if self.new_name in self.family.outside_names:
             return Refusal(f"a base class from outside the project already has '{self.new_name}'")
         return None

@@ -439,6 +439,10 @@ def test_a_clash_in_the_class_family_is_refused():
     check_refused("class A(list):\n    def f$0(self): ...\n", "append", "base class from outside")
 
 
+def test_a_class_whose_private_members_are_named_from_outside_is_refused():
+    check_refused("class A$0:\n    __x = 1\nprint(A._A__x)\n", "B", "'_A__x' names a private member")
+
+
 def test_overriding_something_from_outside_is_refused():
     check_refused("class A(dict):\n    def upd$0ate(self): ...\n", "change", "overrides a member")
 

@@ -53,7 +53,7 @@ def undefined_names(subject: Subject) -> Found:
         if name in starred:
             continue
         if occurrence.role == "string":
-            if _is_submodule(subject, name):
+            if _is_submodule(subject, name) or 0 in record.bound("__getattr__"):
                 continue
             message = f"'{name}' is in __all__ but the module does not define it"
             yield Finding("undefined-export", "warning", span, message), span

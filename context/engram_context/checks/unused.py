@@ -55,7 +55,7 @@ def unused_imports(subject: Subject) -> Found:
             continue  # `import a.b` beside `import a as x`: it is x.b that is wanted
         if scope == 0 and ((is_package and imported.level > 0) or _is_taken(subject, imported.bound_name)):
             continue
-        if _in_type_comment(text, imported.bound_name):
+        if _in_other_types(text, imported.bound_name):
             continue
         around = subject.surroundings
         if around.handles(imported.span, *_IMPORT_ERRORS):
@@ -162,10 +162,13 @@ def _scopes_read_as_a_whole(record: FileRecord, usage: Usage) -> set[int]:
     return scopes
 
 
-def _in_type_comment(text: Text, name: str) -> bool:
-    return (
-        b"# type:" in text.data and re.search(rb"# type:[^\n]*\b%s\b" % re.escape(name).encode(), text.data) is not None
-    )
+def _in_other_types(text: Text, name: str) -> bool:
+    """Whether a name stands in a type that the reader does not look into: a type comment, or an annotation's
+    string with escapes."""
+    if b"# type:" not in text.data and b"\\" not in text.data:
+        return False
+    pattern = rb"""(?:# type:|(?::|->)\s*["'])[^\n]*\b%s\b""" % re.escape(name).encode()
+    return re.search(pattern, text.data) is not None
 
 
 def _imported_names(statement: tree_sitter.Node) -> list[tree_sitter.Node]:

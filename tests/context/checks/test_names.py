@@ -41,6 +41,7 @@ def test_a_name_that_nothing_binds_is_undefined(check: Check):
         "with open('f') as f, open('g') as (g, h):\n    print(f, g, h)\n",
         "for i, (j, *k) in []:\n    print(i, j, k)\nelse:\n    print(i)\n",
         "nums = [1]\nfor nums[0] in []: pass\n",
+        "__all__ = ['made']\ndef __getattr__(name): ...\n",
         "def deco(f): return f\n@deco\nclass A: ...\n",
         "class A:\n    B = 1\n    def f(self, x: B) -> B: ...\n",
         "async def f():\n    async with a() as b:\n        return [x async for x in b]\nfrom asyncio import run as a\n",

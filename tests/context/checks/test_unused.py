@@ -48,6 +48,7 @@ def test_an_import_that_nothing_uses_is_unused(check: Check):
         "import os  # pylint: disable=unused-import\n",
         "# flake8: noqa\nimport os\n",
         "import os\nx = []  # type: os.PathLike\n",
+        "import typing as t\nx: \"t.Literal['\\\\n']\" = 1\n",
         "import xml.dom\nimport xml.sax\nprint(xml)\n",
         "import logging as log\nimport logging.handlers\nlog.handlers\n",
         "import os\nclass A:\n    os = os\n",
