@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from engram_context.text import Text
 from engram_runtime import fim
-from engram_runtime.engine import Engine, Prediction, Request
+from engram_runtime.engine import Engine, Request, Step
 from engram_runtime.sampling import Prior, mixed
 from engram_runtime.speculation import Drafter
 from engram_runtime.tokenizer import Tokenizer
@@ -63,7 +63,7 @@ class Style:
     limits: Limits = field(default_factory=Limits)
     line_tokens: int = 32
     block_tokens: int = 96
-    shown: float = 0.25
+    shown: float = 0.4
     candidates: int = 3
     temperature: float = 0.7
 
@@ -113,36 +113,54 @@ class Predictor:
         self, query: Query, around: Window, start: _Start, seed: int, cancelled: Cancelled
     ) -> Suggestion | None:
         multiline = query.invoked and seed == 0 and not around.after.partition("\n")[0].strip()
-        prediction = self._predict(
-            Request(
-                prompt=start.prompt + start.forced,
-                max_tokens=self.style.block_tokens if multiline else self.style.line_tokens,
-                stop_tokens=frozenset({self.tokenizer.end, self.tokenizer.begin, self.tokenizer.pad}),
-                stop=None if multiline else self._line_ended,
-                temperature=self.style.temperature if seed else 0.0,
-                seed=seed,
-                drafter=query.memory,
-                prior=query.memory,
-            ),
-            cancelled,
+        request = Request(
+            prompt=start.prompt + start.forced,
+            max_tokens=self.style.block_tokens if multiline else self.style.line_tokens,
+            stop_tokens=frozenset({self.tokenizer.end, self.tokenizer.begin, self.tokenizer.pad}),
+            stop=None if multiline else self._line_ended,
+            temperature=self.style.temperature if seed else 0.0,
+            seed=seed,
+            drafter=query.memory,
+            prior=query.memory,
         )
-        if prediction is None or prediction.finish == "cancelled":
+        least = -math.inf if query.invoked else math.log(self.style.shown + 1e-12) - start.log_probability
+        said = self._said(request, least, cancelled)
+        if said is None:
             return None
-        spelled = self._text(start.forced + tuple(prediction.tokens))
+        tokens, log_probs = said
+        spelled = self._text(start.forced + tokens)
         if not spelled.startswith(around.typed):
             return None
         new = fit(spelled.removeprefix(around.typed), around.before + around.typed, around.after, multiline=multiline)
         if not new:
             return None
         word = query.text.slice(around.word)
-        log_probability = start.log_probability + self._kept(prediction, start, around.typed + new)
-        return Suggestion(word + new, around.word, math.exp(log_probability), self._source(query), query.revision)
+        kept = self._kept(start.forced, tokens, log_probs, around.typed + new)
+        probability = math.exp(start.log_probability + kept)
+        return Suggestion(word + new, around.word, probability, self._source(query), query.revision)
 
-    def _kept(self, prediction: Prediction, start: _Start, shown: str) -> float:
+    def _said(
+        self, request: Request, least: float, cancelled: Cancelled
+    ) -> tuple[tuple[int, ...], tuple[float, ...]] | None:
+        """The continuation and its log probabilities; None when cancelled, or as soon as it is less probable than
+        `least` (a log probability): most guesses are not worth finishing."""
+        tokens: list[int] = []
+        log_probs: list[float] = []
+        total = 0.0
+        for step in self._steps(request, cancelled):
+            tokens += step.tokens
+            log_probs += step.log_probs
+            # The token that ends the line is not shown, so its probability does not count against what is.
+            total += sum(step.log_probs[:-1] if self._ends_line[tokens[-1]] else step.log_probs)
+            if total < least:
+                return None
+        return None if cancelled() else (tuple(tokens), tuple(log_probs))
+
+    def _kept(self, forced: Sequence[int], tokens: Sequence[int], log_probs: Sequence[float], shown: str) -> float:
         """Log probability of those predicted tokens that are still (at least partly) in the shown text."""
-        length = sum(len(self._bytes[token]) for token in start.forced)
+        length = sum(len(self._bytes[token]) for token in forced)
         limit, total = len(shown.encode()), 0.0
-        for token, log_prob in zip(prediction.tokens, prediction.log_probs, strict=True):
+        for token, log_prob in zip(tokens, log_probs, strict=True):
             if length >= limit:
                 break
             length += len(self._bytes[token])
@@ -289,10 +307,10 @@ class Predictor:
             return None
         return np.log(np.maximum(mixed(np.exp(log_probs), opinion), 1e-12))
 
-    def _predict(self, request: Request, cancelled: Cancelled) -> Prediction | None:
+    def _steps(self, request: Request, cancelled: Cancelled) -> Iterator[Step]:
         if self.engine is not None:
-            return self.engine.predict(request, cancelled)
-        return by_heart(request, cancelled) if request.prior is not None else None
+            return self.engine.steps(request, cancelled)
+        return by_heart(request, request.prior, cancelled) if request.prior is not None else iter(())
 
     def _spell(self, text: str) -> tuple[int, ...]:
         spelling = self._spellings.get(text)
@@ -324,41 +342,22 @@ def matches(typed: str, name: str) -> bool:
     return all(letter in letters for letter in typed.lower())
 
 
-def by_heart(request: Request, cancelled: Cancelled = NEVER) -> Prediction:
+def by_heart(request: Request, prior: Prior, cancelled: Cancelled = NEVER) -> Iterator[Step]:
     """Greedy decoding with the prior alone: what is left of a prediction when there is no model."""
     tokens: list[int] = []
-    log_probs: list[float] = []
-    finish = "length"
     prompt = tuple(request.prompt)
-    assert request.prior is not None, "there is nothing to decode with"
-    while len(tokens) < request.max_tokens:
-        if cancelled():
-            finish = "cancelled"
-            break
-        answer = request.prior.next((*prompt, *tokens))
+    while len(tokens) < request.max_tokens and not cancelled():
+        answer = prior.next((*prompt, *tokens))
         if answer is None or not len(answer[0]):
-            finish = "stop"
-            break
+            return
         best = int(np.argmax(answer[1]))
         token = int(answer[0][best])
         if token in request.stop_tokens:
-            finish = "stop"
-            break
+            return
         tokens.append(token)
-        log_probs.append(math.log(max(float(answer[1][best]), 1e-9)))
+        yield Step((token,), (math.log(max(float(answer[1][best]), 1e-9)),))
         if request.stop is not None and request.stop(tokens):
-            finish = "stop"
-            break
-    return Prediction(
-        tokens=tuple(tokens),
-        log_probs=tuple(log_probs),
-        finish=finish,
-        prefilled=0,
-        reused=0,
-        steps=len(tokens),
-        drafted=0,
-        accepted=0,
-    )
+            return
 
 
 def _inside_a_word(around: Window) -> bool:

@@ -17,13 +17,17 @@ UNFINISHED = re.compile(r"(?:(?<=\S) )?\w*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of the document the prompt may hold; bytes bound what long lines would make of the line counts."""
+    """How much of the document the prompt may hold; bytes bound what long lines would make of the line counts.
 
-    lines_before: int = 48
-    step: int = 32
-    lines_after: int = 12
-    bytes_before: int = 4096
-    bytes_after: int = 768
+    About 24 to 36 lines before the cursor: twice as many cost twice as much and completed no more lines exactly
+    (tests/bench/RESULTS.md, "prompt length"); the default model is trained on windows of 512 tokens.
+    """
+
+    lines_before: int = 24
+    step: int = 12
+    lines_after: int = 8
+    bytes_before: int = 2048
+    bytes_after: int = 512
 
 
 @dataclass(frozen=True, slots=True)
