@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from engram_context.text import Text
 from engram_runtime import fim
-from engram_runtime.engine import Engine, Request, Step
+from engram_runtime.engine import Engine, Request, Step, never
 from engram_runtime.sampling import Prior, mixed
 from engram_runtime.speculation import Drafter
 from engram_runtime.tokenizer import Tokenizer
@@ -26,7 +26,6 @@ from engram_lsp.suggestion import Source, Suggestion, best_first, fit
 
 Cancelled = Callable[[], bool]
 
-NEVER: Cancelled = lambda: False  # noqa: E731
 UNSEEN = math.log(1e-5)  # what a name costs whose first token neither memory nor model expects
 
 
@@ -91,7 +90,7 @@ class Predictor:
 
     # Ghost text
 
-    def inline(self, query: Query, cancelled: Cancelled = NEVER) -> tuple[Suggestion, ...]:
+    def inline(self, query: Query, cancelled: Cancelled = never) -> tuple[Suggestion, ...]:
         """Suggestions for the rest of the line (of the block, when invoked), best first; often none."""
         around = window(query.text, query.offset, self.style.limits)
         if not query.invoked and _inside_a_word(around):
@@ -173,7 +172,7 @@ class Predictor:
     # The completion list
 
     def rank(
-        self, query: Query, candidates: Sequence[NamedT], cancelled: Cancelled = NEVER
+        self, query: Query, candidates: Sequence[NamedT], cancelled: Cancelled = never
     ) -> tuple[tuple[NamedT, float], ...]:
         """The candidates that continue the typed word, most probable first, each with its log probability.
 
@@ -199,7 +198,7 @@ class Predictor:
         order = sorted(range(len(kept)), key=lambda index: -scores[index])
         return tuple((kept[index], scores[index]) for index in order)
 
-    def recall(self, query: Query, most: int = 8, cancelled: Cancelled = NEVER) -> tuple[tuple[str, float], ...]:
+    def recall(self, query: Query, most: int = 8, cancelled: Cancelled = never) -> tuple[tuple[str, float], ...]:
         """Names that the memory expects here, with their log probabilities: they need no resolution, only habit.
 
         This is what completes the attribute of a receiver whose type nobody knows.
@@ -342,7 +341,7 @@ def matches(typed: str, name: str) -> bool:
     return all(letter in letters for letter in typed.lower())
 
 
-def by_heart(request: Request, prior: Prior, cancelled: Cancelled = NEVER) -> Iterator[Step]:
+def by_heart(request: Request, prior: Prior, cancelled: Cancelled = never) -> Iterator[Step]:
     """Greedy decoding with the prior alone: what is left of a prediction when there is no model."""
     tokens: list[int] = []
     prompt = tuple(request.prompt)
