@@ -14,7 +14,7 @@ test: .venv/dev.stamp  ## values, meeting and wire tests (ARGS='tests/context -k
 lint: .venv/dev.stamp  ## ruff and pyright, as CI runs them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "engram-ls needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
