@@ -17,8 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from watchdog.events import (
-    EVENT_TYPE_CLOSED_NO_WRITE,
-    EVENT_TYPE_OPENED,
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirModifiedEvent,
+    DirMovedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
 )
@@ -35,6 +41,11 @@ _LONGEST_WAIT = 1.0
 _BURST = 500
 # Folders right below the root that get a watch of their own each; with more of them the root is watched as a whole.
 _SEPARATE = 48
+# Without this list the system also reports every file that anybody reads, and its queue overflows.
+_CHANGES: list[type[FileSystemEvent]] = [
+    FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent,
+    DirCreatedEvent, DirDeletedEvent, DirModifiedEvent, DirMovedEvent,
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -125,11 +136,11 @@ class Watcher:
             # A recursive watch of the root would also watch .git and installed packages.
             self._separate = len(folders) <= _SEPARATE and sys.platform.startswith("linux")
             if self._separate:
-                observer.schedule(handler, str(self._root), recursive=False)
+                observer.schedule(handler, str(self._root), recursive=False, event_filter=_CHANGES)
                 for folder in folders:
                     self._watch(observer, folder)
             else:
-                observer.schedule(handler, str(self._root), recursive=True)
+                observer.schedule(handler, str(self._root), recursive=True, event_filter=_CHANGES)
             observer.start()
         except (OSError, RuntimeError) as problem:
             self._interval = 5.0
@@ -173,12 +184,12 @@ class Watcher:
                 log.warning("changes of files in %s cannot be watched: %s", self._root / folder, problem)
 
     def _watch(self, observer: BaseObserver, folder: str) -> None:
-        self._watched[folder] = observer.schedule(_Handler(self), str(self._root / folder), recursive=True)
+        self._watched[folder] = observer.schedule(
+            _Handler(self), str(self._root / folder), recursive=True, event_filter=_CHANGES
+        )
 
     def _event(self, event: FileSystemEvent) -> None:
         """On watchdog's thread: note and return."""
-        if event.event_type in (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE):
-            return
         hints: list[str] = []
         everywhere = False
         for named in (event.src_path, event.dest_path):

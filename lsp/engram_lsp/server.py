@@ -313,7 +313,7 @@ def configure_logging(options: Options) -> None:
     level = logging.INFO if options.verbose else logging.WARNING
     for formatter, least, names in (
         (ours, level, ("engram_lsp", "engram_context", "engram_runtime")),
-        (theirs, logging.WARNING, ("pygls", "asyncio")),
+        (theirs, logging.WARNING, ("pygls", "asyncio", "watchdog")),
     ):
         handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
         if options.log_file:

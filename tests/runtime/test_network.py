@@ -270,8 +270,9 @@ def test_the_chunked_loss_is_cross_entropy_with_its_gradients(rows: int, seed: i
 
 
 def test_transformers_computes_the_same_logits_from_the_same_weights() -> None:
-    """Without Engram, which the released network has not. Runs where transformers is installed."""
-    transformers = pytest.importorskip("transformers", minversion="5.20")
+    """Without Engram, which the released network has not."""
+    import transformers  # seconds to import, so not for every test of this file
+
     config = dataclasses.replace(
         CONFIG,
         engram_layers=(),

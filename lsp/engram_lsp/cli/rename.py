@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     with workspace.opened(options.spot.file, options) as project:
         place, _ = workspace.place_of(project, options.spot)
-        edit = rename(project.snapshot, place, options.new)
+        edit = rename(project.snapshot, place, options.new, project.environment)
         if isinstance(edit, Refusal):
             if options.json:
                 print_json({"refused": edit.reason})

@@ -28,8 +28,10 @@ async def rename(session: Session, params: types.RenameParams) -> types.Workspac
     if not asked.folder.loaded:
         raise refused("the project is still being read; rename again in a moment")
 
+    environment = asked.folder.holder.environment
+
     def compute(_: Cancelled) -> ProjectEdit | Refusal:
-        return renaming.rename(asked.snapshot, asked.place, params.new_name)
+        return renaming.rename(asked.snapshot, asked.place, params.new_name, environment)
 
     found = await session.in_background(compute)
     if isinstance(found, Refusal):
