@@ -17,7 +17,7 @@ from engram_runtime.tokenizer import Tokenizer
 CHUNK = 128
 """Prompt tokens per graph call: a cancelled prefill ends after at most one of these."""
 
-KEPT_BYTES = 256 << 20
+KEPT_BYTES = 64 << 20
 """Memory for caches of earlier prompts."""
 
 Finish = Literal["stop", "length", "cancelled"]
