@@ -72,6 +72,8 @@ def _project(options: argparse.Namespace, scratch: Path) -> Path:
         root = Path(options.path).expanduser().resolve()
         if not root.is_dir():
             raise UserError(f"{root} is not a folder")
+        if not places.modules(root):
+            raise UserError(f"{root} holds no Python files that are not ignored")
         return root
     with progress(f"fetching {options.package}", quiet=options.json):
         fetched = _fetch(options.package, scratch)

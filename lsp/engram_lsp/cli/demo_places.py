@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
+from engram_context.ignore import Ignore
+
 LARGEST = 10  # modules that lines are taken from, in turn
 
 
@@ -51,13 +53,9 @@ _ARGUMENT = re.compile(r"(?<=\w)\([a-zA-Z_](?=\w)")
 
 
 def modules(root: Path) -> list[Path]:
-    """The project's Python files, largest first, tests last; nothing in hidden folders."""
-
-    def name(path: Path) -> str:
-        return path.relative_to(root).as_posix()
-
-    files = [path for path in root.rglob("*.py") if not f"/{name(path)}".count("/.")]
-    return sorted(files, key=lambda path: ("test" in name(path), -path.stat().st_size, name(path)))
+    """The Python files that the server reads too, largest first, tests last."""
+    found = Ignore(root).walk(lambda path: path.endswith(".py"))
+    return [root / path for path, _ in sorted(found, key=lambda item: ("test" in item[0], -item[1].size, item[0]))]
 
 
 def read(file: Path) -> str:
