@@ -21,7 +21,7 @@ HCA: LayerType = "heavily_compressed_attention"
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Everything that decides the shape of the network and of its cache.
+    """Everything that decides the shape of the network and of its cache; by default that of the model which ships.
 
     Symbols used in `network.py` and `export.py`: V = vocab_size, H = hidden_size, n = hc_mult, h = heads, D = head_dim,
     R = qk_rope_head_dim, W = sliding_window, E = n_routed_experts, K = num_experts_per_tok, I = moe_intermediate_size.
@@ -29,8 +29,8 @@ class ModelConfig:
 
     vocab_size: int = 8192
     hidden_size: int = 256
-    layer_types: tuple[LayerType, ...] = (SLIDING, CSA, HCA, CSA, HCA, CSA)
-    mlp_layer_types: tuple[MlpType, ...] = ("hash_moe", "moe", "moe", "moe", "moe", "moe")
+    layer_types: tuple[LayerType, ...] = (SLIDING, CSA, HCA, CSA)
+    mlp_layer_types: tuple[MlpType, ...] = ("hash_moe", "moe", "moe", "moe")
     tie_word_embeddings: bool = True
     max_position_embeddings: int = 32768
     rms_norm_eps: float = 1e-6
@@ -64,10 +64,10 @@ class ModelConfig:
     hc_eps: float = 1e-6
 
     # Engram: `engram_heads` tables of about `engram_rows` rows (the next distinct primes) for each order and layer.
-    engram_layers: tuple[int, ...] = (1, 3)
-    engram_orders: tuple[int, ...] = (2, 3)
+    engram_layers: tuple[int, ...] = (1, 2)
+    engram_orders: tuple[int, ...] = (2, 3, 4)
     engram_heads: int = 4
-    engram_rows: int = 16384
+    engram_rows: int = 24576
     engram_dim: int = 16
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the run in OUT")
     parser.add_argument("--device", default="auto", help="cpu, cuda, … (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    parser.add_argument("--compile", action="store_true", help="compile first (minutes), a third faster after")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print the loss curve as JSON")
 
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
 
         given: dict[str, Any] = {
             name: getattr(options, name)
-            for name in ("out", "minutes", "tokens", "start_from", "resume", "device", "threads", "seed")
+            for name in ("out", "minutes", "tokens", "start_from", "resume", "device", "threads", "seed", "compile")
         }
         if options.corpus:
             given["corpus"] = options.corpus
