@@ -10,23 +10,26 @@ import difflib
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import time
-import urllib.parse
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from engram_context.edits import Edit, apply
+from engram_context.text import Text
+from lsprotocol import types
 from rich.markup import escape
 from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text as Styled
 
+from engram_lsp import convert
 from engram_lsp.cli import demo_places as places
 from engram_lsp.cli.terminal import UserError, notes, out, print_json, progress
 from engram_lsp.client import Client, ResponseError, where
@@ -81,7 +84,7 @@ def _project(options: argparse.Namespace, scratch: Path) -> Path:
         return fetched
     notes.print(f"[yellow]{options.package} cannot be fetched here: showing the standard library's own sources[/]")
     root = scratch / "standard-library"
-    library = Path(__import__("sysconfig").get_path("stdlib"))
+    library = Path(sysconfig.get_path("stdlib"))
     wanted = ("asyncio", "concurrent", "email", "http", "importlib", "json", "logging", "multiprocessing", "unittest")
     for name in (*wanted, *(path.name for path in sorted(library.glob("*.py")))):
         source = library / name
@@ -294,7 +297,8 @@ class Demo:
             except ResponseError as refusal:
                 self._say(f"[dim]rename {symbol}: refused: {refusal.message}[/]")
                 continue
-            changes = {_path(change["textDocument"]["uri"]): change["edits"] for change in edit["documentChanges"]}
+            named = ((convert.path_of(one["textDocument"]["uri"]), one["edits"]) for one in edit["documentChanges"])
+            changes = {path: edits for path, edits in named if path is not None}
             diff = "".join(self._diff(path, edits) for path, edits in sorted(changes.items()))
             edits = sum(map(len, changes.values()))
             self.report["rename"] = {
@@ -367,20 +371,9 @@ def _varied(found: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
     return [*firsts, *(one for one in found if one not in firsts)][:most]
 
 
-def _path(uri: str) -> Path:
-    return Path(urllib.request.url2pathname(urllib.parse.urlparse(uri).path))
-
-
-def _applied(text: str, edits: list[dict[str, Any]]) -> str:
-    lines = text.splitlines(keepends=True)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
-
-    def index(position: dict[str, int]) -> int:
-        return starts[position["line"]] + position["character"]
-
-    for edit in sorted(edits, key=lambda edit: index(edit["range"]["start"]), reverse=True):
-        start, end = index(edit["range"]["start"]), index(edit["range"]["end"])
-        text = text[:start] + edit["newText"] + text[end:]
-    return text
+def _applied(before: str, edits: list[dict[str, Any]]) -> str:
+    """The text after the server's edits, whose columns are in the unit that `CAPABILITIES` ask for."""
+    text = Text.of(before)
+    ranges = [types.Range(*(types.Position(**edit["range"][end]) for end in ("start", "end"))) for edit in edits]
+    spans = [convert.span_of(text, range, "utf-32") for range in ranges]
+    return apply(text, [Edit(span, edit["newText"]) for span, edit in zip(spans, edits, strict=True)]).decode()
