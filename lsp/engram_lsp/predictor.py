@@ -182,9 +182,11 @@ class Predictor:
         around = window(query.text, query.offset, self.style.limits)
         word = query.text.slice(around.word)
         kept = [candidate for candidate in candidates if matches(word, candidate.name)]
+        if not kept:
+            return ()
         prompt = self._prompt(query, around)
         log_probs = self._next(prompt, query.memory, cancelled)
-        if log_probs is None or not kept:
+        if log_probs is None:
             return tuple((candidate, 0.0) for candidate in kept)
         lead = around.typed.removesuffix(word)
         spellings = [self._spell(lead + candidate.name) for candidate in kept]
