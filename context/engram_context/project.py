@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 from tree_sitter import Tree
 
 from engram_context import checks
@@ -38,7 +37,7 @@ from engram_context.ngrams import MemoryView, NgramMemory
 from engram_context.reader import parse, read_record
 from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot
-from engram_context.store import Entry, Store
+from engram_context.store import Entry, Store, default_cache_folder
 from engram_context.text import READ_LIMIT, Span, Text, Unreadable, decode, read_text
 
 _TEXTS_KEPT = 64
@@ -122,7 +121,7 @@ class Project:
         self._interpreter = interpreter
         self._exclude = tuple(exclude)
         self._ignore = Ignore(self.root, self._exclude)
-        folder = cache_folder if cache_folder is not None else user_cache_path("engram-ls", appauthor=False)
+        folder = cache_folder if cache_folder is not None else default_cache_folder()
         self._store = Store(folder, self.root, _fingerprint(self._coding))
         self.memory = NgramMemory(self._coding.vocab_size)
         self.snapshot = Snapshot.empty(self.text)

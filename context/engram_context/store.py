@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from engram_context.ignore import FileState
 
 _SCHEMA = """
@@ -40,6 +42,11 @@ _OUTSIDE = {
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 log = logging.getLogger(__name__)
+
+
+def default_cache_folder() -> Path:
+    """Where stores lie unless a setting says otherwise."""
+    return user_cache_path("engram-ls", appauthor=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
-from platformdirs import user_cache_path
+from engram_context.store import default_cache_folder
 from rich.table import Table
 
 from engram_lsp.cli.terminal import out, print_json
@@ -127,7 +127,7 @@ def _model(folder: str | None) -> Verdict:
 
 
 def _cache() -> Verdict:
-    folder = user_cache_path("engram-ls")
+    folder = default_cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     probe = folder / f".probe-{os.getpid()}"
     try:

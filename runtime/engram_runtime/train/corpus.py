@@ -60,7 +60,7 @@ _HELDOUT_TESTS: Final = frozenset({"tests"})
 
 
 def default_folder() -> Path:
-    return user_cache_path("engram-ls") / "corpus"
+    return user_cache_path("engram-ls", appauthor=False) / "corpus"
 
 
 def pinned_packages() -> tuple[str, ...]:
