@@ -43,22 +43,31 @@ class Weights(Mapping[str, np.ndarray]):
         header.pop("__metadata__", None)
         self._header, self._start = header, 8 + length
 
-    def __getitem__(self, name: str) -> np.ndarray:
+    def stored(self, name: str) -> tuple[str, tuple[int, ...]]:
+        """A tensor's number type, in safetensors' terms, and its shape, from the header alone.
+
+        Raises KeyError, or ValueError when the file ends before the tensor does.
+        """
         entry = self._header[name]
-        kind = entry["dtype"]
+        end = self._start + int(entry["data_offsets"][1])
+        if end > len(self._data):
+            raise ValueError(f"{self._path} is cut short: {name} ends at byte {end} of {len(self._data)}")
+        return entry["dtype"], tuple(entry["shape"])
+
+    def codes(self, name: str) -> np.ndarray:
+        """A tensor's bytes, uint8 [bytes], for number types that numpy has not."""
+        self.stored(name)
+        first, last = cast("list[int]", self._header[name]["data_offsets"])
+        return np.frombuffer(self._data, np.uint8, last - first, self._start + first)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        kind, shape = self.stored(name)
         if kind not in _TYPES:
             raise ValueError(f"{self._path}: {name} is {kind}; only {', '.join(_TYPES)} can be read")
-        first, last = cast("list[int]", entry["data_offsets"])
-        if self._start + last > len(self._data):
-            raise ValueError(
-                f"{self._path} is cut short: {name} ends at byte {self._start + last} of {len(self._data)}"
-            )
-        values = np.frombuffer(
-            self._data, _TYPES[kind], (last - first) // np.dtype(_TYPES[kind]).itemsize, self._start + first
-        )
+        values = self.codes(name).view(_TYPES[kind])
         if kind == "BF16":
             values = (values.astype(np.uint32) << 16).view(np.float32)
-        return values.reshape(entry["shape"])
+        return values.reshape(shape)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._header)
