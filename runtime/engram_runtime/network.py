@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
-from engram_runtime.config import CSA, SLIDING, ModelConfig
+from engram_runtime.config import CSA, HCA, SLIDING, ModelConfig
 
 _HAS_GROUPED = hasattr(F, "grouped_mm")
 """From torch 2.10 on."""
@@ -55,11 +55,15 @@ class RMSNorm(nn.Module):
         return normed.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else normed
 
 
-def rotary(positions: Tensor, theta: float, width: int) -> tuple[Tensor, Tensor]:
-    """cos and sin [P, width/2] of the rotary angles of positions [P]."""
-    frequency = theta ** (-torch.arange(0, width, 2, dtype=torch.float32, device=positions.device) / width)
-    angle = positions.float()[:, None] * frequency
-    return angle.cos(), angle.sin()
+def rotary(positions: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
+    """cos and sin [P, R/2] of the rotary angles of positions [P]; frequencies [R/2] in radians per position.
+
+    In double, since float angles are off by 1e-3 at position 30,000; Apple's devices have only float.
+    """
+    # Frequencies stay in host memory (`.to` of a module would fail on double); unwaited, the copy costs no time.
+    wide = torch.float32 if positions.device.type == "mps" else torch.float64
+    angle = positions.to(wide)[:, None] * frequencies.to(positions.device, wide, non_blocking=True)
+    return angle.cos().float(), angle.sin().float()
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -157,6 +161,7 @@ class Compressor(nn.Module):
     def __init__(self, config: ModelConfig, rate: int, width: int, overlap: bool) -> None:
         super().__init__()
         self.rate, self.width, self.overlap, self.config = rate, width, overlap, config
+        self.frequencies = torch.from_numpy(config.frequencies(CSA if overlap else HCA))
         wide = width * (2 if overlap else 1)
         self.kv_proj = nn.Linear(config.hidden_size, wide, bias=False)
         self.gate_proj = nn.Linear(config.hidden_size, wide, bias=False)
@@ -175,7 +180,7 @@ class Compressor(nn.Module):
             gate = torch.cat((before, gate[..., D:]), dim=2)
         entries = self.kv_norm((gate.softmax(dim=2) * kv).sum(dim=2))
         positions = torch.arange(C, device=x.device) * self.rate
-        return rotate(entries, *rotary(positions, self.config.compress_rope_theta, self.config.qk_rope_head_dim))
+        return rotate(entries, *rotary(positions, self.frequencies))
 
 
 def _visible(S: int, C: int, rate: int, device: torch.device) -> Tensor:
@@ -227,7 +232,7 @@ class Attention(nn.Module):
         H, h, D = config.hidden_size, config.num_attention_heads, config.head_dim
         g, o = config.o_groups, config.o_lora_rank
         self.config, self.kind, self.rate = config, config.layer_types[layer], config.compress_rate(layer)
-        self.theta = config.rope_theta if self.kind == SLIDING else config.compress_rope_theta
+        self.frequencies = torch.from_numpy(config.frequencies(self.kind))
         self.q_a_proj = nn.Linear(H, config.q_lora_rank, bias=False)
         self.q_a_norm = RMSNorm(config.q_lora_rank, config.rms_norm_eps)
         self.q_b_proj = nn.Linear(config.q_lora_rank, h * D, bias=False)
@@ -246,7 +251,7 @@ class Attention(nn.Module):
         config = self.config
         B, S, _ = x.shape
         h, D, W = config.num_attention_heads, config.head_dim, config.sliding_window
-        cos, sin = rotary(torch.arange(S, device=x.device), self.theta, config.qk_rope_head_dim)
+        cos, sin = rotary(torch.arange(S, device=x.device), self.frequencies)
         q_rank = self.q_a_norm(self.q_a_proj(x))
         q = rms_norm(self.q_b_proj(q_rank).unflatten(-1, (h, D)), None, config.rms_norm_eps)
         q = rotate(q, cos[:, None], sin[:, None]) * D**-0.5

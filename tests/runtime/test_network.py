@@ -178,7 +178,7 @@ def test_a_fresh_hyper_connection_is_nearly_a_residual_connection() -> None:
 
 def test_rotation_depends_on_distance_alone_and_is_undone_by_its_conjugate() -> None:
     q, k = torch.randn(2, 16)
-    cos, sin = rotary(torch.arange(100), 10000.0, 8)
+    cos, sin = rotary(torch.arange(100), torch.from_numpy(CONFIG.frequencies(SLIDING)))
     dots = [float(rotate(q, cos[i + 7], sin[i + 7]) @ rotate(k, cos[i], sin[i])) for i in (0, 13, 92)]
     assert max(dots) - min(dots) < 1e-4
     torch.testing.assert_close(rotate(rotate(q, cos[9], sin[9]), cos[9], -sin[9]), q)
