@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from engram_runtime.cache import Cache
+from engram_runtime.providers import CPU
 from engram_runtime.sampling import log_probabilities
-from engram_runtime.session import CPU, Session
+from engram_runtime.session import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import pytest
 from engram_runtime.engine import CHUNK, OnnxEngine, Request
 from engram_runtime.export import WeightKind
 from engram_runtime.sampling import narrowed
-from engram_runtime.session import ModelError, Session, _free_device_memory
+from engram_runtime.session import ModelError, Session
 from engram_runtime.tokenizer import Tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -346,37 +346,3 @@ print(sorted({{"torch", "onnx", "safetensors", "transformers"}} & sys.modules.ke
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize(("free", "reason"), [(None, "no NVIDIA device"), (1 << 20, "1 MiB free"), (1 << 40, "CUDA")])
-def test_without_a_usable_device_the_model_runs_on_the_cpu_and_says_why(
-    folder: Path,
-    caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    free: int | None,
-    reason: str,
-) -> None:
-    """Also where the driver's answer is wrong: here there is no device, whatever it says of free memory."""
-    if _free_device_memory() is not None:
-        pytest.skip("this machine has a device")
-    monkeypatch.setattr("engram_runtime.session._free_device_memory", lambda: free)
-    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", *CPU])
-    with caplog.at_level("INFO", "engram_runtime.session"):
-        engine = OnnxEngine.open(folder)
-    assert engine.describe()["provider"] == CPU[0]
-    assert engine.predict(Request(PROMPT, max_tokens=1)).tokens
-    assert len(caplog.records) == 1
-    assert reason in caplog.text
-    assert capfd.readouterr().out == "", "stdout belongs to the protocol"
-
-
-def test_a_provider_that_was_asked_for_in_vain_is_named(
-    folder: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    if _free_device_memory() is not None:
-        pytest.skip("this machine has a device")
-    engine = OnnxEngine.open(folder, ["CUDAExecutionProvider", *CPU])
-    assert engine.describe()["provider"] == CPU[0]
-    assert "CUDAExecutionProvider cannot be had" in caplog.text
-    assert capfd.readouterr().out == ""
