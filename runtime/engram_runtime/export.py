@@ -1,81 +1,155 @@
-"""A trained checkpoint as a model folder that the server can run.
+"""A checkpoint as a model folder that the server can run.
 
-model.onnx          the graph of every phase, with its weights (graph.py)
+model.onnx          the graph of every phase (graph.py), of small models with its weights
+model.onnx.data     the weights of larger models, which the runtime maps
 engram.npy          rows of the Engram tables, looked up by the host (weights.py)
 engram_classes.npy  token -> class, for the Engram hashes
 config.json, tokenizer.json
 model.json          how it was made: weights, training figures, sizes
+
+Of these a network without Engram layers has no engram files, and one that came without a tokenizer no tokenizer.json.
+
+Weights go through memory one after the other: from the checkpoint's mapped files (checkpoint.py), through graph.py,
+which reorders and quantises them, to model.onnx.data. Needed at once is a few times the largest of them.
 """
 
+import contextlib
 import json
+import math
 import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from engram_runtime import graph
-from engram_runtime.config import ModelConfig
-from engram_runtime.engram import EngramHash
+from engram_runtime.checkpoint import Checkpoint
+from engram_runtime.external import ExternalData
 from engram_runtime.quantize import Blocks
-from engram_runtime.weights import Weights, write_engram
+from engram_runtime.shapes import expected_shapes
+from engram_runtime.weights import write_engram
 
 WeightKind = Literal["fp32", "int8", "int4"]
 KINDS: dict[WeightKind, Blocks | None] = {"fp32": None, "int8": Blocks(8), "int4": Blocks(4)}
 
-FILES = ("model.onnx", "engram.npy", "engram_classes.npy", "config.json", "tokenizer.json", "model.json")
+_BYTES: dict[WeightKind, float] = {"fp32": 4, "int8": 1.15, "int4": 0.7}
+"""About how many a weight takes, with its share of scales and of what stays float32."""
+
+FILES = (
+    *("model.onnx", "model.onnx.data", "engram.npy", "engram_classes.npy", "config.json", "tokenizer.json"),
+    "model.json",
+)
 
 FORMAT = 1
 """Version of the folder's contents; a server refuses one it does not know."""
 
+ONE_FILE = 200_000_000
+"""Up to about how many bytes of weights stay within model.onnx, which is simpler to copy but read as a whole."""
 
-def export(checkpoint: Path, out: Path, weights: WeightKind = "int8") -> dict[str, Any]:
+OnProgress = Callable[[int, int, str], None]
+"""Called with how many weights are read, of how many, and the name of the one that comes next."""
+
+
+def export(
+    checkpoint: Path,
+    out: Path,
+    weights: WeightKind = "int8",
+    *,
+    one_file: int = ONE_FILE,
+    progress: OnProgress = lambda done, total, name: None,
+) -> dict[str, Any]:
     """Writes the model folder `out`, replacing it as a whole, and returns what its model.json says.
 
-    Raises FileNotFoundError if the checkpoint lacks a file, ValueError if its parts do not fit together.
+    Raises FileNotFoundError if the checkpoint lacks a file, ValueError if its parts do not fit together; `out` is then
+    as it was before.
     """
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file: name a folder for the model")
     if out.exists() and any(file.name not in FILES for file in out.iterdir()):
         raise ValueError(f"{out} holds other things than a model, which would be lost: choose another place")
-    config = ModelConfig.read(checkpoint / "config.json")
-    tensors = Weights(checkpoint / "weights.safetensors")
-    classes = np.load(checkpoint / "engram_classes.npy", allow_pickle=False)
-    hashes = EngramHash(config, classes)
-    tables: dict[int, np.ndarray] = {}
-    for layer in config.engram_layers:
-        tables[layer] = tensors[f"model.layers.{layer}.engram.table.weight"]
-        if tables[layer].shape != (hashes.row_count(layer), config.engram_dim):
-            raise ValueError(
-                f"layer {layer} has an Engram table of {tables[layer].shape}, "
-                f"but config.json asks for {(hashes.row_count(layer), config.engram_dim)}"
-            )
-    try:
-        model = graph.build(config, tensors, KINDS[weights])
-    except KeyError as missing:
-        raise ValueError(f"{checkpoint / 'weights.safetensors'} lacks {missing}") from missing
+    source = Checkpoint.open(checkpoint)
+    source.verify()
+    config, tensors = source.config, source.weights
+    sizes = {name: math.prod(shape) for name, shape in expected_shapes(config).items()}
+    engram = {layer: f"model.layers.{layer}.engram.table.weight" for layer in sorted(config.engram_layers)}
+    tables = sum(sizes[name] for name in engram.values())
+    about_bytes = int(_BYTES[weights] * (sum(sizes.values()) - tables))
+    _room_for(out, about_bytes + (4 if weights == "fp32" else 1) * tables)
 
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    onnx.save(model, partial / "model.onnx")
-    write_engram(partial / "engram.npy", tables, eight_bit=weights != "fp32")
-    np.save(partial / "engram_classes.npy", classes)
-    config.write(partial / "config.json")
-    shutil.copyfile(checkpoint / "tokenizer.json", partial / "tokenizer.json")
-    about: dict[str, Any] = {
-        "format": FORMAT,
-        "weights": weights,
-        "block": blocks.size if (blocks := KINDS[weights]) else None,
-        "parameters": sum(tensors[name].size for name in tensors if not name.endswith("tid2eid")),
-        "engram_parameters": sum(table.size for table in tables.values()),
-        "nodes": len(model.graph.node),
-        "bytes": {file.name: file.stat().st_size for file in sorted(partial.iterdir())},
-    }
-    training = checkpoint / "training.json"
-    if training.exists():
-        about["training"] = json.loads(training.read_text(encoding="utf-8"))
-    (partial / "model.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    if out.exists():
-        shutil.rmtree(out)
-    partial.replace(out)
+    try:
+        watched = _Watched(tensors, len(sizes), progress)
+        if about_bytes > one_file:
+            with contextlib.closing(ExternalData(partial / "model.onnx.data")) as store:
+                model = _externalised(graph.build(config, watched, KINDS[weights]), store)
+        else:
+            model = graph.build(config, watched, KINDS[weights])
+        onnx.save(model, partial / "model.onnx")
+        if source.classes is not None:
+            rows = {layer: watched[name] for layer, name in engram.items()}
+            write_engram(partial / "engram.npy", rows, eight_bit=weights != "fp32")
+            np.save(partial / "engram_classes.npy", source.classes)
+        config.write(partial / "config.json")
+        if source.tokenizer:
+            shutil.copyfile(source.tokenizer, partial / "tokenizer.json")
+        about: dict[str, Any] = {
+            "format": FORMAT,
+            "weights": weights,
+            "block": blocks.size if (blocks := KINDS[weights]) else None,
+            "parameters": sum(size for name, size in sizes.items() if not name.endswith("tid2eid")),
+            "engram_parameters": tables,
+            "nodes": len(model.graph.node),
+            "bytes": {file.name: file.stat().st_size for file in sorted(partial.iterdir())},
+            "unused": source.unused(),
+        }
+        training = checkpoint / "training.json"
+        if training.exists():
+            about["training"] = json.loads(training.read_text(encoding="utf-8"))
+        (partial / "model.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        if out.exists():
+            shutil.rmtree(out)
+        partial.replace(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     return about
+
+
+def _externalised(model: onnx.ModelProto, store: ExternalData) -> onnx.ModelProto:
+    """Moves the model's large constants to the store."""
+    for tensor in model.graph.initializer:
+        if len(tensor.raw_data) > 4096:
+            tensor.CopyFrom(store(tensor.name, numpy_helper.to_array(tensor)))
+    return model
+
+
+class _Watched(Mapping[str, np.ndarray]):
+    """The same tensors; tells which one is read, and how many have been."""
+
+    def __init__(self, tensors: Mapping[str, np.ndarray], total: int, progress: OnProgress) -> None:
+        self._tensors, self._total, self._progress = tensors, total, progress
+        self._read: set[str] = set()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self._progress(len(self._read), self._total, name)
+        self._read.add(name)
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+def _room_for(out: Path, needed: int) -> None:
+    """Raises ValueError when the disk that `out` is to lie on is too full."""
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise ValueError(f"{out} would take about {needed / 1e9:.1f} GB, only {free / 1e9:.1f} GB are free there")
