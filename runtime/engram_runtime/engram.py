@@ -21,30 +21,36 @@ _SEED = 0x456E6772616D  # "Engram": multipliers are part of the trained model an
 class EngramHash:
     """The hash functions of one model. `classes` [V] folds token ids; immutable, safe to share between threads."""
 
-    __slots__ = ("_classes", "_multipliers", "_offsets", "_orders", "_primes")
+    __slots__ = ("_back", "_classes", "_counts", "_index", "_multipliers", "_offsets", "_orders", "_primes")
 
     def __init__(self, config: ModelConfig, classes: npt.ArrayLike) -> None:
         table = np.asarray(classes, dtype=np.uint64)
         if table.shape != (config.vocab_size,):
             raise ValueError(f"classes has shape {table.shape}, but the model has {config.vocab_size} tokens")
+        layers, orders, heads = config.engram_layers, config.engram_orders, config.engram_heads
         self._classes = table
-        self._orders = config.engram_orders
-        count = len(config.engram_orders) * config.engram_heads
-        primes = _primes_from(config.engram_rows, count * len(config.engram_layers))
-        self._primes: dict[int, npt.NDArray[np.uint64]] = {}
-        self._offsets: dict[int, Rows] = {}
-        self._multipliers: dict[int, npt.NDArray[np.uint64]] = {}
-        for index, layer in enumerate(config.engram_layers):
-            own = primes[index * count : (index + 1) * count]
-            self._primes[layer] = np.array(own, dtype=np.uint64).reshape(len(self._orders), -1)
-            self._offsets[layer] = np.cumsum([0, *own], dtype=np.int64)
-            # The bit generator itself: numpy promises that its stream stays the same, of Generator it does not.
-            drawn = np.random.PCG64([_SEED, layer]).random_raw(max(self._orders, default=1))
-            self._multipliers[layer] = drawn | np.uint64(1)
+        self._index = {layer: index for index, layer in enumerate(layers)}
+        longest = max(orders, default=1)
+        # Where the classes of an n-gram lie from its last token on backwards; which of them end an order.
+        self._back = np.arange(longest - 1, -1, -1)
+        self._orders = np.array(orders, dtype=np.int64) - 1
+        count = len(orders) * heads
+        primes = np.array(_primes_from(config.engram_rows, count * len(layers)), dtype=np.uint64)
+        self._primes = primes.reshape(len(layers), 1, len(orders), heads)
+        sizes = primes.astype(np.int64).reshape(len(layers), 1, count)
+        self._offsets = sizes.cumsum(-1) - sizes
+        self._counts = {layer: int(sizes[index].sum()) for layer, index in self._index.items()}
+        # The bit generator itself: numpy promises that its stream stays the same, of Generator it does not.
+        drawn = [np.random.PCG64([_SEED, layer]).random_raw(longest) for layer in layers]
+        self._multipliers = np.array(drawn, dtype=np.uint64).reshape(len(layers), 1, longest) | np.uint64(1)
 
     def row_count(self, layer: int) -> int:
         """Rows of the layer's table, all orders and heads together."""
-        return int(self._offsets[layer][-1])
+        return self._counts[layer]
+
+    def all_rows(self, tokens: npt.ArrayLike, start: int = 0) -> Rows:
+        """`rows` of every Engram layer at once, [layers, T-start, orders*heads], in the configuration's order."""
+        return self._hash(self._n_grams(np.asarray(tokens, dtype=np.int64), start), slice(None))
 
     def rows(self, tokens: npt.ArrayLike, layer: int, start: int = 0) -> Rows:
         """Row numbers [T-start, orders*heads] that tokens start..T-1 of `tokens` [T] read in `layer`.
@@ -52,34 +58,32 @@ class EngramHash:
         An n-gram that reaches before the first token sees token 0 (padding) there. Of a slice of a longer text the
         first max(orders)-1 positions would be wrong for that reason, which is what `start` is for.
         """
-        ids = np.asarray(tokens, dtype=np.int64)
-        reach = len(self._multipliers[layer]) - 1
-        first = max(start - reach, 0)
-        classes = self._classes[ids[first:]]
-        before = np.full(reach - (start - first), self._classes[0], dtype=np.uint64)
-        classes = np.concatenate((before, classes))
-        return self._hash(classes, layer, len(ids) - start)
+        index = self._index[layer]
+        return self._hash(self._n_grams(np.asarray(tokens, dtype=np.int64), start), slice(index, index + 1))[0]
 
     def batch_rows(self, tokens: npt.ArrayLike, layer: int) -> Rows:
         """`rows` of each row of tokens [B,S]: [B,S,orders*heads]."""
         ids = np.asarray(tokens, dtype=np.int64)
-        reach = len(self._multipliers[layer]) - 1
-        before = np.full((*ids.shape[:-1], reach), self._classes[0], dtype=np.uint64)
-        return self._hash(np.concatenate((before, self._classes[ids]), axis=-1), layer, ids.shape[-1])
+        index = self._index[layer]
+        n_grams = np.concatenate([self._n_grams(row, 0) for row in ids])
+        return self._hash(n_grams, slice(index, index + 1)).reshape(*ids.shape, -1)
 
-    def _hash(self, classes: npt.NDArray[np.uint64], layer: int, length: int) -> Rows:
-        """classes [..., reach + length] -> row numbers [..., length, orders*heads] of the last `length` of them."""
-        multipliers, primes = self._multipliers[layer], self._primes[layer]
-        reach = len(multipliers) - 1
-        mixed = np.zeros((*classes.shape[:-1], length), dtype=np.uint64)
-        remainders: dict[int, npt.NDArray[np.uint64]] = {}
-        for k, multiplier in enumerate(multipliers):
-            # uint64 products wrap around, which is the point of odd multipliers: they stay a bijection.
-            mixed = mixed ^ (classes[..., reach - k : reach - k + length] * multiplier)
-            if k + 1 in self._orders:
-                remainders[k + 1] = mixed[..., None] % primes[self._orders.index(k + 1)]
-        rows = np.concatenate([remainders[order] for order in self._orders], axis=-1)
-        return rows.astype(np.int64) + self._offsets[layer][:-1]
+    def _n_grams(self, ids: npt.NDArray[np.int64], start: int) -> npt.NDArray[np.uint64]:
+        """Classes [T-start, longest order] of the n-grams that end at tokens start..T-1, last token first."""
+        reach = len(self._back) - 1
+        first = max(start - reach, 0)
+        classes = self._classes[ids[first:]]
+        if missing := reach - (start - first):
+            classes = np.concatenate((np.full(missing, self._classes[0]), classes))
+        return classes[np.arange(len(ids) - start)[:, None] + self._back]
+
+    def _hash(self, n_grams: npt.NDArray[np.uint64], layers: slice) -> Rows:
+        """n_grams [T, longest order] -> row numbers [layers, T, orders*heads]."""
+        # uint64 products wrap around, which is the point of odd multipliers: they stay a bijection.
+        mixed = np.bitwise_xor.accumulate(n_grams * self._multipliers[layers], axis=-1)
+        hashed = mixed[..., self._orders, None] % self._primes[layers]
+        offsets = self._offsets[layers]
+        return hashed.view(np.int64).reshape(*hashed.shape[:2], offsets.shape[-1]) + offsets
 
 
 def _primes_from(least: int, count: int) -> list[int]:
@@ -87,7 +91,29 @@ def _primes_from(least: int, count: int) -> list[int]:
     found: list[int] = []
     candidate = max(least, 2)
     while len(found) < count:
-        if all(candidate % divisor for divisor in range(2, int(candidate**0.5) + 1)):
+        if _is_prime(candidate):
             found.append(candidate)
         candidate += 1
     return found
+
+
+_WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+
+
+def _is_prime(number: int) -> bool:
+    """Miller-Rabin; with these witnesses it errs for no number below 3.1e23 (Sorenson and Webster, 2015)."""
+    if number < 2 or any(number % prime == 0 for prime in _WITNESSES):
+        return number in _WITNESSES
+    twos = ((number - 1) & (1 - number)).bit_length() - 1
+    odd = (number - 1) >> twos
+    for witness in _WITNESSES:
+        power = pow(witness, odd, number)
+        if power in (1, number - 1):
+            continue
+        for _ in range(twos - 1):
+            power = power * power % number
+            if power == number - 1:
+                break
+        else:
+            return False
+    return True

@@ -4,7 +4,7 @@ import json
 import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -76,49 +76,132 @@ class Weights(Mapping[str, np.ndarray]):
         return len(self._header)
 
 
-def write_engram(path: Path, tables: Mapping[int, np.ndarray], eight_bit: bool) -> None:
+PAGE = 4096
+"""Bytes that one access to a mapped file brings in, on nearly every machine."""
+
+_PIECE = 8 << 20
+"""Bytes of a table that are written at a time."""
+
+_SMALL = 256 << 20
+"""Bytes up to which a file of tables is read ahead as a whole."""
+
+
+class Table(Protocol):
+    """An array [rows, dim], or something that reads such slices of one when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
+
+
+def write_engram(path: Path, tables: Mapping[int, Table], eight_bit: bool) -> None:
     """Writes the tables [rows, dim] of the Engram layers, in layer order behind each other, to one `.npy`.
 
-    Records are `row` (float32 or int8) and, for int8, its float16 `scale`: both lie in the same page.
+    A record of it is a page of rows, float32 or int8 with a float16 scale each, so that no row lies across two pages;
+    the header fills a page, and each layer begins with one. Tables are read in pieces: they may exceed memory.
     """
-    dim = next(iter(tables.values())).shape[1] if tables else 0
-    kind = np.dtype([("row", "i1", (dim,)), ("scale", "<f2")] if eight_bit else [("row", "<f4", (dim,))])
-    records = np.zeros(sum(len(table) for table in tables.values()), kind)
-    start = 0
-    for layer in sorted(tables):
-        table = np.asarray(tables[layer], np.float32)
-        part = records[start : start + len(table)]
-        if eight_bit:
-            scale = (np.abs(table).max(1) / 127).astype(np.float16)
-            part["scale"] = scale
-            wide = np.where(scale == 0, 1, scale).astype(np.float32)[:, None]
-            part["row"] = np.clip(np.rint(table / wide), -127, 127).astype(np.int8)
-        else:
-            part["row"] = table
-        start += len(table)
-    np.save(path, records)
+    dims = {table.shape[1] for table in tables.values()} or {1}
+    if len(dims) > 1:
+        raise ValueError(f"the rows of all Engram tables are of one width, these are of {sorted(dims)}")
+    kind = _page(dims.pop(), eight_bit)
+    per = kind["row"].shape[0]
+    pages = sum(-(-table.shape[0] // per) for table in tables.values())
+    with path.open("wb") as file:
+        file.write(_header(kind, pages))
+        for layer in sorted(tables):
+            table = tables[layer]
+            step = max(1, _PIECE // PAGE) * per
+            for start in range(0, table.shape[0], step):
+                piece = np.asarray(table[start : min(start + step, table.shape[0])], np.float32)
+                file.write(_pages(piece, kind).view(np.uint8).data)
+
+
+def _page(dim: int, eight_bit: bool) -> np.dtype[np.void]:
+    """The record of a page: `row` [rows, dim] and, where they are int8, `scale` [rows]; as many rows as fit."""
+    width = dim + 2 if eight_bit else 4 * dim
+    size = -(-width // PAGE) * PAGE
+    per = size // width
+    fields: list[Any] = [("row", "i1" if eight_bit else "<f4", (per, dim))]
+    if eight_bit:
+        fields.append(("scale", "<f2", (per,)))
+    if rest := size - per * width:
+        fields.append(("rest", f"V{rest}"))
+    return np.dtype(fields)
+
+
+def _header(kind: np.dtype[np.void], pages: int) -> bytes:
+    """The head of the `.npy`, blown up to a page with spaces as the format allows."""
+    said = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (pages,)}
+    magic = np.lib.format.magic(1, 0)
+    length = PAGE - len(magic) - 2
+    return magic + length.to_bytes(2, "little") + f"{said!r:<{length - 1}}\n".encode("latin1")
+
+
+def _pages(table: np.ndarray, kind: np.dtype[np.void]) -> np.ndarray:
+    """Rows float32 [n, dim] as records of `kind`; what the last page has too many is zeros."""
+    per, dim = kind["row"].shape
+    records = np.zeros(-(-len(table) // per), kind)
+    rows = np.zeros((len(records) * per, dim), np.float32)
+    rows[: len(table)] = table
+    if "scale" in (kind.names or ()):
+        scale = (np.abs(rows).max(1) / 127).astype(np.float16)
+        wide = np.where(scale == 0, 1, scale).astype(np.float32)[:, None]
+        rows = np.clip(np.rint(rows / wide), -127, 127)
+        records["scale"] = scale.reshape(-1, per)
+    records["row"] = rows.reshape(-1, per, dim)
+    return records
 
 
 class EngramRows:
-    """Rows of the Engram tables of one model, mapped: read from disk as they are asked for."""
+    """Rows of the Engram tables of one model, mapped: read from disk as they are asked for, however large the file.
+
+    Of a large file only pages that hold a wanted row are read; a small one is read ahead as a whole.
+    """
 
     def __init__(self, path: Path, counts: Mapping[int, int]) -> None:
         """`counts` are the rows of each layer. Raises FileNotFoundError, or ValueError if the file has other rows."""
-        # Seen as a plain array: memmap looks at every result of indexing, which costs more than the row.
-        self._records: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-        self._starts: dict[int, int] = {}
-        total = 0
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        names = mapped.dtype.names or ()
+        if not isinstance(mapped, np.memmap) or "row" not in names:
+            raise ValueError(f"{path} does not hold Engram tables: export the model again")
+        # Seen as plain arrays: memmap looks at every result of indexing, which costs more than the row.
+        records = mapped.view(np.ndarray)
+        self._rows: np.ndarray = records["row"]
+        self._scales: np.ndarray | None = records["scale"] if "scale" in names else None
+        if self._rows.ndim == 2:  # models exported by version 0.1 have a record for each row
+            self._rows = self._rows[:, None]
+            self._scales = None if self._scales is None else self._scales[:, None]
+        self._per = self._rows.shape[1]
+        starts: dict[int, int] = {}
+        pages = 0
         for layer in sorted(counts):
-            self._starts[layer] = total
-            total += counts[layer]
-        names = self._records.dtype.names
-        if names is None or "row" not in names or len(self._records) != total:
-            raise ValueError(f"{path} does not hold the {total} rows that the configuration asks for")
+            starts[layer] = pages * self._per
+            pages += -(-counts[layer] // self._per)
+        if len(records) != pages:
+            raise ValueError(f"{path} does not hold the {sum(counts.values())} rows that the configuration asks for")
+        self._starts = starts
+        self._all_starts = np.array([starts[layer] for layer in counts], np.int64).reshape(-1, 1, 1)
+        self.bytes = records.nbytes
+        if isinstance(mapped.base, mmap.mmap) and hasattr(mapped.base, "madvise"):  # Windows has no such advice
+            mapped.base.madvise(mmap.MADV_WILLNEED if self.read_ahead else mmap.MADV_RANDOM)
+
+    @property
+    def read_ahead(self) -> bool:
+        """Whether the whole file is read into memory in the background."""
+        return self.bytes <= _SMALL
 
     def lookup(self, layer: int, numbers: np.ndarray) -> np.ndarray:
         """Rows of `layer` for numbers [T, n]: float32 [T, n * dim]."""
-        found = self._records[numbers + self._starts[layer]]
-        rows = found["row"].astype(np.float32)
-        if "scale" in (self._records.dtype.names or ()):
-            rows *= found["scale"].astype(np.float32)[..., None]
-        return rows.reshape(len(numbers), -1)
+        return self._gather((numbers + self._starts[layer])[None])[0]
+
+    def lookup_all(self, numbers: np.ndarray) -> np.ndarray:
+        """Rows of all layers, in the order of `counts`, for numbers [layers, T, n]: float32 [layers, T, n * dim]."""
+        return self._gather(numbers + self._all_starts)
+
+    def _gather(self, numbers: np.ndarray) -> np.ndarray:
+        place = np.divmod(numbers, self._per)
+        rows = self._rows[place].astype(np.float32)
+        if self._scales is not None:
+            rows *= self._scales[place].astype(np.float32)[..., None]
+        return rows.reshape(*numbers.shape[:2], -1)
