@@ -264,7 +264,9 @@ def _files(folder: Path) -> dict[str, Weights]:
     if absent := [name for name in names if not (folder / name).is_file()]:
         raise FileNotFoundError(f"{folder} lacks {len(absent)} of {len(names)} shards: {', '.join(absent)}")
     files = {name: Weights(folder / name) for name in names}
-    if lost := [tensor for tensor, shard in shards.items() if tensor not in files[shard]]:
+    # Names alone: to ask a mapping whether it has a tensor would read the tensor.
+    held = {name: set(file) for name, file in files.items()}
+    if lost := [tensor for tensor, shard in shards.items() if tensor not in held[shard]]:
         raise ValueError(f"{index} names tensors that their shards have not: {', '.join(shortened(lost))}")
     return {tensor: files[shard] for tensor, shard in shards.items()}
 

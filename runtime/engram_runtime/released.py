@@ -44,6 +44,7 @@ _DEFAULTS: dict[str, Any] = {
     "moe_intermediate_size": 2048,
     "hc_sinkhorn_iters": 20,
     "max_position_embeddings": 1048576,
+    "num_nextn_predict_layers": 1,
     "tie_word_embeddings": False,
 }
 
@@ -70,6 +71,8 @@ def model_config(fields: Mapping[str, Any]) -> ModelConfig:
         if fields.get(name, value) not in (value, None):
             raise ValueError(f"{name} is {fields[name]!r}, only {value!r} is supported")
     given: dict[str, Any] = {**_DEFAULTS, **{name: fields[name] for name in _SAME if fields.get(name) is not None}}
+    # Of several, the first drafts; whether there is any, the weights will tell.
+    given["num_nextn_predict_layers"] = min(1, given["num_nextn_predict_layers"])
     count = int(fields.get("num_hidden_layers", 43))
     rates = _mapping(fields, "compress_rates")
     given["compress_rate_csa"] = int(rates.get(CSA, fields.get("compress_rate_csa", 4)))
