@@ -5,7 +5,7 @@ import tokenizers
 import torch
 from engram_runtime.config import CSA, HCA, SLIDING, ModelConfig
 from engram_runtime.engram import EngramHash
-from engram_runtime.network import DeepseekV4
+from engram_runtime.network import DeepseekV4, balanced_table
 from engram_runtime.tokenizer import SPECIALS, Tokenizer
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
@@ -49,23 +49,33 @@ def byte_tokenizer() -> Tokenizer:
 
 
 def random_network(config: ModelConfig, classes: np.ndarray) -> DeepseekV4:
-    """Weights at a scale at which every part matters: gates off their middle, experts and streams unlike."""
     torch.manual_seed(7)
     hashes = EngramHash(config, classes)
     network = DeepseekV4(config, [hashes.row_count(layer) for layer in config.engram_layers]).eval()
-    with torch.no_grad():
-        for name, weight in network.named_parameters():
-            if "_hc." in name or "hc_head" in name:
-                weight.add_(torch.randn_like(weight) * 0.1)
-            elif "table" in name or "embed" in name:
-                weight.copy_(torch.randn_like(weight))
-            elif weight.ndim >= 2:
-                weight.copy_(torch.randn_like(weight) * weight.shape[-1] ** -0.5)
-            else:
-                weight.add_(torch.randn_like(weight) * 0.3)
-        for name, buffer in network.named_buffers():
-            if name.endswith("e_score_correction_bias"):
-                buffer.normal_(0, 0.1)
-        # Logits of about 3: a distribution that is neither flat nor certain.
-        network.model.norm.weight.mul_(3 * config.hidden_size**-0.5)
+    randomise(network, config)
     return network
+
+
+@torch.no_grad()
+def randomise(network: torch.nn.Module, config: ModelConfig) -> None:
+    """Draws weights at a scale at which every part matters: gates off their middle, experts and streams unlike.
+
+    `network` is ours or that of transformers, whose parameters have the same names.
+    """
+    for name, weight in network.named_parameters():
+        if "_hc." in name or "hc_head" in name:
+            weight.add_(torch.randn_like(weight) * 0.1)
+        elif "table" in name or "embed" in name:
+            weight.copy_(torch.randn_like(weight))
+        elif weight.ndim >= 2:
+            weight.copy_(torch.randn_like(weight) * weight.shape[-1] ** -0.5)
+        else:
+            weight.add_(torch.randn_like(weight) * 0.3)
+    for name, buffer in network.named_buffers():
+        if name.endswith("e_score_correction_bias"):
+            buffer.normal_(0, 0.1)
+        elif name.endswith("tid2eid") and not buffer.any():
+            buffer.copy_(balanced_table(config.vocab_size, config.num_experts_per_tok, config.n_routed_experts))
+    # Logits of about 3: a distribution that is neither flat nor certain.
+    embedding_norm = config.hidden_size**0.5 if config.tie_word_embeddings else 1
+    network.get_parameter("model.norm.weight").mul_(3 / embedding_norm)

@@ -1,0 +1,334 @@
+"""transformers, our network and our graph say the same from one saved checkpoint of random weights.
+
+transformers is asked once per configuration, for all positions of one text; everything of ours, whole or in pieces, is
+held against that. Engram is not part of the released network, and so not of these configurations.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from engram_runtime.cache import Cache
+from engram_runtime.checkpoint import Checkpoint
+from engram_runtime.config import CSA, HCA, SLIDING, LayerType, ModelConfig
+from engram_runtime.export import export
+from engram_runtime.network import DeepseekV4, Indexer
+from engram_runtime.session import Session
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_model import SMALL, byte_tokenizer, randomise
+from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4RotaryEmbedding
+
+LENGTH = 334
+CLOSE = 5e-5
+TOKENS = np.random.default_rng(3).integers(0, SMALL.vocab_size, LENGTH)
+
+MIX = replace(SMALL, engram_layers=(), hc_sinkhorn_iters=20)
+HASHED, ROUTED = "hash_moe", "moe"
+
+CONFIGS: dict[str, ModelConfig] = {
+    "mix": MIX,
+    "sliding alone": replace(
+        MIX, layer_types=(SLIDING,) * 3, mlp_layer_types=(HASHED, ROUTED, ROUTED), sliding_window=5, hc_mult=2
+    ),
+    # HCA windows of 128 close at 127 and 255; the window alone would not reach back.
+    "released rates": replace(
+        MIX,
+        layer_types=(HCA, HCA, CSA, HCA),
+        mlp_layer_types=(HASHED, HASHED, HASHED, ROUTED),
+        compress_rate_hca=128,
+        sliding_window=16,
+        tie_word_embeddings=False,
+    ),
+    "odd rates": replace(
+        MIX,
+        layer_types=(CSA, HCA, CSA),
+        mlp_layer_types=(ROUTED,) * 3,
+        compress_rate_csa=3,
+        compress_rate_hca=7,
+        sliding_window=11,
+        hc_mult=2,
+        hc_sinkhorn_iters=4,
+    ),
+    "YaRN": replace(MIX, rope_factor=4.0, rope_original_positions=64, sliding_window=48),
+    "YaRN of other turns": replace(
+        MIX,
+        layer_types=(HCA, CSA, SLIDING),
+        mlp_layer_types=(HASHED, ROUTED, ROUTED),
+        rope_factor=16.0,
+        rope_original_positions=40,
+        rope_beta_fast=4.0,
+        rope_beta_slow=0.5,
+        compress_rope_theta=20000.0,
+        compress_rate_csa=5,
+        compress_rate_hca=12,
+        hc_sinkhorn_iters=4,
+        tie_word_embeddings=False,
+    ),
+    # Gate and up projections of random weights are about 1, so half of them meet this limit.
+    "clamped experts": replace(
+        MIX,
+        layer_types=(SLIDING, CSA),
+        mlp_layer_types=(HASHED, ROUTED),
+        swiglu_limit=0.5,
+        routed_scaling_factor=2.5,
+        n_routed_experts=6,
+        num_experts_per_tok=3,
+    ),
+    "one group": replace(
+        MIX, layer_types=(CSA, HCA), mlp_layer_types=(ROUTED, ROUTED), o_groups=1, num_attention_heads=3, hc_mult=3
+    ),
+    "a group a head": replace(
+        MIX,
+        layer_types=(HCA, CSA),
+        mlp_layer_types=(HASHED, HASHED),
+        o_groups=8,
+        o_lora_rank=8,
+        num_attention_heads=8,
+        num_experts_per_tok=1,
+        routed_scaling_factor=1.0,
+        sliding_window=1,
+        compress_rate_csa=2,
+    ),
+    # The indexer's choice binds, at few heads with exact ties of scores and at many without.
+    "choice": replace(MIX, layer_types=(CSA, HCA, CSA), mlp_layer_types=(ROUTED,) * 3, index_topk=9, index_n_heads=32),
+    "choice among ties": replace(
+        MIX, layer_types=(CSA, SLIDING, CSA), mlp_layer_types=(ROUTED,) * 3, index_topk=9, index_n_heads=1
+    ),
+}
+ALIKE = [name for name in CONFIGS if name != "choice among ties"]
+"""Configurations whose logits transformers defines: it leaves the order among equal scores to torch."""
+
+
+def theirs(config: ModelConfig) -> transformers.DeepseekV4Config:
+    yarn = {
+        "rope_type": "yarn",
+        "factor": config.rope_factor,
+        "original_max_position_embeddings": config.rope_original_positions,
+        "beta_fast": config.rope_beta_fast,
+        "beta_slow": config.rope_beta_slow,
+    }
+    same = ("vocab_size", "hidden_size", "num_hidden_layers", "tie_word_embeddings", "max_position_embeddings")
+    same += ("rms_norm_eps", "num_attention_heads", "head_dim", "qk_rope_head_dim", "q_lora_rank", "o_groups")
+    same += ("o_lora_rank", "sliding_window", "index_n_heads", "index_head_dim", "index_topk", "rope_theta")
+    same += ("compress_rope_theta", "n_routed_experts", "num_experts_per_tok", "moe_intermediate_size")
+    same += ("routed_scaling_factor", "swiglu_limit", "hc_mult", "hc_sinkhorn_iters", "hc_eps")
+    return transformers.DeepseekV4Config(
+        **{name: getattr(config, name) for name in same},
+        layer_types=list(config.layer_types),
+        mlp_layer_types=list(config.mlp_layer_types),
+        compress_rates={CSA: config.compress_rate_csa, HCA: config.compress_rate_hca},
+        rope_parameters=yarn if config.rope_factor > 1 else None,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+        attn_implementation="eager",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A network of transformers, its checkpoint, ours of it, and what transformers says of TOKENS: float32 [LENGTH, V]."""
+
+    folder: Path
+    reference: transformers.DeepseekV4ForCausalLM
+    network: DeepseekV4
+    expected: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Saved]:
+    """By name of the configuration, made when first asked for."""
+    root = tmp_path_factory.mktemp("saved")
+
+    @cache
+    def made(name: str) -> Saved:
+        torch.manual_seed(7)
+        reference = transformers.DeepseekV4ForCausalLM(theirs(CONFIGS[name])).eval()
+        randomise(reference, CONFIGS[name])
+        with torch.no_grad():
+            expected = reference(torch.from_numpy(TOKENS)[None], use_cache=False).logits[0].numpy()
+        reference.save_pretrained(root / name)
+        (root / name / "tokenizer.json").write_text(byte_tokenizer().to_json(), encoding="utf-8")
+        return Saved(root / name, reference, loaded(root / name), expected)
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def session(saved: Callable[[str], Saved], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Session]:
+    """The same in our graph."""
+    root = tmp_path_factory.mktemp("exported")
+
+    @cache
+    def opened(name: str) -> Session:
+        export(saved(name).folder, root / name, "fp32")
+        return Session.open(root / name, ["CPUExecutionProvider"])
+
+    return opened
+
+
+def loaded(folder: Path) -> DeepseekV4:
+    """Our network of a saved checkpoint."""
+    checkpoint = Checkpoint.open(folder)
+    network = DeepseekV4(checkpoint.config, []).eval()
+    weights = {name: torch.from_numpy(checkpoint.weights[name].copy()) for name in checkpoint.weights}
+    missing, unexpected = network.load_state_dict(weights, strict=False)
+    assert not unexpected and not missing
+    return network
+
+
+@torch.no_grad()
+def of_network(network: DeepseekV4, tokens: np.ndarray) -> np.ndarray:
+    return network(torch.from_numpy(tokens)[None], {})[0].numpy()
+
+
+def in_pieces(session: Session, sizes: Sequence[int]) -> np.ndarray:
+    """The graph's logits of TOKENS, computed in calls of the given sizes (repeated as needed)."""
+    state, answers, turn = Cache.empty(session.config), [], 0
+    while state.position < LENGTH:
+        piece = TOKENS[state.position : state.position + sizes[turn % len(sizes)]]
+        call = session.call(state, piece, len(piece))
+        answers.append(call.logits)
+        state, turn = call.cache(), turn + 1
+    return np.concatenate(answers)
+
+
+def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float(np.abs(ours - theirs).max())
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_configuration_is_read_from_what_transformers_saved(saved: Callable[[str], Saved], name: str) -> None:
+    engram = {field: getattr(CONFIGS[name], field) for field in ("engram_heads", "engram_rows", "engram_dim")}
+    assert replace(saved(name).network.config, **engram) == CONFIGS[name]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_logits_are_neither_flat_nor_certain(saved: Callable[[str], Saved], name: str) -> None:
+    assert 1 < saved(name).expected.std() < 10
+    assert len(np.unique(saved(name).expected.argmax(1))) > 50
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_the_network_agrees(saved: Callable[[str], Saved], name: str) -> None:
+    assert apart(of_network(saved(name).network, TOKENS), saved(name).expected) < CLOSE
+
+
+@settings(max_examples=15, deadline=None)
+@given(name=st.sampled_from(ALIKE), length=st.integers(1, LENGTH))
+def test_the_network_agrees_on_any_prefix(saved: Callable[[str], Saved], name: str, length: int) -> None:
+    assert apart(of_network(saved(name).network, TOKENS[:length]), saved(name).expected[:length]) < CLOSE
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_the_graph_agrees_on_a_whole_prefill(
+    saved: Callable[[str], Saved], session: Callable[[str], Session], name: str
+) -> None:
+    assert apart(in_pieces(session(name), [LENGTH]), saved(name).expected) < CLOSE
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_the_graph_agrees_token_by_token(
+    saved: Callable[[str], Saved], session: Callable[[str], Session], name: str
+) -> None:
+    """Some 330 steps, in each of which every layer's windows are in another phase."""
+    assert apart(in_pieces(session(name), [1]), saved(name).expected) < CLOSE
+
+
+@settings(max_examples=30, deadline=None)
+@given(name=st.sampled_from(ALIKE), sizes=st.lists(st.integers(1, 140), min_size=1, max_size=7))
+def test_the_graph_agrees_however_the_text_is_cut(
+    saved: Callable[[str], Saved], session: Callable[[str], Session], name: str, sizes: list[int]
+) -> None:
+    assert apart(in_pieces(session(name), sizes), saved(name).expected) < CLOSE
+
+
+@pytest.mark.parametrize("name", ["odd rates", "YaRN"])
+@torch.no_grad()
+def test_transformers_own_decoding_agrees(saved: Callable[[str], Saved], name: str) -> None:
+    """Prefill, then one token at a time with its cache: what we are held against does not depend on how it is asked."""
+    reference, expected, start = saved(name).reference, saved(name).expected, 200
+    tokens = torch.from_numpy(TOKENS)[None]
+    said = reference(tokens[:, :start], use_cache=True)
+    answers = [said.logits[0]]
+    for position in range(start, 260):
+        said = reference(tokens[:, position : position + 1], past_key_values=said.past_key_values, use_cache=True)
+        answers.append(said.logits[0])
+    assert apart(torch.cat(answers).numpy(), expected[:260]) < CLOSE
+
+
+@pytest.mark.parametrize("name", ["YaRN", "YaRN of other turns"])
+def test_frequencies_are_those_of_transformers(saved: Callable[[str], Saved], name: str) -> None:
+    config = CONFIGS[name]
+    rotary = DeepseekV4RotaryEmbedding(theirs(config))
+    kinds: dict[LayerType, str] = {SLIDING: "main", CSA: "compress", HCA: "compress"}
+    for kind, label in kinds.items():
+        expected = getattr(rotary, f"{label}_inv_freq").numpy()
+        np.testing.assert_allclose(config.frequencies(kind), expected, rtol=1e-6)
+        assert getattr(rotary, f"{label}_attention_scaling") == 1
+    # Positions lie beyond the original length, and some pairs are slowed, some are not, some are between.
+    assert config.rope_original_positions < LENGTH
+    slowed = replace(config, rope_factor=1.0).frequencies(CSA) / config.frequencies(CSA)
+    assert slowed[0] == 1 and slowed[-1] == pytest.approx(config.rope_factor)
+    assert ((slowed > 1) & (slowed < config.rope_factor * 0.99)).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("YaRN", {"rope_factor": 1.0}),
+        ("clamped experts", {"swiglu_limit": 10.0}),
+        ("clamped experts", {"routed_scaling_factor": 1.0}),
+        ("mix", {"hc_sinkhorn_iters": 4}),
+        ("choice", {"index_topk": 10}),
+    ],
+)
+def test_what_a_configuration_is_here_for_changes_its_logits(
+    saved: Callable[[str], Saved], name: str, changes: dict[str, float]
+) -> None:
+    """Otherwise agreement would say nothing about it."""
+    network = saved(name).network
+    other = DeepseekV4(replace(network.config, **changes), []).eval()
+    other.load_state_dict(network.state_dict())
+    assert apart(of_network(other, TOKENS), saved(name).expected) > 100 * CLOSE
+
+
+def boundary(network: DeepseekV4, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """How far the last chosen score is above the first that is not, wherever there are more entries than are chosen:
+    float32 [layers, tokens]."""
+    config, said, scores_of = network.config, [], Indexer.scores
+
+    def listen(indexer: Indexer, *given: torch.Tensor) -> torch.Tensor:
+        said.append(scores_of(indexer, *given)[0])
+        return said[-1]
+
+    monkeypatch.setattr(Indexer, "scores", listen)
+    of_network(network, TOKENS)
+    monkeypatch.undo()
+    chosen, rate = config.index_topk, config.compress_rate_csa
+    closed = (torch.arange(LENGTH) + 1) // rate
+    hidden = torch.arange(LENGTH // rate) >= closed[:, None]
+    ordered = torch.stack(said).masked_fill(hidden, float("-inf")).sort(dim=-1, descending=True).values
+    return (ordered[..., chosen - 1] - ordered[..., chosen])[:, closed > chosen].numpy()
+
+
+def test_the_choice_that_agrees_is_one_without_ties(
+    saved: Callable[[str], Saved], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert boundary(saved("choice").network, monkeypatch).min() > 1e-6
+
+
+def test_among_tied_scores_network_and_graph_take_the_older_entry(
+    saved: Callable[[str], Saved], session: Callable[[str], Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = saved("choice among ties").network
+    assert (boundary(network, monkeypatch) == 0).mean() > 0.1
+    expected = of_network(network, TOKENS)
+    for sizes in ([LENGTH], [1], [50, 1, 7]):
+        assert apart(in_pieces(session("choice among ties"), sizes), expected) < CLOSE
