@@ -1,15 +1,17 @@
 """The attention state of one sequence: what a graph call reads of the past, and what it leaves for the next.
 
 A `Cache` is a value. Extending or rewinding one makes another; both may be used further (a fork is simply a second
-reference). The rows behind it live on a `_Tape` that only ever grows at its end, so that sharing needs no copies:
-a cache that is not at its tape's end moves to a copy of its live rows when it is extended.
+reference). The rows behind it lie on a `Tape` that only ever grows at its end, so that sharing needs no copies: a
+cache that is not at its tape's end moves to a copy of its live rows when it is extended.
 
 State is kept raw (deepseek-v4.md "Rewind"): sliding keys, compressor inputs before pooling, finished entries. Which of
-these rows the graph sees is a function of the position alone, so rewinding is slicing.
+these rows the graph reads is a function of the position alone, so rewinding is reading elsewhere. The graph writes its
+new rows straight onto the tape: nothing is copied from call to call.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, Self
 
 import numpy as np
@@ -17,7 +19,7 @@ import numpy as np
 from engram_runtime.config import CSA, HCA, ModelConfig
 
 REWIND = 256
-"""Tokens that any cache can be rewound by (sooner, its first token)."""
+"""Tokens that any cache can be rewound by (sooner, its first token), unless `Cache.empty` is told otherwise."""
 
 SLACK = 256
 """Tokens a tape has room for beyond those it must keep; more copies less often and holds more memory."""
@@ -28,7 +30,7 @@ FROZEN_GATE = -1e30
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One kind of row in one layer, float32 [rows, width].
+    """One kind of row in one layer, float32 of `shape`.
 
     `window`: a row per token, the last `size` of which are visible. `open`: a row per token of the window of `rate`
     tokens that is not closed yet, and of `lead` tokens before it. `entries`: a row per closed window of `rate`
@@ -37,7 +39,7 @@ class State:
 
     name: str
     kind: Literal["window", "open", "entries"]
-    width: int
+    shape: tuple[int, ...]
     rate: int = 1
     size: int = 0
     lead: int = 0
@@ -52,11 +54,16 @@ class State:
             case "entries":
                 return 0, position // self.rate
 
-    def fill(self) -> np.ndarray:
-        """The row that stands for a token before the first: zeros, every gate shut."""
-        row = np.zeros((2, 2, max(1, self.width // 4)), np.float32)
-        row[:, 1] = FROZEN_GATE
-        return row.reshape(-1)[: self.width]
+    @property
+    def reach(self) -> int:
+        """How many tokens back from a position its rows may lie (of entries: none, all of them are kept)."""
+        match self.kind:
+            case "window":
+                return self.size
+            case "open":
+                return self.lead + self.rate - 1
+            case "entries":
+                return 0
 
 
 def layout(config: ModelConfig) -> tuple[State, ...]:
@@ -64,71 +71,89 @@ def layout(config: ModelConfig) -> tuple[State, ...]:
     states: list[State] = []
     for layer, kind in enumerate(config.layer_types):
         D, rate = config.head_dim, config.compress_rate(layer)
-        states.append(State(f"kv.{layer}", "window", D, size=config.sliding_window - 1))
+        states.append(State(f"kv.{layer}", "window", (D,), size=config.sliding_window - 1))
         if kind == HCA:
-            states.append(State(f"raw.{layer}", "open", 2 * D, rate))
-            states.append(State(f"entries.{layer}", "entries", D, rate))
+            states.append(State(f"raw.{layer}", "open", (2 * D,), rate))
+            states.append(State(f"entries.{layer}", "entries", (D,), rate))
         elif kind == CSA:
-            states.append(State(f"raw.{layer}", "open", 4 * (D + config.index_head_dim), rate, lead=rate))
-            states.append(State(f"entries.{layer}", "entries", D, rate))
-            states.append(State(f"keys.{layer}", "entries", config.index_head_dim, rate))
+            states.append(State(f"raw.{layer}", "open", (2, 2 * (D + config.index_head_dim)), rate, lead=rate))
+            states.append(State(f"entries.{layer}", "entries", (D,), rate))
+            states.append(State(f"keys.{layer}", "entries", (config.index_head_dim,), rate))
     return tuple(states)
 
 
-class _Tape:
-    """Rows of every state up to `position`, and the tokens. Rows once written never change.
+class Tape:
+    """Rows of every state for one line of descent, and its tokens. Rows before `position` never change.
 
-    `bases[i]` is the row number of `arrays[i][0]`; `oldest` is the first position all of whose rows are here.
+    Token t has row t - base in the array of every `window` and `open` state; row 0, before any token's, stays zero and
+    is the attention sink's key. Window w has row w in every `entries` array, of which there is always more than enough.
+    `oldest` is the first position all of whose rows are here, `room` the last that there is room for.
     """
 
-    __slots__ = ("arrays", "bases", "bytes", "oldest", "position", "room", "states", "tokens")
+    __slots__ = ("arrays", "base", "bound", "closed", "keep", "oldest", "position", "room", "states", "tokens")
 
-    def __init__(self, states: tuple[State, ...], past: "Cache | None", room: int) -> None:
-        """A tape that holds what `past` needs to be rewound by REWIND tokens, with room for `room` more tokens."""
+    def __init__(self, states: tuple[State, ...], past: "Cache | None", room: int, keep: int) -> None:
+        """A tape that holds what `past` needs to be rewound by `keep` tokens, with room for `room` more tokens."""
         position = past.position if past else 0
-        self.states = states
-        self.position = position
-        self.room = position + room
-        self.oldest = max(past.oldest, position - REWIND) if past else 0
+        self.states, self.keep = states, keep
+        self.position, self.room = position, position + room
+        self.oldest = max(past.oldest, position - keep) if past else 0
+        self.base = self.oldest - max((state.reach for state in states), default=0) - 1
+        self.closed = False
+        """Nothing may be written any more: another tape has taken over the arrays of entries."""
+        self.bound: object = None
+        """What the session that runs on this tape keeps with it."""
         self.tokens = np.empty(self.room, np.int64)
         if past:
             self.tokens[:position] = past.tokens
+        # At its end, a line of descent goes on with the same entries; a branch gets a copy.
+        goes_on = past is not None and past.tape.position == position and not past.tape.closed
         self.arrays: list[np.ndarray] = []
-        self.bases: list[int] = []
         for i, state in enumerate(states):
-            first = state.rows(self.oldest)[0]
-            # The furthest back that any position from `oldest` on looks: an open window starts before its position.
-            last = state.rows(self.room)[1]
-            array = np.empty((last - first, state.width), np.float32)
-            if first < 0:
-                array[:-first] = state.fill()
-            if past:
-                old, base, stop = past.tape.arrays[i], past.tape.bases[i], state.rows(position)[1]
-                array[: stop - first] = old[first - base : stop - base]
-            self.arrays.append(array)
-            self.bases.append(first)
-        self.bytes = self.tokens.nbytes + sum(array.nbytes for array in self.arrays)
+            old = past.tape.arrays[i] if past else None
+            if state.kind == "entries":
+                self.arrays.append(self._entries(state, old, position, goes_on))
+            else:
+                self.arrays.append(self._rows(state, old, past.tape.base if past else 0))
+        if past and goes_on:
+            past.tape.closed = True
 
-    def append(self, tokens: np.ndarray, rows: Sequence[np.ndarray]) -> None:
-        start = self.position
-        self.position = start + len(tokens)
-        self.tokens[start : self.position] = tokens
-        for state, array, base, new in zip(self.states, self.arrays, self.bases, rows, strict=True):
-            begin, end = state.rows(start)[1] - base, state.rows(self.position)[1] - base
-            if begin < end:
-                array[begin:end] = new[: end - begin]
+    def _rows(self, state: State, old: np.ndarray | None, old_base: int) -> np.ndarray:
+        array = np.zeros((self.room - self.base, *state.shape), np.float32)
+        if state.kind == "open" and self.base < 0:
+            array[1 : -self.base, ..., state.shape[-1] // 2 :] = FROZEN_GATE
+        if old is not None:
+            first = max(self.base + 1, old_base + 1)
+            kept = old[first - old_base : self.position - old_base]
+            array[first - self.base : first - self.base + len(kept)] = kept
+        return array
+
+    def _entries(self, state: State, old: np.ndarray | None, position: int, goes_on: bool) -> np.ndarray:
+        needed, have = self.room // state.rate, position // state.rate
+        if old is not None and goes_on and len(old) >= needed:
+            return old
+        # As many again, so that a text of any length is copied only a few times.
+        array = np.empty((needed + (have if goes_on else 0), *state.shape), np.float32)
+        if old is not None:
+            array[:have] = old[:have]
+        return array
+
+    @property
+    def bytes(self) -> int:
+        return self.tokens.nbytes + sum(array.nbytes for array in self.arrays)
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
     """The state after `position` tokens. Equal tapes are shared: see the module's first lines."""
 
-    tape: _Tape
+    tape: Tape
     position: int
 
     @classmethod
-    def empty(cls, config: ModelConfig) -> Self:
-        return cls(_Tape(layout(config), None, SLACK), 0)
+    def empty(cls, config: ModelConfig, rewind: int = REWIND) -> Self:
+        """The state before the first token, of a sequence that can be rewound by at least `rewind` tokens."""
+        return cls(Tape(layout(config), None, SLACK, rewind), 0)
 
     @property
     def tokens(self) -> np.ndarray:
@@ -137,7 +162,7 @@ class Cache:
 
     @property
     def oldest(self) -> int:
-        """The earliest position `rewind` can reach: at least REWIND tokens back."""
+        """The earliest position `rewind` can reach: at least as many tokens back as `empty` was told."""
         return self.tape.oldest
 
     @property
@@ -145,25 +170,35 @@ class Cache:
         """Memory of the rows behind this cache, shared with every cache on the same tape."""
         return self.tape.bytes
 
-    def inputs(self) -> Mapping[str, np.ndarray]:
-        """What the graph reads, by state name: contiguous views, nothing is copied."""
+    def rows(self) -> Mapping[str, np.ndarray]:
+        """The live rows by state name: all that the next call depends on, as views."""
         views: dict[str, np.ndarray] = {}
-        for state, array, base in zip(self.tape.states, self.tape.arrays, self.tape.bases, strict=True):
+        for state, array in zip(self.tape.states, self.tape.arrays, strict=True):
             first, last = state.rows(self.position)
+            base = 0 if state.kind == "entries" else self.tape.base
             views[state.name] = array[first - base : last - base]
         return views
 
-    def extended(self, tokens: np.ndarray, rows: Sequence[np.ndarray]) -> "Cache":
-        """The cache after `tokens` more.
+    def writable(self, count: int) -> "Cache":
+        """This state where the rows of `count` more tokens can be written: on its own tape if possible."""
+        tape, position = self.tape, self.position
+        if not tape.closed and tape.position == position and position + count <= tape.room:
+            return self
+        return type(self)(Tape(tape.states, self, count + SLACK, tape.keep), position)
 
-        `rows` are a graph call's new rows in layout order; they may be of more tokens than `tokens`, of which then only
-        the first are taken: this is how rejected drafts leave no trace.
+    def extended(self, tokens: np.ndarray) -> "Cache":
+        """The state after `tokens` more, whose rows have been written behind this `writable` one.
+
+        Rows of more tokens may have been written: those beyond are as good as not there, which is how rejected drafts
+        leave no trace. Raises RuntimeError if another continuation has been written there since.
         """
         tape, position = self.tape, self.position + len(tokens)
-        if tape.position != self.position or position > tape.room:
-            tape = _Tape(tape.states, self, len(tokens) + SLACK)
-        tape.append(tokens, rows)
-        return Cache(tape, position)
+        if tape.position == self.position and not tape.closed:
+            tape.tokens[self.position : position] = tokens
+            tape.position = position
+        elif position > tape.position or not np.array_equal(tape.tokens[self.position : position], tokens):
+            raise RuntimeError("another continuation was written here: take a call's cache before the next call")
+        return type(self)(tape, position)
 
     def rewind(self, position: int) -> "Cache":
         """The cache as it was after `position` tokens, bit for bit. Raises ValueError outside oldest..position."""
@@ -171,7 +206,12 @@ class Cache:
             raise ValueError(
                 f"cannot rewind from {self.position} to {position}: rows are kept back to {self.oldest} only"
             )
-        return Cache(self.tape, position)
+        return type(self)(self.tape, position)
+
+    @staticmethod
+    def token_bytes(config: ModelConfig) -> float:
+        """What every further token adds to a long context: its share of the entries, in bytes."""
+        return sum(4 * prod(state.shape) / state.rate for state in layout(config) if state.kind == "entries")
 
 
 def common_prefix(a: np.ndarray, b: np.ndarray) -> int:

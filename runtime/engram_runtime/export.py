@@ -23,12 +23,12 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from engram_runtime import graph
 from engram_runtime.checkpoint import Checkpoint
 from engram_runtime.external import ExternalData
-from engram_runtime.quantize import Blocks
+from engram_runtime.quantize import Blocks, Plan
+from engram_runtime.session import FORMAT
 from engram_runtime.shapes import expected_shapes
 from engram_runtime.weights import write_engram
 
@@ -42,9 +42,6 @@ FILES = (
     *("model.onnx", "model.onnx.data", "engram.npy", "engram_classes.npy", "config.json", "tokenizer.json"),
     "model.json",
 )
-
-FORMAT = 1
-"""Version of the folder's contents; a server refuses one it does not know."""
 
 ONE_FILE = 200_000_000
 """Up to about how many bytes of weights stay within model.onnx, which is simpler to copy but read as a whole."""
@@ -83,12 +80,13 @@ def export(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
+        plan = Plan(blocks) if (blocks := KINDS[weights]) else None
         watched = _Watched(tensors, len(sizes), progress)
         if about_bytes > one_file:
             with contextlib.closing(ExternalData(partial / "model.onnx.data")) as store:
-                model = _externalised(graph.build(config, watched, KINDS[weights]), store)
+                model = graph.build(config, watched, plan, store)
         else:
-            model = graph.build(config, watched, KINDS[weights])
+            model = graph.build(config, watched, plan)
         onnx.save(model, partial / "model.onnx")
         if source.classes is not None:
             rows = {layer: watched[name] for layer, name in engram.items()}
@@ -100,7 +98,7 @@ def export(
         about: dict[str, Any] = {
             "format": FORMAT,
             "weights": weights,
-            "block": blocks.size if (blocks := KINDS[weights]) else None,
+            "block": blocks.size if blocks else None,
             "parameters": sum(size for name, size in sizes.items() if not name.endswith("tid2eid")),
             "engram_parameters": tables,
             "nodes": len(model.graph.node),
@@ -120,14 +118,6 @@ def export(
     return about
 
 
-def _externalised(model: onnx.ModelProto, store: ExternalData) -> onnx.ModelProto:
-    """Moves the model's large constants to the store."""
-    for tensor in model.graph.initializer:
-        if len(tensor.raw_data) > 4096:
-            tensor.CopyFrom(store(tensor.name, numpy_helper.to_array(tensor)))
-    return model
-
-
 class _Watched(Mapping[str, np.ndarray]):
     """The same tensors; tells which one is read, and how many have been."""
 
@@ -139,6 +129,9 @@ class _Watched(Mapping[str, np.ndarray]):
         self._progress(len(self._read), self._total, name)
         self._read.add(name)
         return self._tensors[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tensors
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)

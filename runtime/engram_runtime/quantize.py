@@ -50,6 +50,29 @@ def dequantised(codes: np.ndarray, scales: np.ndarray, bits: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True)
+class Codes:
+    """A matrix [N, K] as `quantised` makes it: codes, scales, and how they are laid out."""
+
+    codes: np.ndarray
+    scales: np.ndarray
+    bits: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which matrices of a graph become integers, and how."""
+
+    blocks: Blocks
+
+    def quantise(self, name: str, matrix: np.ndarray) -> Codes | None:
+        """The matrix [N, K] that the graph knows under this name, quantised; None keeps it float32."""
+        # The embedding stays at eight bits: its rows are the whole input, and a row is read once per token.
+        bits = 8 if name in ("embedding", "lm_head") else self.blocks.bits
+        return Codes(*quantised(matrix, Blocks(bits, self.blocks.size)), bits, self.blocks.size)
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """How far one model is from another over the same tokens, teacher-forced."""
 

@@ -2,18 +2,27 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from threading import Lock
+from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 
-from engram_runtime.cache import Cache, layout
+from engram_runtime.cache import Cache, Tape, layout
 from engram_runtime.config import ModelConfig
 from engram_runtime.engram import EngramHash
 from engram_runtime.providers import Inference, choose
+from engram_runtime.rotary import Rotations
 from engram_runtime.weights import EngramRows
+
+FORMAT = 2
+"""Version of a model folder's contents."""
+
+_KEPT_COUNTS = 32
+"""Calls of up to so many tokens find their inputs' memory ready."""
 
 
 class ModelError(Exception):
@@ -22,16 +31,68 @@ class ModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What one graph call said: logits float32 [wanted, V] of the last `wanted` of `tokens`, and their state rows."""
+    """What one graph call said: logits float32 [wanted, V] of the last `wanted` of `tokens`."""
 
     before: Cache
     tokens: np.ndarray
     logits: np.ndarray
-    rows: Sequence[np.ndarray]
 
     def cache(self, count: int | None = None) -> Cache:
-        """The cache after the first `count` of the tokens (all of them when None)."""
-        return self.before.extended(self.tokens if count is None else self.tokens[:count], self.rows)
+        """The cache after the first `count` of the tokens (all of them when None).
+
+        To be taken before another call on the cache that this one was made on: its rows are where this one's were.
+        """
+        return self.before.extended(self.tokens if count is None else self.tokens[:count])
+
+
+class _Given:
+    """Inputs of a call of a certain number of tokens, in memory that ONNX Runtime reads where it lies."""
+
+    def __init__(self, count: int, engram: Mapping[str, int]) -> None:
+        """`engram` are the widths of the looked-up rows, by input name."""
+        self.ids = np.empty(count, np.int64)
+        self.position, self.row, self.logits = (np.array(0, np.int64) for _ in range(3))
+        self.engram = [np.empty((count, width), np.float32) for width in engram.values()]
+        arrays = {"input_ids": self.ids, "position": self.position, "row": self.row, "logits": self.logits}
+        arrays |= dict(zip(engram, self.engram, strict=True))
+        self.values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in arrays.items()}
+
+
+class _Bound:
+    """A tape bound to a session: its arrays are the graph's inputs and outputs at once. Binding takes longer than a
+    small operator, so only what has changed since the last call is bound again."""
+
+    def __init__(self, run: ort.InferenceSession, tape: Tape, tables: Mapping[str, np.ndarray]) -> None:
+        self.run, self._tape = run, tape
+        self.io = run.io_binding()
+        self._given: _Given | None = None
+        self._totals: dict[str, int] = {}
+        self._kept: dict[str, ort.OrtValue] = {}
+        for name, array in tables.items():
+            self._input(name, array)
+        for state, array in zip(tape.states, tape.arrays, strict=True):
+            if state.kind != "entries":
+                self._both(state.name, array)
+
+    def prepare(self, given: _Given, after: int, output: np.ndarray) -> None:
+        """For a call at whose end the sequence has `after` tokens."""
+        if given is not self._given:
+            for name, value in given.values.items():
+                self.io.bind_ortvalue_input(name, value)
+            self._given = given
+        for state, array in zip(self._tape.states, self._tape.arrays, strict=True):
+            if state.kind == "entries" and self._totals.get(state.name) != after // state.rate:
+                self._totals[state.name] = after // state.rate
+                self._both(state.name, array[: after // state.rate])
+        self.io.bind_ortvalue_output("output", ort.OrtValue.ortvalue_from_numpy(output))
+
+    def _input(self, name: str, array: np.ndarray) -> None:
+        self._kept[name] = ort.OrtValue.ortvalue_from_numpy(array)
+        self.io.bind_ortvalue_input(name, self._kept[name])
+
+    def _both(self, name: str, array: np.ndarray) -> None:
+        self._input(name, array)
+        self.io.bind_ortvalue_output(f"new.{name}", self._kept[name])
 
 
 class Session:
@@ -43,14 +104,16 @@ class Session:
         self.folder, self.config, self.about = folder, config, about
         self._run = run
         self._hashes = hashes
-        self._rows = EngramRows(
-            folder / "engram.npy", {layer: hashes.row_count(layer) for layer in config.engram_layers}
-        )
-        self._outputs = ["output", *(f"new.{state.name}" for state in layout(config))]
+        counts = {layer: hashes.row_count(layer) for layer in config.engram_layers}
+        self._rows = EngramRows(folder / "engram.npy", counts) if counts else None
+        self._widths = {f"engram.{layer}": config.engram_width for layer in config.engram_layers}
+        self._rotations = Rotations(config)
+        self._given: dict[int, _Given] = {}
+        self._lock = Lock()
         given = {value.name for value in (*run.session.get_inputs(), *run.session.get_outputs())}
-        wanted = {"input_ids", "position", "logits", *self._outputs, *(state.name for state in layout(config))}
-        if not wanted <= given:
-            raise ModelError(f"{folder / 'model.onnx'} lacks {sorted(wanted - given)[0]}: export the model again")
+        states = [name for state in layout(config) for name in (state.name, f"new.{state.name}")]
+        if missing := {"input_ids", "position", "row", "logits", "output", *self._widths, *states} - given:
+            raise ModelError(f"{folder / 'model.onnx'} lacks {min(missing)}: export the model again")
 
     @classmethod
     def open(cls, folder: Path, providers: Sequence[str] | None = None, threads: int = 1) -> "Session":
@@ -81,18 +144,43 @@ class Session:
 
     def call(self, cache: Cache, tokens: Sequence[int] | np.ndarray, logits: int = 1) -> Call:
         """Runs the graph on `tokens` after `cache`, for the logits of the last `logits` of them."""
-        feed = dict(cache.inputs())
         ids = np.array(tokens, np.int64)
+        count = len(ids)
+        if not 0 <= logits <= count:
+            raise ValueError(f"logits of {logits} tokens are asked for, but {count} are given")
+        output = np.empty((logits, self.config.vocab_size), np.float32)
+        with self._lock:
+            cache = cache.writable(count)
+            given = self._given.get(count) or self._new_given(count)
+            given.ids[:] = ids
+            given.position[...] = cache.position
+            given.row[...] = cache.position - cache.tape.base
+            given.logits[...] = logits
+            self._look_up(cache, ids, given)
+            self._run.attempt(lambda run: self._on(run, cache, given, output))
+        return Call(cache, ids, output)
+
+    def _on(self, run: ort.InferenceSession, cache: Cache, given: _Given, output: np.ndarray) -> None:
+        bound = cache.tape.bound
+        if not isinstance(bound, _Bound) or bound.run is not run:
+            tape = cache.tape
+            bound = tape.bound = _Bound(run, tape, self._rotations.tables(tape.base, tape.room - tape.base))
+        bound.prepare(given, cache.position + len(given.ids), output)
+        run.run_with_iobinding(bound.io)
+
+    def _new_given(self, count: int) -> _Given:
+        given = _Given(count, self._widths)
+        if count <= _KEPT_COUNTS:
+            self._given[count] = given
+        return given
+
+    def _look_up(self, cache: Cache, ids: np.ndarray, given: _Given) -> None:
+        if self._rows is None:
+            return
         reach = max(self.config.engram_orders, default=1) - 1
         recent = np.concatenate((cache.tokens[max(0, cache.position - reach) :], ids))
-        for layer in self.config.engram_layers:
-            numbers = self._hashes.rows(recent, layer, len(recent) - len(ids))
-            feed[f"engram.{layer}"] = self._rows.lookup(layer, numbers)
-        feed["input_ids"] = ids
-        feed["position"] = np.array(cache.position, np.int64)
-        feed["logits"] = np.array(logits, np.int64)
-        output, *rows = cast("list[np.ndarray]", self._run.run(self._outputs, feed))
-        return Call(cache, ids, output, rows)
+        for layer, rows in zip(self.config.engram_layers, given.engram, strict=True):
+            rows[:] = self._rows.lookup(layer, self._hashes.rows(recent, layer, len(recent) - len(ids)))
 
     def seconds_per_token(self) -> float:
         """Least time of a decode call, of a few."""
@@ -107,15 +195,24 @@ class Session:
 
 def _read(folder: Path) -> tuple[ModelConfig, dict[str, Any], EngramHash]:
     """Configuration, model.json and Engram hashes of a folder whose format we know."""
-    names = ("model.json", "config.json", "model.onnx", "engram.npy", "engram_classes.npy", "tokenizer.json")
-    if missing := [name for name in names if not (folder / name).is_file()]:
-        raise ModelError(f"{folder} is not a model folder: it lacks {', '.join(missing)}")
+
+    def require(*names: str) -> None:
+        if missing := [name for name in names if not (folder / name).is_file()]:
+            raise ModelError(f"{folder} is not a model folder: it lacks {', '.join(missing)}")
+
+    require("model.json", "config.json", "model.onnx")
     try:
         about: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        if about["format"] != 1:
-            raise ModelError(f"{folder} has format {about['format']}, only 1 is known: update engram-ls")
+        if about["format"] != FORMAT:
+            advice = "update engram-ls" if about["format"] > FORMAT else "export the model again"
+            raise ModelError(f"{folder} has format {about['format']}, {FORMAT} is wanted: {advice}")
         config = ModelConfig.read(folder / "config.json")
-        hashes = EngramHash(config, np.load(folder / "engram_classes.npy", allow_pickle=False))
+        if config.engram_layers:
+            require("engram.npy", "engram_classes.npy")
+            classes = np.load(folder / "engram_classes.npy", allow_pickle=False)
+        else:
+            classes = np.zeros(config.vocab_size, np.int64)
+        hashes = EngramHash(config, classes)
     except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError) as problem:
         raise ModelError(f"{folder} cannot be read: {problem!r}") from problem
     return config, about, hashes

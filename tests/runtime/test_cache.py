@@ -1,10 +1,11 @@
 """Caches are values: extending, rewinding and sharing them never changes what another one says."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-from engram_runtime.cache import REWIND, SLACK, Cache, Prefixes, common_prefix, layout
+from engram_runtime.cache import FROZEN_GATE, REWIND, SLACK, Cache, Prefixes, common_prefix, layout
 from engram_runtime.export import WeightKind
 from engram_runtime.session import Session
 from hypothesis import given, settings
@@ -15,32 +16,34 @@ STATES = layout(SMALL)
 TOKENS = np.random.default_rng(5).integers(6, 262, 1500)
 
 
-def rows_for(start: int, stop: int) -> list[np.ndarray]:
-    """New rows as a graph call of tokens start..stop-1 would return them: each row holds its own number."""
-    made: list[np.ndarray] = []
-    for state in STATES:
+def written(cache: Cache, count: int) -> Cache:
+    """Where a graph call would have written the rows of `count` tokens: each row holds its own number."""
+    cache = cache.writable(count)
+    start, stop = cache.position, cache.position + count
+    for state, array in zip(STATES, cache.tape.arrays, strict=True):
         first, last = state.rows(start)[1], state.rows(stop)[1]
-        made.append(np.repeat(np.arange(first, last, dtype=np.float32)[:, None], state.width, 1))
-    return made
+        base = 0 if state.kind == "entries" else cache.tape.base
+        numbers = np.arange(first, last, dtype=np.float32)
+        array[first - base : last - base] = numbers.reshape(-1, *[1] * len(state.shape))
+    return cache
 
 
 def extended(cache: Cache, count: int) -> Cache:
-    start = cache.position
-    return cache.extended(TOKENS[start : start + count], rows_for(start, start + count))
+    return written(cache, count).extended(TOKENS[cache.position : cache.position + count])
 
 
 def check(cache: Cache) -> None:
     """Every row the graph would read is the row that was written for it."""
     assert np.array_equal(cache.tokens, TOKENS[: cache.position])
-    for state, view in zip(STATES, cache.inputs().values(), strict=True):
+    for state, view in zip(STATES, cache.rows().values(), strict=True):
         first, last = state.rows(cache.position)
-        assert view.shape == (last - first, state.width)
-        assert view.flags.c_contiguous
+        assert view.shape == (last - first, *state.shape)
+        frozen = np.zeros(state.shape, np.float32)
+        frozen[..., state.shape[-1] // 2 :] = FROZEN_GATE
         for number, row in zip(range(first, last), view, strict=True):
-            assert np.array_equal(row, state.fill() if number < 0 else np.full(state.width, number)), (
-                state.name,
-                number,
-            )
+            assert np.array_equal(row, frozen if number < 0 else np.full(state.shape, number)), (state.name, number)
+    for state, array in zip(STATES, cache.tape.arrays, strict=True):
+        assert state.kind == "entries" or not array[0].any(), "the sink's row is zero"
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,7 @@ def session(folders: dict[WeightKind, Path]) -> Session:
 
 
 def same(a: Cache, b: Cache) -> bool:
-    pairs = zip(a.inputs().items(), b.inputs().items(), strict=True)
+    pairs = zip(a.rows().items(), b.rows().items(), strict=True)
     return all(name == other and np.array_equal(x, y) for (name, x), (other, y) in pairs)
 
 
@@ -77,9 +80,31 @@ def test_any_history_of_caches_holds_the_rows_of_its_tokens(moves: list[tuple[st
 
 def test_rows_of_rejected_tokens_leave_no_trace() -> None:
     cache = extended(Cache.empty(SMALL), 61)
-    drafted = cache.extended(TOKENS[61:63], rows_for(61, 75))
+    drafted = written(cache, 14).extended(TOKENS[61:63])
     check(drafted)
     check(extended(drafted, 40))
+
+
+def test_what_another_continuation_has_overwritten_is_not_given_out() -> None:
+    cache = extended(Cache.empty(SMALL), 61)
+    first, second = written(cache, 3), written(cache, 5)
+    kept = second.extended(TOKENS[61:66])
+    with pytest.raises(RuntimeError, match="another continuation"):
+        first.extended(TOKENS[100:103])
+    check(kept)
+    check(first.extended(TOKENS[61:63]))  # the same tokens: the rows are theirs, too
+    extended(kept, 250)  # moves to another tape
+    with pytest.raises(RuntimeError, match="another continuation"):
+        kept.extended(TOKENS[100:103])
+
+
+def test_a_long_text_does_not_copy_its_entries_again_and_again() -> None:
+    cache, copies, arrays = Cache.empty(SMALL), 0, None
+    while cache.position < 1400:
+        cache = extended(cache, 20)
+        copies += cache.tape.arrays[-1] is not arrays
+        arrays = cache.tape.arrays[-1]
+    assert copies <= 4
 
 
 def test_a_cache_reaches_back_at_least_the_promised_tokens() -> None:
@@ -100,13 +125,21 @@ def test_rewinding_too_far_is_refused() -> None:
 
 
 def test_a_cache_of_a_long_text_is_bounded_except_for_its_entries() -> None:
-    entries = sum(state.width * 4 / state.rate for state in STATES if state.kind == "entries")
-    rows = sum(state.width * 4 for state in STATES if state.kind != "entries")
+    rows = sum(4 * math.prod(state.shape) for state in STATES if state.kind != "entries")
     most = (REWIND + SLACK + 128) * rows
     cache = Cache.empty(SMALL)
     while cache.position < 1400:
         cache = extended(cache, 100)
-    assert cache.bytes < most + (cache.position + SLACK + 128) * (entries + 8)
+    assert cache.bytes < most + 2 * (cache.position + SLACK + 128) * (Cache.token_bytes(SMALL) + 8)
+
+
+@pytest.mark.parametrize("rewind", [0, 7, 700])
+def test_how_far_back_is_the_callers_choice(rewind: int) -> None:
+    cache = Cache.empty(SMALL, rewind)
+    while cache.position < 1400:
+        cache = extended(cache, 90)
+        assert cache.oldest <= max(0, cache.position - rewind)
+    check(cache.rewind(cache.oldest))
 
 
 def test_a_rewound_cache_is_the_cache_it_was_bit_for_bit(session: Session) -> None:
@@ -116,10 +149,10 @@ def test_a_rewound_cache_is_the_cache_it_was_bit_for_bit(session: Session) -> No
     while cache.position < 420:
         cache = session.call(cache, TOKENS[cache.position : cache.position + 1], 0).cache()
         before[cache.position] = cache
-        states[cache.position] = [view.copy() for view in cache.inputs().values()]
+        states[cache.position] = [view.copy() for view in cache.rows().values()]
     for back in range(1, 257):
         rewound = cache.rewind(cache.position - back)
-        assert all(map(np.array_equal, rewound.inputs().values(), states[rewound.position]))
+        assert all(map(np.array_equal, rewound.rows().values(), states[rewound.position]))
 
 
 def test_a_rewound_cache_goes_on_as_a_fresh_prefill_does(session: Session) -> None:
@@ -192,7 +225,7 @@ def test_the_least_recently_used_prefix_goes_first() -> None:
     kept = Prefixes(3 * Cache.empty(SMALL).bytes)
     for first in range(5):
         tokens = np.array([first, 1, 2])
-        caches.append(Cache.empty(SMALL).extended(tokens, rows_for(0, 3)))
+        caches.append(written(Cache.empty(SMALL), 3).extended(tokens))
         kept.keep(caches[-1])
         if first == 3:
             assert kept.find(np.array([1, 1, 2, 3])) is not None
