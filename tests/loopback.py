@@ -80,11 +80,15 @@ class Loopback:
         def run() -> None:
             self._loop.run_until_complete(serve())
             self._loop.run_forever()
-            tasks = asyncio.all_tasks(self._loop)
+            self._loop.run_until_complete(end())
+            self._loop.close()
+
+        async def end() -> None:
+            self._server.close()
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            self._loop.close()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
@@ -92,7 +96,6 @@ class Loopback:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._server.close)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
@@ -109,13 +112,15 @@ class Loopback:
                 self.asked.append(asked)
                 await self.handler(asked, connection)
         except (ConnectionError, asyncio.IncompleteReadError) as problem:
-            if not isinstance(problem, Drop):
+            if not isinstance(problem, DropError):
                 self.gone.set()
+        except asyncio.CancelledError:
+            pass  # the test is over
         finally:
             writer.close()
 
 
-class Drop(ConnectionError):
+class DropError(ConnectionError):
     """Raised by a handler to close the connection."""
 
 

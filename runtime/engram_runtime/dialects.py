@@ -65,8 +65,10 @@ _SHORT_PROBE = Ask("x = ", "\n", max_tokens=1)
 _WITHOUT_NAMES = 12
 
 
-def kinds_for(base: str) -> tuple[Kind, ...]:
-    """What to try at an address whose server is not known, the most certain first."""
+def kinds_for(base: str, wanted: Kind | None = None) -> tuple[Kind, ...]:
+    """What to try at an address, the most certain first; only `wanted` where it is known."""
+    if wanted is not None:
+        return (wanted,)
     host = urlsplit(base).hostname or ""
     if host == "deepseek.com" or host.endswith(".deepseek.com"):
         return ("deepseek",)

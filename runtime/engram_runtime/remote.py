@@ -88,7 +88,7 @@ class RemoteEngine:
         self.server = server
         self.model = model
         self.timeouts = timeouts or Timeouts()
-        self._wanted = kind
+        self._wanted: Kind | None = kind
         self._health = _Health()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,7 +109,16 @@ class RemoteEngine:
         steps = tuple(self._steps(request, cancelled, tally))
         tokens = tuple(token for step in steps for token in step.tokens)
         log_probs = tuple(log_prob for step in steps for log_prob in step.log_probs)
-        return Prediction(tokens, log_probs, tally.finish, 0, 0, tally.steps, 0, 0)
+        return Prediction(
+            tokens=tokens,
+            log_probs=log_probs,
+            finish=tally.finish,
+            prefilled=0,
+            reused=0,
+            steps=tally.steps,
+            drafted=0,
+            accepted=0,
+        )
 
     def next_log_probs(self, prompt: Sequence[int], cancelled: Callable[[], bool] = never) -> np.ndarray | None:
         """Always None: servers do not tell the probabilities of tokens that are not theirs."""
@@ -123,7 +132,8 @@ class RemoteEngine:
 
         Raises RemoteError with what is wrong.
         """
-        probing = asyncio.run_coroutine_threadsafe(self._probe(), self._running())
+        loop = self._running()
+        probing = asyncio.run_coroutine_threadsafe(self._probe(), loop)
         try:
             while True:
                 try:
@@ -268,7 +278,8 @@ class RemoteEngine:
         """The server's answer as it arrives, the last piece with `finish`; notes how it went. The connection is closed
         when this is, or when it is cancelled."""
         arrived: SimpleQueue[Piece | RemoteError] = SimpleQueue()
-        reading = asyncio.run_coroutine_threadsafe(self._read(kind, ask, arrived), self._running())
+        loop = self._running()
+        reading = asyncio.run_coroutine_threadsafe(self._read(kind, ask, arrived), loop)
         finished = False
         try:
             while not finished:
@@ -327,18 +338,18 @@ class RemoteEngine:
 
     async def _probe(self) -> Kind:
         """The first kind that the server understands."""
-        kinds: tuple[Kind, ...] = (self._wanted,) if self._wanted else dialects.kinds_for(self.server.base)
         refusals: list[str] = []
         try:
             async with asyncio.timeout(_PROBE):
-                for kind in kinds:
+                for kind in dialects.kinds_for(self.server.base, self._wanted):
                     async with self._answer(kind, dialects.probes(kind), stream=False) as response:
-                        if response.status_code in dialects.UNSUPPORTED:
-                            refusals.append(f"{kind}: HTTP {response.status_code}")
-                            continue
-                        answer = dialects.read_json(await _whole(response, dialects.LONGEST_EVENT))
-                    # Who names the kind knows better.
-                    refusal = "" if self._wanted else dialects.understood(kind, answer)
+                        answer = await _whole(response, dialects.LONGEST_EVENT)
+                    try:
+                        doubt = _doubt(kind, response.status_code, answer)
+                        # Who names the kind knows better than a guess from counts of tokens.
+                        refusal = "" if self._wanted else doubt
+                    except RemoteError as problem:
+                        refusal = str(problem)
                     if not refusal:
                         return kind
                     refusals.append(f"{kind}: {refusal}")
@@ -388,16 +399,18 @@ class RemoteEngine:
             return self._loop
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_forever()
-        tasks = asyncio.all_tasks(loop)
+        loop.run_forever()  # until `close`
+        loop.run_until_complete(self._end())
+        loop.close()
+
+    async def _end(self) -> None:
+        """Cancels what is being read, so that who waits for it is told, and closes the connections."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._client is not None:
-            loop.run_until_complete(self._client.aclose())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+            await self._client.aclose()
 
 
 _LAST = Piece("", None, "stop")
@@ -424,6 +437,13 @@ async def _whole(response: "httpx.Response", most: int) -> bytes:
         if len(data) > most:
             raise RemoteError("it sends more than it was asked for")
     return bytes(data)
+
+
+def _doubt(kind: Kind, status: int, answer: bytes) -> str:
+    """What speaks against asking in this way, from the answer to a probe. Raises RemoteError where it cannot be."""
+    if status != 200:
+        raise RemoteError(f"HTTP {status}")
+    return dialects.understood(kind, dialects.read_json(answer))
 
 
 def _explained(problem: Exception) -> RemoteError:

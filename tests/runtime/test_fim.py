@@ -55,3 +55,26 @@ def test_an_unknown_order_is_refused() -> None:
     wrong: Any = "middle"
     with pytest.raises(ValueError, match="'spm' or 'psm'"):
         fim.prompt(T, [], [], order=wrong)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@given(before=texts, after=texts, header=texts, written=texts, order=orders)
+def test_the_parts_of_a_prompt_are_read_back(before: str, after: str, header: str, written: str, order: Any) -> None:
+    """With what was generated since then at the end of the prefix; specials in the text are text."""
+    encode = T.encode
+    prompt = fim.prompt(T, encode(before), encode(after), encode(header), order)
+    assert fim.parts(T, [*prompt, *encode(written)]) == fim.Parts(header, before + written, after)
+
+
+def test_a_prompt_without_the_form_is_all_prefix() -> None:
+    assert fim.parts(T, [T.begin, *T.encode("x = ")]) == fim.Parts("", "x = ", None)
+    assert fim.parts(T, []) == fim.Parts("", "", None)
+
+
+def test_a_form_that_does_not_add_up_is_refused() -> None:
+    begin, hole, end = T.fim_begin, T.fim_hole, T.fim_end
+    for wrong in ([begin], [hole, end], [begin, end, hole], [begin, hole, hole, end], [begin, hole, end, end]):
+        with pytest.raises(ValueError, match="fill-in-the-middle"):
+            fim.parts(T, wrong)
