@@ -102,6 +102,7 @@ def export(
             "parameters": sum(size for name, size in sizes.items() if not name.endswith("tid2eid")),
             "engram_parameters": tables,
             "nodes": len(model.graph.node),
+            "tokenizer": source.tokenizer is not None,
             "bytes": {file.name: file.stat().st_size for file in sorted(partial.iterdir())},
             "unused": source.unused(),
         }
@@ -112,6 +113,7 @@ def export(
         if out.exists():
             shutil.rmtree(out)
         partial.replace(out)
+        progress(len(sizes), len(sizes), "")
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -1,13 +1,18 @@
 """The commands as a person or a script runs them, in this process, on a small project."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from engram_lsp.cli import COMMANDS, main
 from engram_lsp.cli.demo import Demo
+from engram_runtime.config import SLIDING, ModelConfig
+from engram_runtime.shapes import expected_shapes
+from safetensors.numpy import save_file
 
 PROJECT = {
     "pyproject.toml": "[project]\nname = 'shop'\n",
@@ -108,7 +113,7 @@ def test_complete_lists_the_members_of_what_is_known(project: Path, engram: Any)
         (["complete", "{app}"], "is not FILE:LINE:COL"),
         (["rename", "{app}:0:1", "x"], "is not FILE:LINE:COL"),
         (["demo", "nowhere"], "is not a folder"),
-        (["export", "nowhere", "out"], "No such file"),
+        (["export", "nowhere", "out"], "nowhere is not a checkpoint"),
         (["complete", "{app}:1:1", "--root", "{other}"], "is not in"),
     ],
 )
@@ -129,6 +134,57 @@ def test_a_file_that_is_left_out_says_why(project: Path, engram: Any) -> None:
     hidden.write_text("KEY = 1\n")
     code, _, err = engram("complete", f"{hidden}:1:1")
     assert code == 2 and ".gitignore" in err
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A released DeepSeek-V4 in small, of random weights and without a tokenizer."""
+    config = ModelConfig(
+        vocab_size=64,
+        hidden_size=32,
+        layer_types=(SLIDING, SLIDING),
+        mlp_layer_types=("moe", "moe"),
+        num_attention_heads=2,
+        head_dim=32,
+        q_lora_rank=32,
+        o_lora_rank=32,
+        n_routed_experts=2,
+        moe_intermediate_size=32,
+        engram_layers=(),
+    )
+    fields = {name: value for name, value in dataclasses.asdict(config).items() if "layer" not in name}
+    fields |= {"model_type": "deepseek_v4", "num_hidden_layers": 2, "num_hash_layers": 0, "compress_ratios": [0, 0]}
+    folder = tmp_path / "DeepSeek-V4-Nano"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(fields))
+    random = np.random.default_rng(0)
+    weights = {name: random.normal(size=shape).astype(np.float32) for name, shape in expected_shapes(config).items()}
+    save_file({**weights, "mtp.1.norm.weight": np.ones(3, np.float32)}, folder / "model.safetensors")
+    return folder
+
+
+def test_export_says_what_it_wrote_and_what_it_left_out(checkpoint: Path, engram: Any) -> None:
+    code, out, err = engram("export", checkpoint, checkpoint.parent / "model", "--weights", "int4")
+    assert code == 0
+    assert "parameters" in out and "as int4" in out
+    assert "no tokenizer.json" in err and "Left out: mtp.1.norm.weight" in err
+    code, out, err = engram("export", checkpoint, checkpoint.parent / "model", "--json")
+    about = json.loads(out)
+    assert code == 0 and err == ""
+    assert about["weights"] == "int8" and about["tokenizer"] is False and about["unused"] == ["mtp.1.norm.weight"]
+    assert about == json.loads((checkpoint.parent / "model" / "model.json").read_text())
+
+
+def test_export_tells_what_a_checkpoint_lacks(checkpoint: Path, engram: Any) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps({**config, "n_routed_experts": 3}))
+    code, out, err = engram("export", checkpoint, checkpoint.parent / "model")
+    assert code == 2 and out == ""
+    assert "experts.gate_up_proj is of shape [2, 64, 32], config.json asks for [3, 64, 32]" in " ".join(err.split())
+    (checkpoint / "config.json").write_text(json.dumps({**config, "model_type": "llama"}))
+    code, _, err = engram("export", checkpoint, checkpoint.parent / "model")
+    assert code == 2 and "its architecture is 'llama'" in " ".join(err.split())
+    assert not (checkpoint.parent / "model").exists()
 
 
 def test_doctor_finds_nothing_broken(engram: Any) -> None:

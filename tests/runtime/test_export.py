@@ -1,18 +1,25 @@
 """What is exported is what was trained, and a checkpoint that does not fit is refused by name."""
 
+import contextlib
 import json
 import shutil
+import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from engram_runtime.config import ModelConfig
 from engram_runtime.engram import EngramHash
 from engram_runtime.export import FILES, WeightKind, export
+from engram_runtime.external import ExternalData
 from engram_runtime.network import DeepseekV4
+from engram_runtime.shapes import expected_shapes
 from engram_runtime.weights import EngramRows, Weights, write_engram
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from small_model import SMALL
 
@@ -132,6 +139,91 @@ def test_a_checkpoint_whose_parts_do_not_fit_is_refused(
     with pytest.raises(ValueError, match=message):
         export(copy, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_export_leaves_what_was_there(checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    export(checkpoint, out, "int8")
+
+    def interrupt(done: int, total: int, name: str) -> None:
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(checkpoint, out, "fp32", progress=interrupt)
+    assert json.loads((out / "model.json").read_text())["weights"] == "int8"
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_disk_that_is_too_full_is_told_before_work_begins(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(ValueError, match=r"only 0\.0 GB are free"):
+        export(checkpoint, tmp_path / "new" / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_not_taken_for_a_folder(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("x")
+    with pytest.raises(ValueError, match="is a file"):
+        export(checkpoint, tmp_path / "model")
+
+
+def test_progress_names_every_weight_once(checkpoint: Path, tmp_path: Path, network: DeepseekV4) -> None:
+    said: list[tuple[int, int, str]] = []
+    export(checkpoint, tmp_path / "model", "int4", progress=lambda *what: said.append(what))
+    names = [name for _, _, name in said if name]
+    assert sorted(names) == sorted(network.state_dict())
+    assert [done for done, _, _ in said] == list(range(len(names) + 1))
+    assert {total for _, total, _ in said} == {len(names)}
+
+
+def test_constants_in_a_file_of_their_own_are_read_back(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    values = {
+        "large": random.normal(size=(300, 100)).astype(np.float32),
+        "codes": random.integers(0, 256, (70, 1001), np.uint8),
+        "turned": random.normal(size=(50, 60)).astype(np.float32).T,
+        "scalar": np.array(7, np.int64),
+        "last": random.normal(size=(20000,)).astype(np.float16),
+    }
+    with contextlib.closing(ExternalData(tmp_path / "model.onnx.data")) as store:
+        tensors = {name: store(name, value) for name, value in values.items()}
+    for name, value in values.items():
+        assert tensors[name].ByteSize() < 200
+        np.testing.assert_array_equal(onnx.numpy_helper.to_array(tensors[name], str(tmp_path)), value)
+        where = {entry.key: entry.value for entry in tensors[name].external_data}
+        assert int(where["offset"]) % (65536 if value.nbytes >= 65536 else 4096) == 0
+
+
+@pytest.mark.parametrize("kind", ["fp32", "int8", "int4"])
+def test_memory_is_needed_for_the_largest_weight_and_not_for_the_model(tmp_path: Path, kind: WeightKind) -> None:
+    config = replace(
+        SMALL,
+        hidden_size=128,
+        layer_types=SMALL.layer_types * 4,
+        mlp_layer_types=("moe",) * 16,
+        n_routed_experts=16,
+        moe_intermediate_size=128,
+        engram_layers=(),
+    )
+    random = np.random.default_rng(0)
+    weights = {name: random.standard_normal(shape, np.float32) for name, shape in expected_shapes(config).items()}
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    config.write(folder / "config.json")
+    save_arrays(weights, folder / "weights.safetensors")
+    sizes = [weight.nbytes for weight in weights.values()]
+    del weights
+    tracemalloc.start()
+    try:
+        export(folder, tmp_path / "model", kind, one_file=0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * max(sizes) < sum(sizes) / 4
 
 
 def test_a_checkpoint_that_lacks_a_file_is_refused(checkpoint: Path, tmp_path: Path) -> None:

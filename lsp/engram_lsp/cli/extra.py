@@ -3,6 +3,8 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from rich.markup import escape
+
 from engram_lsp.cli.terminal import UserError
 
 
@@ -16,4 +18,4 @@ def training_tools() -> Generator[None]:
             raise UserError(f"{missing.name} is not installed: pip install 'engram-ls\\[train]'") from missing
         raise
     except (OSError, ValueError) as problem:
-        raise UserError(str(problem)) from problem
+        raise UserError(escape(str(problem))) from problem
