@@ -179,8 +179,9 @@ class Session:
             return
         reach = max(self.config.engram_orders, default=1) - 1
         recent = np.concatenate((cache.tokens[max(0, cache.position - reach) :], ids))
-        for layer, rows in zip(self.config.engram_layers, given.engram, strict=True):
-            rows[:] = self._rows.lookup(layer, self._hashes.rows(recent, layer, len(recent) - len(ids)))
+        numbers = self._hashes.all_rows(recent, len(recent) - len(ids))
+        for rows, found in zip(given.engram, self._rows.lookup_all(numbers), strict=True):
+            rows[:] = found
 
     def seconds_per_token(self) -> float:
         """Least time of a decode call, of a few."""
