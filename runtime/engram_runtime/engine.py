@@ -1,17 +1,17 @@
 """Predictions from a model folder: prefix reuse, decoding with drafts and a prior, cancellation between graph calls."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from engram_runtime.cache import Cache, Prefixes
-from engram_runtime.sampling import Prior, Sampler, log_probabilities, mixed, probabilities
-from engram_runtime.session import Call, ModelError, Session
-from engram_runtime.speculation import Drafter, DraftLength, drafts_for
+from engram_runtime.sampling import Opinion, Prior, Sampler, log_probabilities, mixed
+from engram_runtime.session import ModelError, Session
+from engram_runtime.speculation import Acceptance, Drafter, Drafts
 from engram_runtime.tokenizer import Tokenizer
 
 CHUNK = 128
@@ -44,10 +44,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One round of decoding: at least one token, and the natural log of each one's probability, prior included."""
+    """One round of decoding: at least one token, and the natural log of each one's probability, prior included.
+
+    `accepted` of the tokens were among `drafted` guesses: without them, each would have been a step of its own.
+    """
 
     tokens: tuple[int, ...]
     log_probs: tuple[float, ...]
+    drafted: int = 0
+    accepted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +89,92 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Tally:
-    finish: Finish = "cancelled"
-    prefilled: int = 0
-    reused: int = 0
-    steps: int = 0
-    drafted: int = 0
-    accepted: int = 0
+class _Run:
+    """One continuation under way: what was said so far, and how it went."""
+
+    __slots__ = (
+        "_drafts",
+        "accepted",
+        "drafted",
+        "finish",
+        "generated",
+        "prefilled",
+        "prompt",
+        "request",
+        "reused",
+        "room",
+        "sampler",
+        "steps",
+        "tokens",
+    )
+
+    def __init__(self, request: Request, prompt: np.ndarray, room: int, drafts: Drafts) -> None:
+        """`prompt`: the request's, int64; `room`: how many tokens may be generated at most."""
+        self.request, self.prompt, self.room = request, prompt, room
+        self.sampler = Sampler(request.temperature, request.top_p, request.seed)
+        self.tokens = list(request.prompt)
+        self.generated: list[int] = []
+        self.finish: Finish | None = None
+        self.reused = self.prefilled = self.steps = self.drafted = self.accepted = 0
+        self._drafts = drafts
+
+    def drafts(self) -> list[int]:
+        # One token comes after the last draft: the graph's own.
+        return self._drafts.after(self.tokens, self.room - len(self.generated) - 1)
+
+    def opinion(self) -> Opinion | None:
+        prior = self.request.prior
+        return None if prior is None else prior.next(self.tokens)
+
+    def say(self, token: int) -> bool:
+        """Adds a token and sees whether it is the last; False if it is not even to be added."""
+        if token in self.request.stop_tokens:
+            self.finish = "stop"
+            return False
+        self.tokens.append(token)
+        self.generated.append(token)
+        if self.request.stop is not None and self.request.stop(self.generated):
+            self.finish = "stop"
+        elif len(self.generated) >= self.room:
+            self.finish = "length"
+        return True
+
+    def take(self, rows: np.ndarray, drafts: Sequence[int]) -> Step:
+        """Chooses by logits rows [1 + drafts, V], as long as what is chosen is what was drafted."""
+        before = len(self.generated)
+        log_probs: list[float] = []
+        agreed = 0
+        for i in range(len(rows)):
+            token, log_prob = self.sampler.choose(rows[i], self.opinion())
+            if not self.say(token):
+                break
+            log_probs.append(log_prob)
+            if i == len(drafts) or token != drafts[i]:
+                break
+            agreed += 1
+            if self.finish:
+                break
+        self._drafts.learn(len(drafts), agreed)
+        self.steps += 1 if log_probs else 0
+        self.drafted += len(drafts)
+        self.accepted += agreed
+        return Step(tuple(self.generated[before:]), tuple(log_probs), len(drafts), agreed)
+
+    def prediction(self, steps: Iterable[Step]) -> Prediction:
+        """Everything that `steps`, which are this run's, come to."""
+        log_probs: list[float] = []
+        for step in steps:
+            log_probs += step.log_probs
+        return Prediction(
+            tuple(self.generated),
+            tuple(log_probs),
+            self.finish or "cancelled",
+            self.prefilled,
+            self.reused,
+            self.steps,
+            self.drafted,
+            self.accepted,
+        )
 
 
 class OnnxEngine:
@@ -100,39 +183,47 @@ class OnnxEngine:
     Meant to be called by one thread. Were there several, their graph calls would take turns and nothing would break.
     """
 
-    def __init__(self, session: Session, tokenizer: Tokenizer, context: int) -> None:
+    def __init__(self, session: Session, tokenizer: Tokenizer, context: int, kept_bytes: int = KEPT_BYTES) -> None:
         self.tokenizer = tokenizer
         self.context = context
         self._session: Session | None = session
-        self._kept = Prefixes(KEPT_BYTES)
-        self._lock = Lock()
+        self._kept = Prefixes(kept_bytes)
+        # Reentrant: a dropped generator hands its cache back wherever the interpreter happens to notice.
+        self._lock = RLock()
+        self._histories: dict[type, Acceptance] = {}
 
     @classmethod
     def open(
-        cls, folder: Path, providers: Sequence[str] | None = None, threads: int = 1, context: int | None = None
+        cls,
+        folder: Path,
+        providers: Sequence[str] | None = None,
+        threads: int = 1,
+        context: int | None = None,
+        kept_bytes: int = KEPT_BYTES,
     ) -> "OnnxEngine":
         """Opens a model folder; `providers` and `threads` as for `Session.open`.
 
         `context` bounds prompt and continuation together, at most (and when None) what the model was made for.
+        `kept_bytes` bounds the memory of earlier prompts' caches; the newest one is kept whatever it takes.
         Raises ModelError.
         """
         session = Session.open(folder, providers, threads)
         try:
             tokenizer = Tokenizer.read(folder / "tokenizer.json")
-        except (ValueError, KeyError) as problem:
+        except (OSError, ValueError, KeyError) as problem:
             raise ModelError(f"{folder / 'tokenizer.json'} cannot be read: {problem}") from problem
         if tokenizer.vocab_size > session.config.vocab_size:
             raise ModelError(
                 f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, the model {session.config.vocab_size}"
             )
         limit = session.config.max_position_embeddings
-        return cls(session, tokenizer, min(context or limit, limit))
+        return cls(session, tokenizer, min(context or limit, limit), kept_bytes)
 
     def close(self) -> None:
         """Frees the model and every cache; the engine cannot be asked again."""
         with self._lock:
             self._session = None
-            self._kept = Prefixes(KEPT_BYTES)
+            self._kept = Prefixes(0)
 
     def describe(self) -> dict[str, Any]:
         """What runs and where, for people: provider, model, context, and the folder's model.json."""
@@ -149,116 +240,133 @@ class OnnxEngine:
         }
 
     def steps(self, request: Request, cancelled: Callable[[], bool] = never) -> Iterator[Step]:
-        return self._steps(request, cancelled, _Tally())
+        """As `Engine.steps`. The generator may be dropped or closed at any step; what was computed is kept."""
+        return self._steps(self._run(request), cancelled)
 
     def predict(self, request: Request, cancelled: Callable[[], bool] = never) -> Prediction:
-        tally = _Tally()
-        tokens: list[int] = []
-        log_probs: list[float] = []
-        for step in self._steps(request, cancelled, tally):
-            tokens += step.tokens
-            log_probs += step.log_probs
-        return Prediction(
-            tuple(tokens),
-            tuple(log_probs),
-            tally.finish,
-            tally.prefilled,
-            tally.reused,
-            tally.steps,
-            tally.drafted,
-            tally.accepted,
-        )
+        run = self._run(request)
+        return run.prediction(self._steps(run, cancelled))
+
+    def alternatives(self, request: Request, count: int, cancelled: Callable[[], bool] = never) -> Iterator[Prediction]:
+        """At most `count` continuations of one prompt, which is read once: each goes on from a fork of its cache.
+
+        Greedy, they begin with the `count` most probable tokens, the most probable first. Sampled, they are what
+        `predict` gives for the seeds `seed`, `seed + 1`, ... Once cancelled none comes any more, not even the one
+        that was begun.
+        """
+        run = self._run(request)
+        cache = self._read(run, cancelled)
+        if cache is None or cancelled():
+            return
+        session = self._opened()
+        with self._lock:
+            call = session.call(cache, run.tokens[cache.position :], logits=1)
+            row = call.logits[0].copy()
+            run.prefilled += len(run.tokens) - cache.position
+            cache = call.cache()
+            self._kept.keep(cache)
+        opinion = run.opinion()
+        chances = mixed(np.exp(log_probabilities(row)), opinion)
+        best: list[int] = np.argsort(-chances, kind="stable")[:count].tolist()
+        for i in range(count if request.temperature else len(best)):
+            if i:
+                run = self._run(replace(request, seed=request.seed + i))
+                run.reused = len(run.tokens)
+            token = run.sampler.choose(row, opinion)[0] if request.temperature else best[i]
+            first = [Step((token,), (float(np.log(chances[token])),))] if run.say(token) else []
+            run.steps = len(first)
+            rest = () if run.finish else self._decoded(run, cache, [token], cancelled)
+            prediction = run.prediction((*first, *rest))
+            if prediction.finish == "cancelled":
+                return
+            yield prediction
 
     def next_log_probs(self, prompt: Sequence[int], cancelled: Callable[[], bool] = never) -> np.ndarray | None:
-        read = self._read(prompt, cancelled, _Tally())
-        return None if read is None else log_probabilities(read[1][-1])
+        run = self._run(Request(prompt, max_tokens=1))
+        cache = self._read(run, cancelled)
+        if cache is None or cancelled():
+            return None
+        with self._lock:
+            call = self._opened().call(cache, run.tokens[cache.position :], logits=1)
+            self._kept.keep(call.cache())
+            return log_probabilities(call.logits[0])
+
+    def read(
+        self,
+        prompt: Sequence[int],
+        cancelled: Callable[[], bool] = never,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> bool:
+        """Reads all but the end of a prompt ahead, so that its continuation starts at once; False when cancelled.
+
+        `progress(tokens read, tokens in all)` is called after every graph call.
+        """
+        return self._read(self._run(Request(prompt, max_tokens=1)), cancelled, progress) is not None
 
     def _opened(self) -> Session:
         if self._session is None:
             raise RuntimeError("the engine is closed")
         return self._session
 
-    def _read(
-        self, prompt: Sequence[int], cancelled: Callable[[], bool], tally: _Tally
-    ) -> tuple[Cache, np.ndarray] | None:
-        """The cache after the prompt and the logits [1, V] that follow it; None when cancelled, with the work kept."""
+    def _run(self, request: Request) -> _Run:
+        """Raises ValueError for a request that makes no sense, RuntimeError when closed."""
         session = self._opened()
-        tokens = np.array(prompt, np.int64)
-        if not 0 < len(tokens) < self.context:
-            raise ValueError(f"a prompt has 1 to {self.context - 1} tokens, this one {len(tokens)}")
-        if tokens.min() < 0 or tokens.max() >= session.config.vocab_size:
-            raise ValueError(f"token ids are 0 to {session.config.vocab_size - 1}")
-        with self._lock:
-            cache = self._kept.find(tokens) or Cache.empty(session.config)
-        tally.reused = cache.position
-        logits: np.ndarray | None = None
-        while cache.position < len(tokens):
-            if cancelled():
-                return None
-            chunk = tokens[cache.position : cache.position + CHUNK]
-            last = cache.position + len(chunk) == len(tokens)
-            with self._lock:
-                call = session.call(cache, chunk, logits=int(last))
-                cache, logits = call.cache(), call.logits
-                self._kept.keep(cache)
-            tally.prefilled += len(chunk)
-        assert logits is not None
-        return cache, logits
-
-    def _steps(self, request: Request, cancelled: Callable[[], bool], tally: _Tally) -> Iterator[Step]:
-        session, sampler = self._opened(), Sampler(request.temperature, request.top_p, request.seed)
         if request.max_tokens < 1:
             raise ValueError(f"max_tokens is {request.max_tokens}: ask for at least one token")
-        read = self._read(request.prompt, cancelled, tally)
-        if read is None:
-            return
-        cache, logits = read
-        tokens = list(request.prompt)
-        generated: list[int] = []
-        room = min(request.max_tokens, self.context - len(tokens))
-        length, drafts = DraftLength(), list[int]()
-        call: Call | None = None
-        while True:
-            new: list[int] = []
-            log_probs: list[float] = []
-            finish: Finish | None = None
-            agreed = 0
-            for i, row in enumerate(logits):
-                p = mixed(probabilities(row), request.prior.next(tokens) if request.prior else None)
-                token = sampler.choose(p)
-                if token in request.stop_tokens:
-                    finish = "stop"
-                    break
-                new.append(token)
-                log_probs.append(float(np.log(p[token])))
-                tokens.append(token)
-                generated.append(token)
-                if request.stop is not None and request.stop(generated):
-                    finish = "stop"
-                elif len(generated) >= room:
-                    finish = "length"
-                if i < len(drafts) and token == drafts[i]:
-                    agreed += 1
-                else:
-                    break
-                if finish:
-                    break
-            tally.accepted += agreed
-            length.learn(len(drafts), agreed)
-            if call is not None:
-                with self._lock:
-                    cache = call.cache(1 + agreed)
-                    self._kept.keep(cache)
-            if finish:
-                tally.finish = finish
-            if new:
-                tally.steps += 1
-                yield Step(tuple(new), tuple(log_probs))
-            if finish or cancelled():
-                return
-            count = min(length.count, room - len(generated) - 1)
-            drafts = drafts_for(request.drafter, tokens, count, session.config.vocab_size)
-            tally.drafted += len(drafts)
+        prompt = np.array(request.prompt, np.int64)
+        if not 0 < len(prompt) < self.context:
+            raise ValueError(f"a prompt has 1 to {self.context - 1} tokens, this one {len(prompt)}")
+        if prompt.min() < 0 or prompt.max() >= session.config.vocab_size:
+            raise ValueError(f"token ids are 0 to {session.config.vocab_size - 1}")
+        history = self._histories.setdefault(type(request.drafter), Acceptance())
+        drafts = Drafts(request.drafter, history, session.config.vocab_size)
+        return _Run(request, prompt, min(request.max_tokens, self.context - len(prompt)), drafts)
+
+    def _read(
+        self, run: _Run, cancelled: Callable[[], bool], progress: Callable[[int, int], None] | None = None
+    ) -> Cache | None:
+        """The cache after all but the last 1 to CHUNK tokens of the prompt; None when cancelled, with the work kept."""
+        session, tokens = self._opened(), run.prompt
+        with self._lock:
+            cache = self._kept.find(tokens) or Cache.empty(session.config)
+        run.reused = cache.position
+        while len(tokens) - cache.position > CHUNK:
+            if cancelled():
+                return None
             with self._lock:
-                call = session.call(cache, [tokens[-1], *drafts], logits=1 + len(drafts))
-            logits = call.logits
+                cache = session.call(cache, tokens[cache.position : cache.position + CHUNK], logits=0).cache()
+                self._kept.keep(cache)
+            run.prefilled = cache.position - run.reused
+            if progress is not None:
+                progress(cache.position, len(tokens))
+        return cache
+
+    def _steps(self, run: _Run, cancelled: Callable[[], bool]) -> Generator[Step]:
+        cache = self._read(run, cancelled)
+        if cache is None:
+            return
+        yield from self._decoded(run, cache, run.tokens[cache.position :], cancelled)
+
+    def _decoded(
+        self, run: _Run, cache: Cache, pending: Sequence[int], cancelled: Callable[[], bool]
+    ) -> Generator[Step]:
+        """Steps after `cache`, which lacks the `pending` last of the run's tokens."""
+        session = self._opened()
+        try:
+            while not cancelled():
+                drafts = run.drafts()
+                # To the cache there is one writer at a time, from the call until it is known how much of it stays.
+                with self._lock:
+                    call = session.call(cache, [*pending, *drafts], logits=1 + len(drafts))
+                    run.prefilled += max(0, len(run.prompt) - cache.position)
+                    step = run.take(call.logits, drafts)
+                    cache = call.cache(len(pending) + step.accepted)
+                pending = run.tokens[-1:]
+                if step.tokens:
+                    yield step
+                if run.finish:
+                    return
+        finally:
+            with self._lock:
+                if self._session is not None:
+                    self._kept.keep(cache)

@@ -1,17 +1,25 @@
-"""From logits to a token: probabilities, a prior mixed in, temperature and top-p, a seeded choice."""
+"""From logits to a token: a prior mixed in, temperature and top-p, a seeded choice.
 
+What is decided per token is kept small: a greedy choice costs one argmax and one sum over the vocabulary, a prior a few
+operations on the tokens it names, and no prior nothing.
+"""
+
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
+Opinion = tuple[np.ndarray, np.ndarray, float]
+"""Token ids [k] (all different), their probabilities [k] (sum at most 1), and the weight 0..1 of this opinion."""
+
 
 class Prior(Protocol):
     """Another opinion on the next token, such as the project memory's."""
 
-    def next(self, tokens: Sequence[int]) -> tuple[np.ndarray, np.ndarray, float] | None:
-        """After `tokens`: ids [k], their probabilities [k] (sum at most 1), the prior's weight 0..1; or no opinion."""
+    def next(self, tokens: Sequence[int]) -> Opinion | None:
+        """What follows `tokens`: ids [k], their probabilities [k], the prior's weight 0..1; or no opinion."""
         ...
 
 
@@ -23,47 +31,37 @@ def log_probabilities(logits: np.ndarray) -> np.ndarray:
     return wide
 
 
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax of logits [V], float64."""
-    return np.exp(log_probabilities(logits))
-
-
-def mixed(model: np.ndarray, opinion: tuple[np.ndarray, np.ndarray, float] | None) -> np.ndarray:
+def mixed(model: np.ndarray, opinion: Opinion | None) -> np.ndarray:
     """(1 - w) model + w prior. What the prior leaves of its 1 stays with the model, so that the sum is 1."""
     if opinion is None:
         return model
     ids, chances, weight = opinion
     weight = min(max(weight, 0.0), 1.0)
     p = model * (1.0 - weight * min(float(chances.sum()), 1.0))
-    np.add.at(p, ids, weight * chances)
+    p[ids] += weight * chances
     return p / p.sum()
 
 
-def narrowed(p: np.ndarray, temperature: float, top_p: float) -> np.ndarray:
-    """The distribution that is drawn from: p^(1/temperature), then the fewest tokens that hold `top_p` of it.
-
-    Ties at the edge go to the lower id.
-    """
-    if temperature != 1.0:
-        with np.errstate(divide="ignore"):
-            logs = np.log(p) / temperature
-        p = np.exp(logs - logs.max())
-        p /= p.sum()
-    if top_p < 1.0:
-        # Tokens below this hold less than 1 - top_p all together, so none of them is needed: they need no sorting.
-        likely = np.flatnonzero(p >= (1 - top_p) / len(p))
-        order = likely[np.argsort(-p[likely], kind="stable")]
-        # A token is kept while those before it hold less than top_p: the first always is.
-        kept = order[np.concatenate(([0.0], np.cumsum(p[order])[:-1])) < top_p]
-        inside = np.zeros_like(p)
-        inside[kept] = p[kept]
-        p = inside / inside.sum()
-    return p
+def nucleus(p: np.ndarray, top_p: float) -> np.ndarray:
+    """p [V], of any sum, with zeros for all but the fewest tokens that hold `top_p` of it; ties go to the lower id."""
+    total = float(p.sum())
+    # Tokens below this hold less than 1 - top_p all together, so none of them is needed: they need no sorting.
+    likely = np.flatnonzero(p >= (1 - top_p) * total / len(p))
+    order = likely[np.argsort(-p[likely], kind="stable")]
+    # A token is kept while those before it hold less than top_p: the first always is.
+    held = np.concatenate(([0.0], np.cumsum(p[order], dtype=np.float64)[:-1]))
+    kept = order[held < top_p * total]
+    inside = np.zeros_like(p)
+    inside[kept] = p[kept]
+    return inside
 
 
 @dataclass(slots=True)
 class Sampler:
-    """Chooses tokens; one per request, for its random numbers go on from choice to choice. Temperature 0 is greedy."""
+    """Chooses tokens; one per request, for its random numbers go on from choice to choice. Temperature 0 is greedy.
+
+    Drawn from is p^(1/temperature), of that the fewest tokens that hold `top_p`; p is model and prior together.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -75,12 +73,47 @@ class Sampler:
             raise ValueError(f"temperature {self.temperature} must be >= 0 and top_p {self.top_p} in (0, 1]")
         self._random = np.random.default_rng(self.seed)
 
-    def choose(self, p: np.ndarray) -> int:
-        """A token drawn from p [V]; the most probable (of equals the lowest id) at temperature 0.
+    def choose(self, logits: np.ndarray, opinion: Opinion | None = None) -> tuple[int, float]:
+        """A token, and the natural log of its p (whatever the temperature). logits float32 [V].
 
-        Takes exactly one random number per choice: equal seeds make equal choices however the tokens were computed.
+        Greedy takes the most probable, of equals the lowest id the model knows. Drawing takes exactly one random
+        number: equal seeds make equal choices however the tokens were computed.
         """
+        top = int(logits.argmax())
+        odds = np.exp(logits - logits[top])  # p of the model, by p of its likeliest token
+        total = float(odds.sum())
+        if opinion is None:
+            if self.temperature == 0:
+                return top, -math.log(total)
+            token = self._drawn(self._heated(odds, logits, top))
+            return token, float(logits[token]) - float(logits[top]) - math.log(total)
+        ids, chances, weight = opinion
+        weight = min(max(weight, 0.0), 1.0)
+        claimed = float(chances.sum())
+        left = 1.0 - weight * min(claimed, 1.0)  # what the model's own p are multiplied by
+        scale = left + weight * claimed  # 1, unless the prior claims more than there is
+        named = (odds[ids] * (left / total) + weight * chances) / scale
         if self.temperature == 0:
-            return int(p.argmax())
-        sums = np.cumsum(narrowed(p, self.temperature, self.top_p))
+            best = int(named.argmax()) if len(named) else 0
+            p, token = left / total / scale, top
+            if len(named) and named[best] >= p:
+                p, token = float(named[best]), int(ids[best])
+            return token, math.log(p)
+        # By the p of the model's likeliest token, or of 1 when nothing is left to the model.
+        unit = left / total / scale
+        p = self._heated(odds, logits, top) if unit > 0 else np.zeros_like(odds)
+        p[ids] = (named / (unit or 1.0)) ** (1.0 / self.temperature)
+        token = self._drawn(p)
+        at = np.flatnonzero(ids == token)
+        return token, math.log(float(named[at[0]]) if len(at) else float(odds[token]) * unit)
+
+    def _heated(self, odds: np.ndarray, logits: np.ndarray, top: int) -> np.ndarray:
+        if self.temperature == 1.0:
+            return odds.copy()
+        return np.exp((logits - logits[top]) * np.float32(1.0 / self.temperature))
+
+    def _drawn(self, p: np.ndarray) -> int:
+        if self.top_p < 1.0:
+            p = nucleus(p, self.top_p)
+        sums = np.cumsum(p, dtype=np.float64)
         return int(np.searchsorted(sums, self._random.random() * sums[-1], side="right"))
