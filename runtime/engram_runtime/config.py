@@ -129,6 +129,8 @@ class ModelConfig:
             raise ValueError(f"num_nextn_predict_layers {self.num_nextn_predict_layers}: only 0 or 1 is supported")
         if not all(0 <= layer < len(self.layer_types) for layer in self.engram_layers):
             raise ValueError(f"engram_layers {self.engram_layers} names a layer that does not exist")
+        if self.engram_layers and (not self.engram_orders or min(self.engram_orders) < 2):
+            raise ValueError(f"engram_orders {self.engram_orders}: n-grams of two tokens or more, at least one order")
 
     @property
     def num_hidden_layers(self) -> int:

@@ -5,7 +5,8 @@ W sliding window, r tokens per compressed entry, C = S // r closed entries, E ro
 I expert width.
 
 Parts, in the order of a token's way: embedding copied into n streams -> per layer [Engram] -> mHC(attention) ->
-mHC(MoE) -> hc_head -> RMSNorm -> tied lm_head. Equations follow the V4 report (arXiv 2606.19348) and "Conditional
+mHC(MoE) -> hc_head -> RMSNorm -> lm_head (the embedding where tied). Beside the last three, where configured, one layer
+of multi-token prediction reads the streams, too. Equations follow the V4 report (arXiv 2606.19348) and "Conditional
 Memory via Scalable Lookup" (arXiv 2601.07372). Parameter names are the contract with `export.py`.
 
 Attention here is dense over what may be seen: the sliding window in blocks of W queries x 2W keys, plus all
@@ -20,6 +21,7 @@ detached, so that loss trains the indexer alone (`DeepseekV4.trunk` returns it b
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -43,7 +45,9 @@ def rms_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
 
 
 class RMSNorm(nn.Module):
-    def __init__(self, size: int, eps: float) -> None:
+    """Over the last axis, with a weight [*size]: [H], or [n,H] where streams have their own."""
+
+    def __init__(self, *size: int, eps: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(size))
         self.eps = eps
@@ -166,7 +170,7 @@ class Compressor(nn.Module):
         self.kv_proj = nn.Linear(config.hidden_size, wide, bias=False)
         self.gate_proj = nn.Linear(config.hidden_size, wide, bias=False)
         self.position_bias = nn.Parameter(torch.zeros(rate, wide))
-        self.kv_norm = RMSNorm(width, config.rms_norm_eps)
+        self.kv_norm = RMSNorm(width, eps=config.rms_norm_eps)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B,S,H] -> the closed entries [B,C,D], with RoPE at position w*r."""
@@ -234,10 +238,10 @@ class Attention(nn.Module):
         self.config, self.kind, self.rate = config, config.layer_types[layer], config.compress_rate(layer)
         self.frequencies = torch.from_numpy(config.frequencies(self.kind))
         self.q_a_proj = nn.Linear(H, config.q_lora_rank, bias=False)
-        self.q_a_norm = RMSNorm(config.q_lora_rank, config.rms_norm_eps)
+        self.q_a_norm = RMSNorm(config.q_lora_rank, eps=config.rms_norm_eps)
         self.q_b_proj = nn.Linear(config.q_lora_rank, h * D, bias=False)
         self.kv_proj = nn.Linear(H, D, bias=False)
-        self.kv_norm = RMSNorm(D, config.rms_norm_eps)
+        self.kv_norm = RMSNorm(D, eps=config.rms_norm_eps)
         self.sinks = nn.Parameter(torch.zeros(h))
         self.o_a_proj = nn.Linear(h * D // g, g * o, bias=False)
         self.o_b_proj = nn.Linear(g * o, H, bias=False)
@@ -458,34 +462,54 @@ class MoE(nn.Module):
 
 
 class Engram(nn.Module):
-    """Hashed n-gram memory, gated into each stream by how well the looked-up key agrees with it.
+    """Hashed n-gram memory, gated into each stream i by how well the looked-up key agrees with it.
 
-    The paper's short convolution is left out, as in V4.1. The table is sparse: a step touches few of its rows, and its
-    optimiser updates only those.
+        s_i = <RMSNorm(W_K e), RMSNorm(X_i)> / sqrt(H)    e: the token's rows, all orders and heads
+        v_i = sigmoid(sign(s_i) sqrt|s_i|) W_V e
+    "gated" (V4.1):        X'_i = X_i + v_i, one W_K serves all streams
+    "convolved" (paper):   X'_i = X_i + v_i + SiLU(conv(RMSNorm(v_i))), each stream has a W_K
+        conv: each channel for itself, over tokens t, t-N, t-2N, t-3N, N the greatest order
+
+    The convolution starts at zero. The table is sparse: a step touches few of its rows, and its optimiser updates only
+    those.
     """
 
     def __init__(self, config: ModelConfig, rows: int) -> None:
         super().__init__()
-        H, width = config.hidden_size, config.engram_width
-        self.eps = config.rms_norm_eps
+        n, H, width, eps = config.hc_mult, config.hidden_size, config.engram_width, config.rms_norm_eps
+        convolved = config.engram_form == "convolved"
+        self.eps = eps
         self.table = nn.Embedding(rows, config.engram_dim, sparse=True)
-        self.key_proj = nn.Linear(width, H, bias=False)
+        self.key_proj = nn.Linear(width, n * H if convolved else H, bias=False)
         self.value_proj = nn.Linear(width, H, bias=False)
-        self.key_norm = RMSNorm(H, config.rms_norm_eps)
+        self.key_norm = RMSNorm(n, H, eps=eps) if convolved else RMSNorm(H, eps=eps)
         self.query_norm = nn.Module()
-        self.query_norm.weight = nn.Parameter(torch.ones(config.hc_mult, H))
+        self.query_norm.weight = nn.Parameter(torch.ones(n, H))
+        self.conv: nn.Conv1d | None = None
+        if convolved:
+            self.conv_norm = RMSNorm(n, H, eps=eps)
+            self.conv = nn.Conv1d(n * H, n * H, 4, groups=n * H, dilation=max(config.engram_orders), bias=False)
+            nn.init.zeros_(self.conv.weight)
 
     def lookup(self, rows: Tensor) -> Tensor:
         """rows [B,S,orders*heads] -> their concatenation e [B,S,engram_width]."""
         return self.table(rows).flatten(-2)
 
     def forward(self, X: Tensor, e: Tensor) -> Tensor:
-        """X [B,S,n,H], e [B,S,engram_width] -> X with gate_i * (W_V e) added to each stream i."""
-        key = self.key_norm(self.key_proj(e))  # [B,S,H]
+        """X [B,S,n,H], e [B,S,engram_width] -> X'."""
+        H = X.shape[-1]
+        key = self.key_norm(self.key_proj(e).unflatten(-1, (-1, H)))  # [B,S,1 or n,H]
         query = rms_norm(X, cast("Tensor", self.query_norm.weight), self.eps)
-        s = (key[..., None, :] * query).sum(dim=-1, keepdim=True) * X.shape[-1] ** -0.5  # [B,S,n,1]
+        s = (key * query).sum(dim=-1, keepdim=True) * H**-0.5  # [B,S,n,1]
         gate = torch.sigmoid(s.sign() * s.abs().clamp_min(_GATE_FLOOR).sqrt())
-        return X + gate * self.value_proj(e).float()[..., None, :]
+        value = gate * self.value_proj(e).float()[..., None, :]
+        return X + value if self.conv is None else X + value + self._convolved(value, self.conv)
+
+    def _convolved(self, value: Tensor, conv: nn.Conv1d) -> Tensor:
+        """[B,S,n,H] -> SiLU(conv(RMSNorm)) of it; tokens before the first are zeros."""
+        channels = self.conv_norm(value).flatten(-2).transpose(1, 2)  # [B,nH,S]
+        past = 3 * conv.dilation[0]
+        return F.silu(conv(F.pad(channels, (past, 0))).float()).transpose(1, 2).view_as(value)
 
 
 class Layer(nn.Module):
@@ -494,8 +518,8 @@ class Layer(nn.Module):
         self.engram = Engram(config, engram_rows) if engram_rows else None
         self.attn_hc = HyperConnection(config, 2 * layer)
         self.ffn_hc = HyperConnection(config, 2 * layer + 1)
-        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.input_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.self_attn = Attention(config, layer)
         self.mlp = MoE(config, layer)
         self.write: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = write_streams
@@ -516,6 +540,29 @@ class Layer(nn.Module):
         return X, self.post_attention_layernorm(u), post, comb, aligned
 
 
+class NextToken(Layer):
+    """Multi-token prediction: drafts token t+2 from the streams at t, as the trunk left them, and token t+1.
+
+        z_i = W_e RMSNorm_e(embedding of token t+1) + W_h RMSNorm_h(X_i)
+    z goes through one whole layer, which slides and routes by affinity, an hc_head and a norm of its own. Embedding
+    and lm_head are the trunk's. Names as in released checkpoints, whose `mtp.0` holds what is here and in `Layer`.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        alone = replace(config, layer_types=(SLIDING,), mlp_layer_types=("moe",), engram_layers=())
+        super().__init__(alone, 0, 0)
+        H, eps = config.hidden_size, config.rms_norm_eps
+        self.enorm, self.hnorm = RMSNorm(H, eps=eps), RMSNorm(H, eps=eps)
+        self.e_proj, self.h_proj = nn.Linear(H, H, bias=False), nn.Linear(H, H, bias=False)
+        self.hc_head = HyperHead(config)
+        self.norm = RMSNorm(H, eps=eps)
+
+    def draft(self, X: Tensor, embedded: Tensor, input_ids: Tensor) -> Tensor:
+        """X [B,S,n,H]; of the tokens after: embedded [B,S,H], input_ids [B,S] -> normed hidden [B,S,H]."""
+        z = self.e_proj(self.enorm(embedded))[..., None, :] + self.h_proj(self.hnorm(X))
+        return self.norm(self.hc_head(self(z.float(), input_ids, None)[0]))
+
+
 class Trunk(nn.Module):
     def __init__(self, config: ModelConfig, engram_rows: Sequence[int]) -> None:
         super().__init__()
@@ -523,7 +570,7 @@ class Trunk(nn.Module):
         counts = dict(zip(config.engram_layers, engram_rows, strict=True))
         self.layers = nn.ModuleList(Layer(config, i, counts.get(i, 0)) for i in range(config.num_hidden_layers))
         self.hc_head = HyperHead(config)
-        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
 
 class DeepseekV4(nn.Module):
@@ -536,6 +583,7 @@ class DeepseekV4(nn.Module):
         self.lm_head = (
             None if config.tie_word_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         )
+        self.mtp = nn.ModuleList(NextToken(config) for _ in range(config.num_nextn_predict_layers))
         self._initialise()
 
     @torch.no_grad()
@@ -552,8 +600,13 @@ class DeepseekV4(nn.Module):
     def layers(self) -> Sequence[Layer]:
         return cast("Sequence[Layer]", self.model.layers)
 
-    def trunk(self, input_ids: Tensor, engram_rows: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
-        """input_ids [B,S], engram_rows {layer: [B,S,orders*heads]} -> normed hidden [B,S,H], alignment loss []."""
+    @property
+    def blocks(self) -> Sequence[Layer]:
+        """The layers, and that of multi-token prediction where there is one."""
+        return [*self.layers, *cast("Sequence[Layer]", self.mtp)]
+
+    def streams(self, input_ids: Tensor, engram_rows: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
+        """input_ids [B,S], engram_rows {layer: [B,S,orders*heads]} -> X [B,S,n,H] after all layers, and alignment []."""
         X = self.model.embed_tokens(input_ids)[..., None, :].expand(-1, -1, self.config.hc_mult, -1)
         alignment = X.new_zeros(())
         for index, layer in enumerate(self.layers):
@@ -561,7 +614,25 @@ class DeepseekV4(nn.Module):
             X, aligned = layer(X, input_ids, e)
             if aligned is not None:
                 alignment = alignment + aligned
-        return self.model.norm(self.model.hc_head(X)), alignment
+        return X, alignment
+
+    def read(self, X: Tensor) -> Tensor:
+        """Streams [B,S,n,H] -> normed hidden [B,S,H], from which `head` predicts the next token."""
+        return self.model.norm(self.model.hc_head(X))
+
+    def trunk(self, input_ids: Tensor, engram_rows: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
+        """`streams`, read: normed hidden [B,S,H], alignment loss []."""
+        X, alignment = self.streams(input_ids, engram_rows)
+        return self.read(X), alignment
+
+    def draft(self, X: Tensor, following: Tensor) -> Tensor:
+        """Streams [B,S,n,H], the token after each [B,S] -> hidden [B,S,H], from which `head` predicts the next but one.
+
+        Raises ValueError without a layer for it (num_nextn_predict_layers).
+        """
+        if not self.mtp:
+            raise ValueError("the network has no layer of multi-token prediction: num_nextn_predict_layers is 0")
+        return cast("NextToken", self.mtp[0]).draft(X, self.model.embed_tokens(following), following)
 
     @property
     def head_weight(self) -> Tensor:
@@ -578,17 +649,17 @@ class DeepseekV4(nn.Module):
 
     def forget_load(self) -> None:
         """Leaves what was routed since the last `balance` out of the count: validation is not training."""
-        for layer in self.layers:
+        for layer in self.blocks:
             layer.mlp.gate.load.zero_()
 
     def compile_parts(self) -> None:
         """Compiles what has fixed shapes, for speed; the sorting of tokens to experts between them stays eager."""
-        for layer in self.layers:
+        for layer in self.blocks:
             layer.attend = torch.compile(layer.attend)
             layer.write = torch.compile(layer.write)
             layer.mlp.experts.activate = torch.compile(swiglu, dynamic=True)
 
     def balance(self, rate: float) -> None:
         """Moves the routers' balancing biases by one step against the load since the last call."""
-        for layer in self.layers:
+        for layer in self.blocks:
             layer.mlp.gate.balance(rate)

@@ -22,6 +22,7 @@ from engram_runtime.session import Session
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_model import SMALL, byte_tokenizer, randomise
+from torch.nn import functional as F  # noqa: N812
 from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4RotaryEmbedding
 
 LENGTH = 334
@@ -297,6 +298,38 @@ def test_what_a_configuration_is_here_for_changes_its_logits(
     other = DeepseekV4(replace(network.config, **changes), []).eval()
     other.load_state_dict(network.state_dict())
     assert apart(of_network(other, TOKENS), saved(name).expected) > 100 * CLOSE
+
+
+@pytest.mark.parametrize("hc_mult", [2, 4])
+@torch.no_grad()
+def test_the_drafting_layer_is_the_sliding_layer_of_transformers_between_the_released_projections(hc_mult: int) -> None:
+    """transformers leaves multi-token prediction out, but has all of its parts."""
+    one = replace(MIX, layer_types=(SLIDING,), mlp_layer_types=(ROUTED,), hc_mult=hc_mult)
+    torch.manual_seed(8)
+    network = DeepseekV4(replace(one, num_nextn_predict_layers=1), []).eval()
+    randomise(network, one)
+    ours = network.state_dict()
+    part = {name.removeprefix("mtp.0."): value for name, value in ours.items() if name.startswith("mtp.0.")}
+    X = torch.randn(1, 90, hc_mult, one.hidden_size)
+    following = torch.from_numpy(TOKENS)[None, :90]
+    embedded = F.embedding(following, ours["model.embed_tokens.weight"])
+
+    def normed(x: torch.Tensor, name: str) -> torch.Tensor:
+        return F.rms_norm(x, x.shape[-1:], part.pop(f"{name}.weight"), one.rms_norm_eps)
+
+    z = (normed(embedded, "enorm") @ part.pop("e_proj.weight").T)[:, :, None]
+    z = z + normed(X, "hnorm") @ part.pop("h_proj.weight").T
+    reference = transformers.DeepseekV4ForCausalLM(theirs(one)).eval()
+    whole = {
+        f"model.{name}" if name.startswith(("hc_head", "norm.")) else f"model.layers.0.{name}": value
+        for name, value in part.items()
+    }
+    shared = dict.fromkeys(("model.embed_tokens.weight", "lm_head.weight"), ours["model.embed_tokens.weight"])
+    reference.load_state_dict(whole | shared)
+    reference.model.layers[0].register_forward_pre_hook(lambda _, given: (z, *given[1:]))
+    expected = reference(following, use_cache=False).logits
+    assert expected.std() > 1
+    assert apart(network.head(network.draft(X, following)).numpy(), expected.numpy()) < CLOSE
 
 
 def boundary(network: DeepseekV4, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:

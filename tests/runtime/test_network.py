@@ -1,6 +1,7 @@
 """The network in its whole-sequence form."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from engram_runtime.config import CSA, HCA, SLIDING, ModelConfig
 from engram_runtime.engram import EngramHash
 from engram_runtime.network import (
     DeepseekV4,
+    Engram,
     Gate,
     HyperConnection,
     alignment_loss,
@@ -50,6 +52,7 @@ CONFIG = ModelConfig(
     engram_dim=8,
 )
 HASHES = EngramHash(CONFIG, np.arange(64))
+PAPER = dataclasses.replace(CONFIG, engram_form="convolved", num_nextn_predict_layers=1, tie_word_embeddings=False)
 
 
 def network(config: ModelConfig = CONFIG) -> DeepseekV4:
@@ -77,9 +80,9 @@ def logits(model: DeepseekV4, tokens: Tensor) -> Tensor:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 70), st.data())
-def test_a_future_token_never_changes_past_logits(length: int, data: st.DataObject) -> None:
-    model = network().eval()
+@given(st.sampled_from((CONFIG, PAPER)), st.integers(1, 70), st.data())
+def test_a_future_token_never_changes_past_logits(config: ModelConfig, length: int, data: st.DataObject) -> None:
+    model = network(config).eval()
     place = data.draw(st.integers(0, length - 1))
     tokens = torch.randint(0, 64, (1, length), generator=torch.Generator().manual_seed(length))
     changed = tokens.clone()
@@ -242,11 +245,16 @@ def test_balancing_brings_an_overloaded_expert_back_to_its_share() -> None:
     torch.testing.assert_close(weights, plain / plain.sum(-1, keepdim=True) * CONFIG.routed_scaling_factor)
 
 
-def test_every_parameter_gets_a_gradient() -> None:
-    model = network()
+@pytest.mark.parametrize("config", [CONFIG, PAPER])
+def test_every_parameter_gets_a_gradient(config: ModelConfig) -> None:
+    model = network(config)
     tokens = torch.randint(0, 64, (2, 60), generator=torch.Generator().manual_seed(7))
-    hidden, alignment = model.trunk(tokens, rows_of(tokens))
-    (F.cross_entropy(model.head(hidden)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten()) + alignment).backward()
+    X, loss = model.streams(tokens, rows_of(tokens))
+    loss = loss + F.cross_entropy(model.head(model.read(X))[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+    if config.num_nextn_predict_layers:
+        drafted = model.head(model.draft(X[:, :-2], tokens[:, 1:-1]))
+        loss = loss + F.cross_entropy(drafted.flatten(0, 1), tokens[:, 2:].flatten())
+    loss.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.to_dense().abs().sum() > 0, name
 
@@ -269,42 +277,99 @@ def test_the_chunked_loss_is_cross_entropy_with_its_gradients(rows: int, seed: i
         torch.testing.assert_close(x.grad, y.grad, rtol=1e-3, atol=1e-4)
 
 
-def test_transformers_computes_the_same_logits_from_the_same_weights() -> None:
-    """Without Engram, which the released network has not."""
-    import transformers  # seconds to import, so not for every test of this file
+@torch.no_grad()
+def test_the_papers_engram_is_what_its_equations_say_of_each_token_and_stream() -> None:
+    torch.manual_seed(1)
+    engram = Engram(PAPER, 97)
+    for parameter in engram.parameters():
+        parameter.copy_(torch.randn_like(parameter) * 0.4)
+    S, n, H, N = 20, 4, 32, 4
+    X, e = torch.randn(1, S, n, H), torch.randn(1, S, PAPER.engram_width)
+    keys, taps = engram.key_proj.weight.view(n, H, -1), engram.conv.weight.view(n, H, 4)
 
-    config = dataclasses.replace(
-        CONFIG,
-        engram_layers=(),
-        index_topk=512,
-        sliding_window=24,
-        mlp_layer_types=("hash_moe", "moe", "hash_moe", "moe"),
-    )
-    model = network(config).eval()
-    with torch.no_grad():
-        for layer in model.layers:
-            if not layer.mlp.gate.hashed:
-                layer.mlp.gate.e_score_correction_bias.normal_(0, 0.1)
-    theirs_too = {
-        name: value
-        for name, value in dataclasses.asdict(config).items()
-        if not name.startswith(("engram_", "compress_rate_"))
-    }
-    reference = transformers.DeepseekV4ForCausalLM(
-        transformers.DeepseekV4Config(
-            **{name: list(value) if isinstance(value, tuple) else value for name, value in theirs_too.items()},
-            num_hidden_layers=config.num_hidden_layers,
-            num_key_value_heads=1,
-            n_shared_experts=1,
-            compress_rates={CSA: config.compress_rate_csa, HCA: config.compress_rate_hca},
-            bos_token_id=1,
-            eos_token_id=2,
-            pad_token_id=0,
-            attn_implementation="eager",
-        )
-    ).eval()
-    missing, unexpected = reference.load_state_dict(model.state_dict(), strict=False)
-    assert not unexpected and missing in ([], ["lm_head.weight"])
-    tokens = torch.randint(0, 64, (2, 157), generator=torch.Generator().manual_seed(8))
-    with torch.no_grad():
-        torch.testing.assert_close(model(tokens, {}), reference(tokens, use_cache=False).logits, rtol=1e-4, atol=1e-4)
+    def unit(x: Tensor) -> Tensor:
+        return x / (x.square().mean() + PAPER.rms_norm_eps).sqrt()
+
+    def gated(t: int, i: int) -> Tensor:
+        key, query = unit(keys[i] @ e[0, t]) * engram.key_norm.weight[i], unit(X[0, t, i]) * engram.query_norm.weight[i]
+        s = key @ query / H**0.5
+        return torch.sigmoid(s.sign() * s.abs().sqrt()) * (engram.value_proj.weight @ e[0, t])
+
+    actual = engram(X, e)[0]
+    for t in range(S):
+        for i in range(n):
+            mixed = torch.zeros(H)
+            for k, before in enumerate((3 * N, 2 * N, N, 0)):
+                if t >= before:
+                    mixed += taps[i, :, k] * unit(gated(t - before, i)) * engram.conv_norm.weight[i]
+            torch.testing.assert_close(actual[t, i], X[0, t, i] + gated(t, i) + F.silu(mixed), rtol=1e-4, atol=1e-5)
+
+
+def test_a_fresh_convolution_adds_nothing() -> None:
+    torch.manual_seed(2)
+    engram = Engram(PAPER, 97)
+    X, e = torch.randn(2, 9, 4, 32), torch.randn(2, 9, PAPER.engram_width)
+    with_it = engram(X, e)
+    engram.conv = None
+    assert torch.equal(with_it, engram(X, e))
+
+
+@pytest.fixture(scope="module")
+def paper() -> DeepseekV4:
+    return network(PAPER).eval()
+
+
+@torch.no_grad()
+def test_a_draft_from_the_last_window_is_the_draft_in_the_whole_text(paper: DeepseekV4) -> None:
+    """All that decoding has to keep of the past: the layer slides, and RoPE knows distances alone."""
+    tokens = torch.randint(0, 64, (2, 61), generator=torch.Generator().manual_seed(9))
+    X, following = paper.streams(tokens[:, :-1], rows_of(tokens[:, :-1]))[0], tokens[:, 1:]
+    whole = paper.draft(X, following)
+    for t in (0, 3, 7, 8, 30, 59):
+        first = max(0, t + 1 - PAPER.sliding_window)
+        step = paper.draft(X[:, first : t + 1], following[:, first : t + 1])
+        torch.testing.assert_close(step[:, -1], whole[:, t], rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_draft_sees_nothing_after_the_token_that_it_follows(paper: DeepseekV4) -> None:
+    X, following = torch.randn(1, 40, 4, 32), torch.randint(0, 64, (1, 40))
+    whole = paper.draft(X, following)
+    X[:, 25] += 1.0
+    following[:, 25] = (following[:, 25] + 1) % 64
+    changed = (paper.draft(X, following) - whole).abs().amax(dim=-1)[0]
+    assert (changed[:25] == 0).all()
+    assert (changed[25 : 25 + PAPER.sliding_window] > 0).all()
+    assert (changed[25 + PAPER.sliding_window :] == 0).all()
+
+
+def test_a_network_without_the_layer_for_it_drafts_nothing(model: DeepseekV4) -> None:
+    with pytest.raises(ValueError, match="num_nextn_predict_layers is 0"):
+        model.draft(torch.randn(1, 2, 4, 32), torch.zeros(1, 2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rope_factor": 4.0}, "needs rope_original_positions"),
+        ({"rope_factor": 0.5}, "would shorten"),
+        ({"rope_beta_fast": 1.0}, "rope_beta_slow"),
+        ({"layer_types": ("full_attention",) * 4}, "'full_attention'"),
+        ({"engram_form": "attention"}, "gated or convolved"),
+        ({"num_nextn_predict_layers": 2}, "only 0 or 1"),
+        ({"num_experts_per_tok": 5}, "more than n_routed_experts 4"),
+        ({"compress_rate_csa": 0}, "compress_rate_csa is 0"),
+        ({"engram_orders": (1, 2)}, "two tokens or more"),
+        ({"o_groups": 3}, "does not divide"),
+        ({"qk_rope_head_dim": 18}, "fit head_dim"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(CONFIG, **changes)
+
+
+def test_a_configuration_is_read_as_it_was_written(tmp_path: Path) -> None:
+    config = dataclasses.replace(PAPER, rope_factor=16.0, rope_original_positions=4096)
+    config.write(tmp_path / "config.json")
+    assert ModelConfig.read(tmp_path / "config.json") == config
