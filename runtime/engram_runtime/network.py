@@ -606,7 +606,7 @@ class DeepseekV4(nn.Module):
         return [*self.layers, *cast("Sequence[Layer]", self.mtp)]
 
     def streams(self, input_ids: Tensor, engram_rows: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
-        """input_ids [B,S], engram_rows {layer: [B,S,orders*heads]} -> X [B,S,n,H] after all layers, and alignment []."""
+        """input_ids [B,S], engram_rows {layer: [B,S,orders*heads]} -> X [B,S,n,H] after all layers, alignment []."""
         X = self.model.embed_tokens(input_ids)[..., None, :].expand(-1, -1, self.config.hc_mult, -1)
         alignment = X.new_zeros(())
         for index, layer in enumerate(self.layers):
