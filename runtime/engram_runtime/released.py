@@ -174,6 +174,7 @@ _COMPRESSOR = {
 _LAYER = {
     "attn_norm.weight": "input_layernorm.weight",
     "ffn_norm.weight": "post_attention_layernorm.weight",
+    **{f"hc_head_{part}": f"hc_head.hc_{part}" for part in ("fn", "base", "scale")},  # of an MTP layer
     **{f"hc_{site}_{part}": f"{site}_hc.{part}" for site in ("attn", "ffn") for part in ("fn", "base", "scale")},
     "attn.attn_sink": "self_attn.sinks",
     "attn.wq_a.weight": "self_attn.q_a_proj.weight",

@@ -6,7 +6,7 @@ by building the network.
 
 import numpy as np
 
-from engram_runtime.config import CSA, SLIDING, ModelConfig
+from engram_runtime.config import CSA, SLIDING, LayerType, ModelConfig
 from engram_runtime.engram import EngramHash
 
 Shape = tuple[int, ...]
@@ -22,7 +22,11 @@ def expected_shapes(config: ModelConfig) -> dict[str, Shape]:
         if layer in config.engram_layers:
             engram = _engram_shapes(config, hashes.row_count(layer))
             shapes |= {f"{prefix}engram.{name}": shape for name, shape in engram.items()}
-        shapes |= {f"{prefix}{name}": shape for name, shape in _layer_shapes(config, layer).items()}
+        hashed = config.mlp_layer_types[layer] == "hash_moe"
+        own = _layer_shapes(config, config.layer_types[layer], hashed)
+        shapes |= {f"{prefix}{name}": shape for name, shape in own.items()}
+    for number in range(config.num_nextn_predict_layers):
+        shapes |= {f"mtp.{number}.{name}": shape for name, shape in _next_token_shapes(config).items()}
     shapes |= {f"model.hc_head.{name}": shape for name, shape in _head_shapes(config).items()}
     shapes["model.norm.weight"] = (H,)
     if not config.tie_word_embeddings:
@@ -35,7 +39,15 @@ def _head_shapes(config: ModelConfig) -> dict[str, Shape]:
     return {"hc_fn": (n, n * config.hidden_size), "hc_base": (n,), "hc_scale": (1,)}
 
 
-def _layer_shapes(config: ModelConfig, layer: int) -> dict[str, Shape]:
+def _next_token_shapes(config: ModelConfig) -> dict[str, Shape]:
+    H = config.hidden_size
+    shapes = _layer_shapes(config, SLIDING, hashed=False)
+    shapes |= {f"{name}.weight": (H,) for name in ("enorm", "hnorm", "norm")}
+    shapes |= {f"{name}.weight": (H, H) for name in ("e_proj", "h_proj")}
+    return shapes | {f"hc_head.{name}": shape for name, shape in _head_shapes(config).items()}
+
+
+def _layer_shapes(config: ModelConfig, kind: LayerType, hashed: bool) -> dict[str, Shape]:
     H, n, D, R = config.hidden_size, config.hc_mult, config.head_dim, config.q_lora_rank
     E, I, h = config.n_routed_experts, config.moe_intermediate_size, config.num_attention_heads  # noqa: E741
     groups, rank = config.o_groups, config.o_lora_rank
@@ -53,17 +65,16 @@ def _layer_shapes(config: ModelConfig, layer: int) -> dict[str, Shape]:
         "o_a_proj.weight": (groups * rank, h * D // groups),
         "o_b_proj.weight": (H, groups * rank),
     }
-    kind, rate = config.layer_types[layer], config.compress_rate(layer)
     if kind != SLIDING:
         overlap = 2 if kind == CSA else 1
+        rate = config.compress_rate_csa if kind == CSA else config.compress_rate_hca
         attention |= _compressor_shapes("compressor.", H, rate, overlap * D, D)
     if kind == CSA:
         Di, heads = config.index_head_dim, config.index_n_heads
-        attention |= _compressor_shapes("compressor.indexer.", H, rate, 2 * Di, Di)
+        attention |= _compressor_shapes("compressor.indexer.", H, config.compress_rate_csa, 2 * Di, Di)
         attention["compressor.indexer.q_b_proj.weight"] = (heads * Di, R)
         attention["compressor.indexer.scorer.weights_proj.weight"] = (heads, H)
     shapes |= {f"self_attn.{name}": shape for name, shape in attention.items()}
-    hashed = config.mlp_layer_types[layer] == "hash_moe"
     experts: dict[str, Shape] = {
         "gate.weight": (E, H),
         **(
