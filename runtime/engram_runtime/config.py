@@ -8,7 +8,7 @@ Field names are those of the `deepseek_v4` configuration in the released checkpo
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
@@ -140,6 +140,12 @@ class ModelConfig:
     def engram_width(self) -> int:
         """Width of one token's concatenated Engram rows: orders x heads x dim."""
         return len(self.engram_orders) * self.engram_heads * self.engram_dim
+
+    @property
+    def draft_head(self) -> "ModelConfig":
+        """The layer of multi-token prediction as a network of its own: it slides and routes by affinity."""
+        alone: dict[str, Any] = {"layer_types": (SLIDING,), "mlp_layer_types": ("moe",), "engram_layers": ()}
+        return replace(self, **alone, num_nextn_predict_layers=0)
 
     def compress_rate(self, layer: int) -> int:
         """Tokens per compressed entry in this layer; 0 where the layer only slides."""

@@ -101,11 +101,13 @@ def _compressor_shapes(prefix: str, H: int, rate: int, wide: int, width: int) ->
 
 
 def _engram_shapes(config: ModelConfig, rows: int) -> dict[str, Shape]:
-    H, width = config.hidden_size, config.engram_width
-    return {
+    n, H, width = config.hc_mult, config.hidden_size, config.engram_width
+    convolved = config.engram_form == "convolved"
+    shapes: dict[str, Shape] = {
         "table.weight": (rows, config.engram_dim),
-        "key_proj.weight": (H, width),
+        "key_proj.weight": (n * H if convolved else H, width),
         "value_proj.weight": (H, width),
-        "key_norm.weight": (H,),
-        "query_norm.weight": (config.hc_mult, H),
+        "key_norm.weight": (n, H) if convolved else (H,),
+        "query_norm.weight": (n, H),
     }
+    return shapes | ({"conv_norm.weight": (n, H), "conv.weight": (n * H, 1, 4)} if convolved else {})
