@@ -28,6 +28,20 @@ FROZEN_GATE = -1e30
 """Gate of a row that has no part in pooling: the overlap half before the first window."""
 
 
+_ROWS = 256
+"""Tapes have a multiple of so many rows of every token's state, for the reason given at `shown`."""
+
+
+def shown(entries: int) -> int:
+    """How many entries the graph is given, of which `entries` are written: up to an eighth more, or 16.
+
+    ONNX Runtime plans memory anew for every shape of its inputs and remembers the plans: a few shapes for each doubling
+    of the context keep both the planning and the memory of it out of sight.
+    """
+    step = max(16, 1 << max(entries.bit_length() - 4, 0))
+    return -(-entries // step) * step
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """One kind of row in one layer, float32 of `shape`.
@@ -96,9 +110,10 @@ class Tape:
         """A tape that holds what `past` needs to be rewound by `keep` tokens, with room for `room` more tokens."""
         position = past.position if past else 0
         self.states, self.keep = states, keep
-        self.position, self.room = position, position + room
+        self.position = position
         self.oldest = max(past.oldest, position - keep) if past else 0
         self.base = self.oldest - max((state.reach for state in states), default=0) - 1
+        self.room = self.base - (self.base - position - room) // _ROWS * _ROWS
         self.closed = False
         """Nothing may be written any more: another tape has taken over the arrays of entries."""
         self.bound: object = None
@@ -129,11 +144,12 @@ class Tape:
         return array
 
     def _entries(self, state: State, old: np.ndarray | None, position: int, goes_on: bool) -> np.ndarray:
-        needed, have = self.room // state.rate, position // state.rate
+        needed, have = shown(self.room // state.rate), position // state.rate
         if old is not None and goes_on and len(old) >= needed:
             return old
-        # As many again, so that a text of any length is copied only a few times.
-        array = np.empty((needed + (have if goes_on else 0), *state.shape), np.float32)
+        # As many again, so that a text of any length is copied only a few times. Zeros, since rows that are not written
+        # yet are masked, not left out.
+        array = np.zeros((needed + (have if goes_on else 0), *state.shape), np.float32)
         if old is not None:
             array[:have] = old[:have]
         return array

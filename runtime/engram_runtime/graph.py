@@ -7,10 +7,12 @@ Inputs (S = new tokens, any number; p = tokens before them):
     logits     int64 []            for how many of the last tokens logits are wanted, 0..S
     cos.{k}, sin.{k}, back.{k}     float32 [rows, R/2] for k of `rotations`: the rotary angles of the token at each row
     engram.{l} float32 [S, engram_width]   rows looked up for layer l, concatenated over orders and heads
-    {state}    float32             the tape's array of each state in `cache.layout`; of entries, the first (p+S) // rate
+    {state}    float32             the tape's array of each state in `cache.layout`; of entries, at least the first
+                                   (p+S) // rate: what there is beyond is neither read nor written
 Outputs: `output` float32 [logits, V]; per state `new.{state}`: the same array with the new rows written. Bound to one
-buffer, input and output, nothing but the new rows is touched. With `draft`, `streams` float32 [logits, nH]: the
-residual streams of the same tokens, for a draft head.
+buffer, input and output, nothing but the new rows is touched. With `draft`, `streams` float32 [S, nH]: the residual
+streams after the last layer, for a draft head. That is a graph of its own (`build_draft`) of the same form: one layer,
+whose input beside the streams are the tokens that follow theirs, and whose logits are of the tokens after those.
 
 Activations are [S, 1, width], streams [S, n, H]: one token is one batch element, so that most operators run on S = 1 as
 a vector. Rotated channels come first in every head (`RotaryEmbedding` turns leading channels; the network's are
@@ -51,6 +53,16 @@ def build(
     return _Builder(config, weights, plan, store).model(draft)
 
 
+def build_draft(
+    config: ModelConfig, weights: Mapping[str, Array], plan: Plan | None = None, store: Store | None = None
+) -> onnx.ModelProto:
+    """The graph of the network's layer of multi-token prediction, as of a network `config.draft_head`.
+
+    Further input: `streams.before` float32 [S, nH], of the trunk or, for drafts of drafts, its own `streams`.
+    """
+    return _Builder(config.draft_head, weights, plan, store).draft_model()
+
+
 @dataclass(frozen=True, slots=True)
 class _Positions:
     """What depends on positions and lengths only: computed once, read by every layer.
@@ -70,7 +82,7 @@ class _Positions:
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """The same for one compression rate: N windows are closed by the new tokens, M are closed in all."""
+    """The same for one compression rate: N windows are closed by the new tokens, M entries are given in all."""
 
     numbers: str  # int64 [N, 1]: which ones
     rows: str  # int64 [N, 1]: the rows of their first tokens
@@ -187,8 +199,8 @@ class _Builder:
     def new_windows(self, kind: LayerType, at: _Positions) -> _Windows:
         g, r = self.graph, self.rate(kind)
         rate, one = g.scalar(r), g.scalar(1)
-        total = g.op("Div", at.after, rate)
-        numbers = g.op("Unsqueeze", g.op("Range", g.op("Div", "position", rate), total, one), g.ints(1))
+        closed, total = g.op("Div", "position", rate), g.op("Div", at.after, rate)
+        numbers = g.op("Unsqueeze", g.op("Range", closed, total, one), g.ints(1))
         rows = g.op("Add", g.op("Mul", numbers, rate), at.shift)
         if kind == CSA:
             # A raw row has halves (a, b). An entry pools the a-halves of the window before its own, the b-halves of
@@ -199,10 +211,12 @@ class _Builder:
             members = g.op("Add", starts, g.constant(where[None]))
         else:
             members = g.op("Add", rows, g.constant(np.arange(r)[None]))
-        # Entry w is visible to the query at t when w < (t+1) // rate.
-        visible = g.op("Less", g.op("Range", g.scalar(0), total, one), g.op("Div", at.queries, rate))
+        # Entry w is visible to the query at t when w < (t+1) // rate, and only then known to be written.
+        given = g.op("Shape", f"entries.{self.config.layer_types.index(kind)}", end=1)
+        entries = g.op("Range", g.scalar(0), g.op("Squeeze", given), one)
+        visible = g.op("Less", entries, g.op("Div", at.queries, rate))
         mask = g.op("Where", visible, g.floats(0.0), g.floats(MASKED))
-        return _Windows(numbers, rows, members, g.op("Unsqueeze", mask, g.ints(1)), g.reshape(total, 1))
+        return _Windows(numbers, rows, members, g.op("Unsqueeze", mask, g.ints(1)), given)
 
     def rate(self, kind: LayerType) -> int:
         return self.config.compress_rate_csa if kind == CSA else self.config.compress_rate_hca
@@ -505,38 +519,67 @@ class _Builder:
 
     def model(self, draft: bool) -> onnx.ModelProto:
         g, config = self.graph, self.config
-        V, H, n = config.vocab_size, config.hidden_size, config.hc_mult
+        H, n = config.hidden_size, config.hc_mult
+        at = self.start()
+        table = self.weight("model.embed_tokens.weight")
+        embedded, codes = self.embedding(table)
+        streams = g.op("Add", g.reshape(embedded, -1, 1, H), g.constant(np.zeros((1, n, H), np.float32), "zeros"))
+        for i, kind in enumerate(config.layer_types):
+            hashed, engram = config.mlp_layer_types[i] == "hash_moe", i in config.engram_layers
+            layer = _Layer(f"model.layers.{i}", str(i), kind, hashed, engram, 2 * i)
+            streams = self.layer(layer, streams, at)
+        self.finish(streams, "model.", (table, codes), draft)
+        return g.model("deepseek_v4", self.inputs, self.outputs)
+
+    def draft_model(self) -> onnx.ModelProto:
+        g, config, M = self.graph, self.config, "mtp.0."
+        H, n = config.hidden_size, config.hc_mult
+        self.inputs.append(("streams.before", TensorProto.FLOAT, ["tokens", n * H]))
+        at = self.start()
+        table = self.weight("model.embed_tokens.weight")
+        embedded, codes = self.embedding(table)
+        following = self.norm(g.reshape(embedded, -1, 1, H), self.weight(f"{M}enorm.weight"))
+        before = self.norm(g.reshape("streams.before", -1, n, H), self.weight(f"{M}hnorm.weight"))
+        streams = g.op(
+            "Add",
+            self.linear(following, self.weight(f"{M}e_proj.weight"), f"{M}e_proj"),
+            self.linear(before, self.weight(f"{M}h_proj.weight"), f"{M}h_proj"),
+        )
+        streams = self.layer(_Layer("mtp.0", "0", SLIDING, False, False, 0), streams, at)
+        self.finish(streams, M, (table, codes), True)
+        return g.model("deepseek_v4_draft", self.inputs, self.outputs)
+
+    def start(self) -> _Positions:
+        """What every graph is given, and what it makes of it first."""
         self.inputs += [
             ("input_ids", TensorProto.INT64, ["tokens"]),
             ("position", TensorProto.INT64, []),
             ("row", TensorProto.INT64, []),
             ("logits", TensorProto.INT64, []),
         ]
-        for tables in dict.fromkeys(rotations(config).values()):
+        for tables in dict.fromkeys(rotations(self.config).values()):
             for part in ("cos", "sin", "back"):
-                self.inputs.append((f"{part}.{tables}", TensorProto.FLOAT, ["rows", config.qk_rope_head_dim // 2]))
-        at = self.positions()
-        table = self.weight("model.embed_tokens.weight")
-        embedded, codes = self.embedding(table)
-        streams = g.op("Add", g.reshape(embedded, -1, 1, H), g.constant(np.zeros((1, n, H), np.float32), "streams"))
-        for i, kind in enumerate(config.layer_types):
-            hashed, engram = config.mlp_layer_types[i] == "hash_moe", i in config.engram_layers
-            layer = _Layer(f"model.layers.{i}", str(i), kind, hashed, engram, 2 * i)
-            streams = self.layer(layer, streams, at)
-        count = g.op("Shape", "input_ids")
-        streams = g.op("Slice", streams, g.op("Sub", count, "logits"), count, g.ints(0))
+                shape = ["rows", self.config.qk_rope_head_dim // 2]
+                self.inputs.append((f"{part}.{tables}", TensorProto.FLOAT, shape))
+        return self.positions()
+
+    def finish(self, streams: str, prefix: str, embedding: tuple[Array, Codes | None], draft: bool) -> None:
+        """From the last layer's streams to the outputs; `embedding` is the table, for a tied output projection."""
+        g, config = self.graph, self.config
+        V, H, n = config.vocab_size, config.hidden_size, config.hc_mult
         if draft:
             g.reshape(streams, -1, n * H, name="streams")
-            self.outputs.append(("streams", TensorProto.FLOAT, ["wanted", n * H]))
-        pre = g.reshape(self.gate(self.mix(streams, "model.hc_head", "hc_")), -1, 1, n)
-        x = self.norm(g.op("MatMul", pre, streams), self.weight("model.norm.weight"))
-        self.logits(g.reshape(x, -1, H), (table, codes) if config.tie_word_embeddings else None)
+            self.outputs.append(("streams", TensorProto.FLOAT, ["tokens", n * H]))
+        count = g.op("Shape", "input_ids")
+        streams = g.op("Slice", streams, g.op("Sub", count, "logits"), count, g.ints(0))
+        pre = g.reshape(self.gate(self.mix(streams, f"{prefix}hc_head", "hc_")), -1, 1, n)
+        x = self.norm(g.op("MatMul", pre, streams), self.weight(f"{prefix}norm.weight"))
+        self.logits(g.reshape(x, -1, H), embedding if config.tie_word_embeddings else None)
         self.outputs.append(("output", TensorProto.FLOAT, ["wanted", V]))
         for state in layout(config):
             value = (TensorProto.FLOAT, [f"{state.name}.rows", *state.shape])
             self.inputs.append((state.name, *value))
             self.outputs.append((f"new.{state.name}", *value))
-        return g.model("deepseek_v4", self.inputs, self.outputs)
 
     def embedding(self, table: Array) -> tuple[str, Codes | None]:
         """Embedded input_ids [S, H], and the codes of the table if it is quantised."""

@@ -190,8 +190,6 @@ def _session(path: Path, providers: Sequence[str], threads: int) -> ort.Inferenc
     options.inter_op_num_threads = 1
     # Idle threads that spin would take a core from the editor between two keystrokes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Every call has other shapes: memory patterns, one per shape, would never be used again.
-    options.enable_mem_pattern = False
     options.log_severity_level = 3
     if CUDA in providers:
         load_cuda_libraries()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from engram_runtime.cache import Cache, Tape, layout
+from engram_runtime.cache import Cache, Tape, layout, shown
 from engram_runtime.config import ModelConfig
 from engram_runtime.engram import EngramHash
 from engram_runtime.providers import Inference, choose
@@ -66,7 +66,7 @@ class _Bound:
         self.run, self._tape = run, tape
         self.io = run.io_binding()
         self._given: _Given | None = None
-        self._totals: dict[str, int] = {}
+        self._shown: dict[str, int] = {}
         self._kept: dict[str, ort.OrtValue] = {}
         for name, array in tables.items():
             self._input(name, array)
@@ -81,9 +81,9 @@ class _Bound:
                 self.io.bind_ortvalue_input(name, value)
             self._given = given
         for state, array in zip(self._tape.states, self._tape.arrays, strict=True):
-            if state.kind == "entries" and self._totals.get(state.name) != after // state.rate:
-                self._totals[state.name] = after // state.rate
-                self._both(state.name, array[: after // state.rate])
+            if state.kind == "entries" and self._shown.get(state.name) != (rows := shown(after // state.rate)):
+                self._shown[state.name] = rows
+                self._both(state.name, array[:rows])
         self.io.bind_ortvalue_output("output", ort.OrtValue.ortvalue_from_numpy(output))
 
     def _input(self, name: str, array: np.ndarray) -> None:

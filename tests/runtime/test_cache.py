@@ -126,7 +126,7 @@ def test_rewinding_too_far_is_refused() -> None:
 
 def test_a_cache_of_a_long_text_is_bounded_except_for_its_entries() -> None:
     rows = sum(4 * math.prod(state.shape) for state in STATES if state.kind != "entries")
-    most = (REWIND + SLACK + 128) * rows
+    most = (REWIND + 2 * SLACK + 128) * rows
     cache = Cache.empty(SMALL)
     while cache.position < 1400:
         cache = extended(cache, 100)
