@@ -91,7 +91,10 @@ class Predictor:
     # Ghost text
 
     def inline(self, query: Query, cancelled: Cancelled = never) -> tuple[Suggestion, ...]:
-        """Suggestions for the rest of the line (of the block, when invoked), best first; often none."""
+        """Suggestions for the rest of the line (of the block, when invoked), best first; often none.
+
+        Raises what the engine raises: a remote one RemoteError, where the local one should be asked instead.
+        """
         around = window(query.text, query.offset, self.style.limits)
         if not query.invoked and _inside_a_word(around):
             return ()
@@ -281,8 +284,12 @@ class Predictor:
         total = 0.0
         while rest:
             log_probs = self._next(prompt + forced, query.memory, cancelled)
-            if log_probs is None or cancelled():
+            if cancelled():
                 return None
+            if log_probs is None:
+                # An engine that tells no probabilities has a tokenizer of its own, and spells the text as it likes.
+                spelled = () if self.engine is None else self.tokenizer.encode(rest.decode("utf-8", errors="ignore"))
+                return _Start(prompt, (*forced, *spelled), total) if spelled else None
             agreeing = self._spelled.agreeing(rest)
             if not len(agreeing):
                 return None

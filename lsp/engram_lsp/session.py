@@ -15,22 +15,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from engram_context.ignore import Ignore
 from engram_context.indexing import Coding
 from engram_context.project import Change, Project
 from engram_context.snapshot import Snapshot
 from engram_context.text import Place, Text, Unit
 from engram_context.watcher import Watcher
+from engram_runtime.servers import RemoteError
 from lsprotocol import types
 
 from engram_lsp import convert, guard, model
 from engram_lsp.capabilities import Client
-from engram_lsp.coding import coding_of
+from engram_lsp.coding import coding_of, read_tokenizer
 from engram_lsp.documents import Document, Documents
 from engram_lsp.folder import Folder, Loose, is_read
 from engram_lsp.predictor import Predictor, Query
 from engram_lsp.progress import Progress
+from engram_lsp.remote import Remote
 from engram_lsp.schedule import Cancelled, Newest, Rest, Tasks, in_worker
 from engram_lsp.settings import Settings
+from engram_lsp.suggestion import Suggestion
 
 if TYPE_CHECKING:
     from engram_lsp.server import Server
@@ -84,7 +88,10 @@ class Session:
         self.folders: dict[Path, Folder] = {}
         self.loose: dict[Path, Folder] = {}
         self.predictor: Predictor | None = None
+        self.remote: Remote | None = None
+        self.remote_refusal = ""  # why there is none although one is configured
         self.opening: asyncio.Task[None] | None = None  # the model
+        self.connecting: asyncio.Task[None] | None = None  # to the remote one
         self.configuring: asyncio.Task[None] | None = None
         self.started = asyncio.Event()
         self.closed = False
@@ -92,6 +99,7 @@ class Session:
         self.background = ThreadPoolExecutor(2, "engram questions")
         self.reading = ThreadPoolExecutor(1, "engram reading")
         self.model_thread = ThreadPoolExecutor(1, "engram model")
+        self.remote_threads = ThreadPoolExecutor(2, "engram remote")
         self.tasks = Tasks()
         self.rest = Rest()
         self.newest_inline = Newest()
@@ -142,6 +150,27 @@ class Session:
         project = asked.folder.project
         memory = project.view(asked.path, offset, text) if project is not None and self.coding is not None else None
         return Query(asked.path, text, offset, asked.document.revision, memory, invoked)
+
+    async def elsewhere(
+        self, asked: Asked, text: Text, offset: int, outdated: Cancelled, *, invoked: bool = False
+    ) -> tuple[Suggestion, ...] | None:
+        """What the remote model suggests; None where there is none, or it does not answer, or must not see the file:
+        then the local one is asked.
+
+        Off the model thread: waiting for a server must not keep completion lists from being ordered.
+        """
+        remote, root, exclude = self.remote, asked.folder.root, self.settings.index.exclude
+        if remote is None or asked.folder.project is None:
+            return None
+        query = Query(asked.path, text, offset, asked.document.revision, None, invoked)
+
+        def ask(cancelled: Cancelled) -> tuple[Suggestion, ...] | None:
+            # What the project leaves out (ignored files, secrets) stays on this machine, by the rules as they are now.
+            if Ignore(root, exclude).why(asked.path) is not None:
+                return None
+            return remote.inline(query, lambda: cancelled() or outdated())
+
+        return await in_worker(self.remote_threads, ask)
 
     async def in_background(self, work: Callable[[Cancelled], Result]) -> Result:
         return await in_worker(self.background, work)
@@ -386,11 +415,34 @@ class Session:
             if wanted.path:
                 self.tell(problem, types.MessageType.Warning)
 
+    async def _open_remote(self) -> None:
+        """Connects to the server that the settings name; until that is done, the local model is asked."""
+        if self.remote is not None:
+            self.remote.close()
+        self.remote, self.remote_refusal = None, ""
+        wanted = self.settings.remote
+        if not wanted.endpoint or self.coding is None:
+            return
+        tokenizer = read_tokenizer(str(model.tokenizer_file(self.settings.model)))
+        try:
+            remote = await in_worker(self.remote_threads, lambda _: Remote.open(wanted, tokenizer))
+        except RemoteError as problem:
+            self.remote_refusal = str(problem)
+            log.warning("no remote model: %s", problem)
+            self.tell(f"engram: no remote model: {problem}", types.MessageType.Warning)
+            return
+        await in_worker(self.remote_threads, remote.connect)
+        if wanted == self.settings.remote and not self.closed:
+            self.remote = remote
+        else:
+            remote.close()
+
     # Beginning, changing one's mind, ending
 
     def start(self) -> None:
         """Reads the folders and opens the model. Questions are answered meanwhile from what there is."""
         self.opening = self.tasks.start("opening the model", self._open_model())
+        self.connecting = self.tasks.start("connecting to the remote model", self._open_remote())
         self.started.set()
         for root in dict.fromkeys(self.roots):
             self.add_folder(root)
@@ -403,6 +455,8 @@ class Session:
             self.__dict__.pop("coding", None)
             if self.started.is_set():
                 self.opening = self.tasks.start("opening the model", self._open_model())
+        if self.started.is_set() and (before.remote, before.model.path) != (settings.remote, settings.model.path):
+            self.connecting = self.tasks.start("connecting to the remote model", self._open_remote())
         if (before.index, before.python, before.model.path) != (settings.index, settings.python, settings.model.path):
             for root in tuple(self.folders):
                 self.remove_folder(root)
@@ -416,6 +470,8 @@ class Session:
             await asyncio.wait([self.configuring])
         if self.opening is not None:
             await asyncio.wait([self.opening])
+        if self.connecting is not None:
+            await asyncio.wait([self.connecting])
         for folder in tuple(self.folders.values()):
             await folder.settled()
             while folder.holder.behind:
@@ -429,6 +485,7 @@ class Session:
             "version": self.server.version,
             "model": model.title(described),
             "engine": described,
+            "remote": self.remote.describe() if self.remote is not None else {"problem": self.remote_refusal or "off"},
             "folders": [folder.status() for folder in self.folders.values()],
             "documents": len(self.documents),
             "client": {"name": self.client.name, "positionEncoding": self.unit},
@@ -454,5 +511,7 @@ class Session:
                     folder.leave()
                 except Exception as problem:
                     guard.report("saving", problem)
-        for executor in (self.background, self.reading, self.model_thread):
+        if self.remote is not None:
+            self.remote.close()
+        for executor in (self.background, self.reading, self.model_thread, self.remote_threads):
             executor.shutdown(wait=False, cancel_futures=True)

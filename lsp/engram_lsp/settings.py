@@ -61,6 +61,24 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    endpoint: str = _setting(
+        "",
+        "server that ghost text is asked of, like http://gpu.lan:8000; it must be on your own list of servers "
+        "(`engram-ls doctor` says where that is); empty: nothing leaves this machine",
+    )
+    model: str = _setting("", "name of the model at that server, where it has several")
+    kind: Literal["auto", "infill", "deepseek", "suffix", "completions"] = _setting(
+        "auto",
+        "how it is asked: as llama.cpp's infill, as DeepSeek's own service, by completions with a suffix, or by "
+        "completions with DeepSeek's tokens in the prompt; auto: found out",
+    )
+    connect_ms: int = _setting(1000, "how long connecting may take, in milliseconds")
+    first_ms: int = _setting(3000, "how long the first text may take, in milliseconds; then the local model answers")
+    between_ms: int = _setting(2000, "how long any further text may take, in milliseconds")
+
+
+@dataclass(frozen=True, slots=True)
 class IndexSettings:
     exclude: tuple[str, ...] = _setting((), "patterns of files to leave out, as in .gitignore")
     cache_folder: str = _setting("", "where the project memory is kept; empty: the user's cache folder")
@@ -80,6 +98,7 @@ class Settings:
     inline: InlineSettings = field(default_factory=InlineSettings)
     diagnostics: DiagnosticsSettings = field(default_factory=DiagnosticsSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    remote: RemoteSettings = field(default_factory=RemoteSettings)
     index: IndexSettings = field(default_factory=IndexSettings)
     python: PythonSettings = field(default_factory=PythonSettings)
 
@@ -168,6 +187,8 @@ def _problem(value: object, hint: Any) -> str:
         fits = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     elif hint is str:
         fits = isinstance(value, str)
+    elif typing.get_origin(hint) is Literal:
+        fits = value in typing.get_args(hint)
     elif typing.get_origin(hint) is tuple:
         fits = isinstance(value, list | tuple) and all(
             isinstance(item, str) for item in typing.cast("list[Any]", value)
@@ -183,6 +204,9 @@ def _problem(value: object, hint: Any) -> str:
 def _type_name(hint: Any) -> str:
     if typing.get_origin(hint) is tuple:
         return "a list of strings"
+    if typing.get_origin(hint) is Literal:
+        *most, last = (f'"{value}"' for value in typing.get_args(hint))
+        return f"{', '.join(most)} or {last}"
     if isinstance(hint, type) and hint in (bool, int, str):
         return {bool: "true or false", int: "a number from 0", str: "a string"}[hint]
     return "an object of severities"

@@ -1,6 +1,6 @@
 """`engram-ls doctor`: what this installation has, what it lacks, and what to do about it.
 
-Looks only at this machine: no socket is opened, no newer version is asked for.
+Looks only at this machine: no socket is opened (but with `--endpoint`), no newer version is asked for.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from engram_context.store import default_cache_folder
 from rich.table import Table
 
 from engram_lsp.cli.terminal import out, print_json
+from engram_lsp.coding import read_tokenizer
 
 State = Literal["good", "note", "bad"]
 MARKS: dict[State, str] = {"good": "[green]✓[/]", "note": "[yellow]![/]", "bad": "[red]✗[/]"}
@@ -37,6 +38,8 @@ class Verdict:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON value instead of a table")
     parser.add_argument("--model", metavar="FOLDER", help="look at this model instead of the one in the package")
+    parser.add_argument("--endpoint", metavar="URL", help="also ask the server there for one token of a made-up file")
+    parser.add_argument("--endpoint-model", metavar="NAME", default="", help="the name of the model at that server")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
         _cache,
         _watcher,
         _memory,
+        lambda: _remote(options),
     )
     verdicts = [_survived(look) for look in looks]
     if options.json:
@@ -162,3 +166,39 @@ def _memory() -> Verdict:
     state: State = "good" if machine.available > 1 << 30 else "note"
     advice = "" if state == "good" else "close something: a large project and the model want about 500 MB"
     return Verdict("memory", state, f"{machine.available / 1e9:.1f} GB free of {machine.total / 1e9:.1f} GB", advice)
+
+
+def _remote(options: argparse.Namespace) -> Verdict:
+    from engram_runtime.servers import RemoteError, read_servers, servers_file
+
+    file = servers_file()
+    try:
+        allowed = read_servers(file)
+        if options.endpoint:
+            return _endpoint(options.endpoint, options.endpoint_model)
+    except RemoteError as problem:
+        return Verdict("remote model", "bad", str(problem))
+    if not allowed:
+        return Verdict("remote model", "good", f"off: no server is listed in {file}, so no code leaves this machine")
+    unset = [entry.key_variable for entry in allowed if entry.key_variable and not os.environ.get(entry.key_variable)]
+    what = f"{file} allows {', '.join(entry.origin for entry in allowed)}"
+    if unset:
+        return Verdict("remote model", "note", what, f"not set here: {', '.join(unset)}")
+    return Verdict("remote model", "good", what)
+
+
+def _endpoint(endpoint: str, model: str) -> Verdict:
+    from engram_lsp.model import tokenizer_file
+    from engram_lsp.remote import Remote
+    from engram_lsp.settings import ModelSettings, RemoteSettings
+
+    settings = RemoteSettings(endpoint=endpoint, model=model)
+    remote = Remote.open(settings, read_tokenizer(str(tokenizer_file(ModelSettings()))))
+    try:
+        problem = remote.connect()
+        said = remote.describe()
+    finally:
+        remote.close()
+    if problem:
+        return Verdict("remote model", "bad", f"{said['endpoint']}: {problem}")
+    return Verdict("remote model", "good", f"{said['endpoint']} answers, asked as {said['kind']}, key {said['key']}")

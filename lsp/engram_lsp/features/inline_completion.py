@@ -33,7 +33,8 @@ async def inline_completion(
     invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
     settings = session.settings.inline
     asked = await session.asked(params.text_document, params.position, behind=True)
-    if asked is None or session.predictor is None or not settings.enable or not (invoked or settings.automatic):
+    answerable = session.predictor is not None or session.remote is not None
+    if asked is None or not answerable or not settings.enable or not (invoked or settings.automatic):
         return None
     if not invoked and settings.debounce_ms:
         await asyncio.sleep(settings.debounce_ms / 1000)
@@ -48,8 +49,10 @@ async def inline_completion(
         query = session.query(asked, ground.text, ground.offset, invoked=invoked)
         return predictor.inline(query, lambda: cancelled() or outdated())
 
-    suggestions = await session.in_model_thread(suggest)
-    if outdated() or not session.is_current(asked):
+    suggestions = await session.elsewhere(asked, ground.text, ground.offset, outdated, invoked=invoked)
+    if suggestions is None and not outdated():
+        suggestions = await session.in_model_thread(suggest)
+    if suggestions is None or outdated() or not session.is_current(asked):
         return None
     items = [
         item for suggestion in suggestions if (item := to_protocol(session, asked, ground, suggestion)) is not None
