@@ -20,59 +20,66 @@ from peers import UnavailableError
 try:
     import gguf
     import llama_cpp
-    from gguf import MODEL_TENSOR as T
     from gguf import GGMLQuantizationType, quants
     from safetensors.numpy import load_file
 except ImportError as problem:
     raise UnavailableError(
         f"{problem}: pip install gguf safetensors, and CMAKE_ARGS=-DGGML_NATIVE=ON pip install --no-binary "
-        "llama-cpp-python llama-cpp-python (20 minutes of compiling), here or in the Python that --llama names"
+        "llama-cpp-python llama-cpp-python (20 minutes of compiling), here or in the Python that --python llama=PATH names"
     ) from problem
 
 KINDS = {"fp32": None, "int8": GGMLQuantizationType.Q8_0, "int4": GGMLQuantizationType.Q4_0}
 RATES = {"sliding_attention": 0, "compressed_sparse_attention": 4, "heavily_compressed_attention": 128}
+ARCHITECTURE = "deepseek4"
 CONTEXT = 4096
 BATCH = 2048
 
+# llama.cpp's names of a layer's tensors; gguf's own tables of them come later than llama.cpp's architectures.
 _LAYER = {
-    T.ATTN_NORM: "input_layernorm.weight",
-    T.FFN_NORM: "post_attention_layernorm.weight",
-    T.ATTN_SINKS: "self_attn.sinks",
-    T.ATTN_Q_A: "self_attn.q_a_proj.weight",
-    T.ATTN_Q_A_NORM: "self_attn.q_a_norm.weight",
-    T.ATTN_Q_B: "self_attn.q_b_proj.weight",
-    T.ATTN_KV: "self_attn.kv_proj.weight",
-    T.ATTN_KV_NORM: "self_attn.kv_norm.weight",
-    T.ATTN_OUT_A: "self_attn.o_a_proj.weight",
-    T.ATTN_OUT_B: "self_attn.o_b_proj.weight",
-    T.HC_ATTN_FN: "attn_hc.fn",
-    T.HC_ATTN_BASE: "attn_hc.base",
-    T.HC_ATTN_SCALE: "attn_hc.scale",
-    T.HC_FFN_FN: "ffn_hc.fn",
-    T.HC_FFN_BASE: "ffn_hc.base",
-    T.HC_FFN_SCALE: "ffn_hc.scale",
-    T.ATTN_COMPRESSOR_WKV: "self_attn.compressor.kv_proj.weight",
-    T.ATTN_COMPRESSOR_WGATE: "self_attn.compressor.gate_proj.weight",
-    T.ATTN_COMPRESSOR_APE: "self_attn.compressor.position_bias",
-    T.ATTN_COMPRESSOR_NORM: "self_attn.compressor.kv_norm.weight",
-    T.INDEXER_PROJ: "self_attn.compressor.indexer.scorer.weights_proj.weight",
-    T.INDEXER_ATTN_Q_B: "self_attn.compressor.indexer.q_b_proj.weight",
-    T.INDEXER_COMPRESSOR_WKV: "self_attn.compressor.indexer.kv_proj.weight",
-    T.INDEXER_COMPRESSOR_WGATE: "self_attn.compressor.indexer.gate_proj.weight",
-    T.INDEXER_COMPRESSOR_APE: "self_attn.compressor.indexer.position_bias",
-    T.INDEXER_COMPRESSOR_NORM: "self_attn.compressor.indexer.kv_norm.weight",
-    T.FFN_GATE_INP: "mlp.gate.weight",
-    T.FFN_GATE_TID2EID: "mlp.gate.tid2eid",
-    T.FFN_EXP_PROBS_B: "mlp.gate.e_score_correction_bias",
-    T.FFN_DOWN_EXP: "mlp.experts.down_proj",
-    T.FFN_GATE_SHEXP: "mlp.shared_experts.gate_proj.weight",
-    T.FFN_UP_SHEXP: "mlp.shared_experts.up_proj.weight",
-    T.FFN_DOWN_SHEXP: "mlp.shared_experts.down_proj.weight",
+    "attn_norm": "input_layernorm.weight",
+    "ffn_norm": "post_attention_layernorm.weight",
+    "attn_sinks": "self_attn.sinks",
+    "attn_q_a": "self_attn.q_a_proj.weight",
+    "attn_q_a_norm": "self_attn.q_a_norm.weight",
+    "attn_q_b": "self_attn.q_b_proj.weight",
+    "attn_kv": "self_attn.kv_proj.weight",
+    "attn_kv_a_norm": "self_attn.kv_norm.weight",
+    "attn_output_a": "self_attn.o_a_proj.weight",
+    "attn_output_b": "self_attn.o_b_proj.weight",
+    "hc_attn_fn": "attn_hc.fn",
+    "hc_attn_base": "attn_hc.base",
+    "hc_attn_scale": "attn_hc.scale",
+    "hc_ffn_fn": "ffn_hc.fn",
+    "hc_ffn_base": "ffn_hc.base",
+    "hc_ffn_scale": "ffn_hc.scale",
+    "attn_compressor_kv": "self_attn.compressor.kv_proj.weight",
+    "attn_compressor_gate": "self_attn.compressor.gate_proj.weight",
+    "attn_compressor_ape": "self_attn.compressor.position_bias",
+    "attn_compressor_norm": "self_attn.compressor.kv_norm.weight",
+    "indexer.proj": "self_attn.compressor.indexer.scorer.weights_proj.weight",
+    "indexer.attn_q_b": "self_attn.compressor.indexer.q_b_proj.weight",
+    "indexer_compressor_kv": "self_attn.compressor.indexer.kv_proj.weight",
+    "indexer_compressor_gate": "self_attn.compressor.indexer.gate_proj.weight",
+    "indexer_compressor_ape": "self_attn.compressor.indexer.position_bias",
+    "indexer_compressor_norm": "self_attn.compressor.indexer.kv_norm.weight",
+    "ffn_gate_inp": "mlp.gate.weight",
+    "ffn_gate_tid2eid": "mlp.gate.tid2eid",
+    "exp_probs_b.bias": "mlp.gate.e_score_correction_bias",
+    "ffn_down_exps": "mlp.experts.down_proj",
+    "ffn_gate_shexp": "mlp.shared_experts.gate_proj.weight",
+    "ffn_up_shexp": "mlp.shared_experts.up_proj.weight",
+    "ffn_down_shexp": "mlp.shared_experts.down_proj.weight",
 }
-_FLOAT = {
-    *(T.HC_ATTN_FN, T.HC_FFN_FN, T.HC_HEAD_FN, T.FFN_GATE_INP, T.FFN_GATE_TID2EID),
-    *(T.ATTN_COMPRESSOR_APE, T.INDEXER_COMPRESSOR_APE),
+_HEAD = {
+    "token_embd": "model.embed_tokens.weight",
+    "output_norm": "model.norm.weight",
+    "output_hc_fn": "model.hc_head.hc_fn",
+    "output_hc_base": "model.hc_head.hc_base",
+    "output_hc_scale": "model.hc_head.hc_scale",
 }
+_FLOAT = ("hc_fn", "hc_attn_fn", "hc_ffn_fn", "ffn_gate_inp", "ape")
+SQRT_SOFTPLUS = 4
+"""llama.cpp's number of the function that makes router logits to scores."""
 
 
 def write(folder: Path, path: Path, kind: GGMLQuantizationType | None) -> None:
@@ -90,32 +97,29 @@ def write(folder: Path, path: Path, kind: GGMLQuantizationType | None) -> None:
     if found := [what for what, true in obstacles.items() if true]:
         raise UnavailableError(f"llama.cpp's deepseek4 has no {' and no '.join(found)}")
     weights = load_file(folder / "weights.safetensors")
-    writer = gguf.GGUFWriter(path, "deepseek4")
+    writer = gguf.GGUFWriter(path, ARCHITECTURE)
     _describe(writer, config)
 
-    def put(tensor: T, values: np.ndarray, layer: int = 0) -> None:
-        name = gguf.TENSOR_NAMES[tensor].format(bid=layer) + (".bias" if tensor == T.FFN_EXP_PROBS_B else ".weight")
+    def put(name: str, values: np.ndarray) -> None:
         values = np.ascontiguousarray(values)
+        full = name if name.endswith(".bias") else f"{name}.weight"
         if values.dtype == np.int64:
-            writer.add_tensor(name, values.astype(np.int32))
-        elif kind is None or values.ndim < 2 or tensor in _FLOAT:
-            writer.add_tensor(name, values)
+            writer.add_tensor(full, values.astype(np.int32))
+        elif kind is None or values.ndim < 2 or name.endswith(_FLOAT):
+            writer.add_tensor(full, values)
         else:
-            writer.add_tensor(name, quants.quantize(values, kind), raw_dtype=kind)
+            writer.add_tensor(full, quants.quantize(values, kind), raw_dtype=kind)
 
-    embedding = weights["model.embed_tokens.weight"]
-    put(T.TOKEN_EMBD, embedding)
-    put(T.OUTPUT, weights.get("lm_head.weight", embedding))
-    put(T.OUTPUT_NORM, weights["model.norm.weight"])
-    for tensor, part in ((T.HC_HEAD_FN, "fn"), (T.HC_HEAD_BASE, "base"), (T.HC_HEAD_SCALE, "scale")):
-        put(tensor, weights[f"model.hc_head.hc_{part}"])
+    for theirs, ours in _HEAD.items():
+        put(theirs, weights[ours])
+    put("output", weights.get("lm_head.weight", weights["model.embed_tokens.weight"]))
     for layer in range(len(config["layer_types"])):
-        for tensor, name in _LAYER.items():
-            if (values := weights.get(f"model.layers.{layer}.{name}")) is not None:
-                put(tensor, values, layer)
+        for theirs, ours in _LAYER.items():
+            if (values := weights.get(f"model.layers.{layer}.{ours}")) is not None:
+                put(f"blk.{layer}.{theirs}", values)
         gate, up = np.split(weights[f"model.layers.{layer}.mlp.experts.gate_up_proj"], 2, axis=1)
-        put(T.FFN_GATE_EXP, gate, layer)
-        put(T.FFN_UP_EXP, up, layer)
+        put(f"blk.{layer}.ffn_gate_exps", gate)
+        put(f"blk.{layer}.ffn_up_exps", up)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -124,42 +128,51 @@ def write(folder: Path, path: Path, kind: GGMLQuantizationType | None) -> None:
 
 def _describe(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     layers = len(config["layer_types"])
-    writer.add_block_count(layers)
-    writer.add_context_length(config["max_position_embeddings"])
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_embedding_length_out(config["hidden_size"] * config["hc_mult"])
-    writer.add_vocab_size(config["vocab_size"])
+    numbers = {
+        "block_count": layers,
+        "context_length": config["max_position_embeddings"],
+        "embedding_length": config["hidden_size"],
+        "embedding_length_out": config["hidden_size"] * config["hc_mult"],
+        "vocab_size": config["vocab_size"],
+        "attention.head_count": config["num_attention_heads"],
+        "attention.head_count_kv": 1,
+        "attention.key_length": config["head_dim"],
+        "attention.value_length": config["head_dim"],
+        "attention.q_lora_rank": config["q_lora_rank"],
+        "attention.sliding_window": config["sliding_window"],
+        "attention.output_group_count": config["o_groups"],
+        "attention.output_lora_rank": config["o_lora_rank"],
+        "attention.indexer.head_count": config["index_n_heads"],
+        "attention.indexer.key_length": config["index_head_dim"],
+        "attention.indexer.top_k": config["index_topk"],
+        "rope.dimension_count": config["qk_rope_head_dim"],
+        "feed_forward_length": config["moe_intermediate_size"],
+        "expert_feed_forward_length": config["moe_intermediate_size"],
+        "expert_count": config["n_routed_experts"],
+        "expert_used_count": config["num_experts_per_tok"],
+        "expert_shared_count": 1,
+        "expert_gating_func": SQRT_SOFTPLUS,
+        "hash_layer_count": config["mlp_layer_types"].count("hash_moe"),
+        "hyper_connection.count": config["hc_mult"],
+        "hyper_connection.sinkhorn_iterations": config["hc_sinkhorn_iters"],
+    }
+    fractions = {
+        "attention.layer_norm_rms_epsilon": config["rms_norm_eps"],
+        "attention.compress_rope_freq_base": config["compress_rope_theta"],
+        "rope.freq_base": config["rope_theta"],
+        "expert_weights_scale": config["routed_scaling_factor"],
+        "hyper_connection.epsilon": config["hc_eps"],
+    }
+    for name, number in numbers.items():
+        writer.add_uint32(f"{ARCHITECTURE}.{name}", number)
+    for name, fraction in fractions.items():
+        writer.add_float32(f"{ARCHITECTURE}.{name}", fraction)
+    writer.add_bool(f"{ARCHITECTURE}.expert_weights_norm", True)
+    rates = [RATES[kind] for kind in config["layer_types"]]
+    writer.add_array(f"{ARCHITECTURE}.attention.compress_ratios", rates)
+    for name in ("swiglu_clamp_exp", "swiglu_clamp_shexp"):
+        writer.add_array(f"{ARCHITECTURE}.{name}", [float(config["swiglu_limit"])] * layers)
     writer.add_tokenizer_model("no_vocab")
-    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-    writer.add_head_count(config["num_attention_heads"])
-    writer.add_head_count_kv(1)
-    writer.add_key_length(config["head_dim"])
-    writer.add_value_length(config["head_dim"])
-    writer.add_rope_dimension_count(config["qk_rope_head_dim"])
-    writer.add_rope_freq_base(config["rope_theta"])
-    writer.add_q_lora_rank(config["q_lora_rank"])
-    writer.add_sliding_window(config["sliding_window"])
-    writer.add_attention_output_group_count(config["o_groups"])
-    writer.add_attention_output_lora_rank(config["o_lora_rank"])
-    writer.add_attention_compress_ratios([RATES[kind] for kind in config["layer_types"]])
-    writer.add_attention_compress_rope_freq_base(config["compress_rope_theta"])
-    writer.add_indexer_head_count(config["index_n_heads"])
-    writer.add_indexer_key_length(config["index_head_dim"])
-    writer.add_indexer_top_k(config["index_topk"])
-    writer.add_feed_forward_length(config["moe_intermediate_size"])
-    writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
-    writer.add_expert_count(config["n_routed_experts"])
-    writer.add_expert_used_count(config["num_experts_per_tok"])
-    writer.add_expert_shared_count(1)
-    writer.add_expert_weights_scale(config["routed_scaling_factor"])
-    writer.add_expert_weights_norm(True)
-    writer.add_expert_gating_func(gguf.ExpertGatingFuncType.SQRTSOFTPLUS)
-    writer.add_swiglu_clamp_exp([config["swiglu_limit"]] * layers)
-    writer.add_swiglu_clamp_shexp([config["swiglu_limit"]] * layers)
-    writer.add_hash_layer_count(config["mlp_layer_types"].count("hash_moe"))
-    writer.add_hyper_connection_count(config["hc_mult"])
-    writer.add_hyper_connection_sinkhorn_iterations(config["hc_sinkhorn_iters"])
-    writer.add_hyper_connection_epsilon(config["hc_eps"])
 
 
 class Llama:
