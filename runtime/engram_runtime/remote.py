@@ -359,7 +359,8 @@ class RemoteEngine:
             raise
         except Exception as problem:
             raise _explained(problem) from problem
-        raise RemoteError(f"it cannot fill in code ({'; '.join(refusals)})")
+        asked = f"for {self.model}" if self.model else "without the name of a model"
+        raise RemoteError(f"it cannot fill in code, asked {asked} ({'; '.join(refusals)})")
 
     @asynccontextmanager
     async def _answer(self, kind: Kind, ask: Ask, *, stream: bool) -> "AsyncGenerator[httpx.Response]":

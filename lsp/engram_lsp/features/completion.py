@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engram_context.candidates import Candidate, is_silent
 from engram_context.text import Span, Text
@@ -100,6 +100,9 @@ async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], wor
     if session.predictor is None or not (fitting or unknown or line_wanted):
         return Ranking(fitting)
     outdated = session.newest_ranking.ticket()
+    patience = session.settings.completion.wait_ms / 1000
+    patience = patience if fitting else max(patience, _PATIENCE)
+    elsewhere = line_elsewhere(session, asked, outdated, patience) if line_wanted else None
 
     def rank(cancelled: Cancelled) -> Ranking:
         predictor = session.predictor
@@ -118,11 +121,29 @@ async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], wor
         return Ranking(order, names, lines[0] if lines else None)
 
     # The model thread may be busy with ghost text: an unordered list now is better than one too late, not than none.
-    patience = session.settings.completion.wait_ms / 1000
     try:
-        return await asyncio.wait_for(session.in_model_thread(rank), patience if fitting else max(patience, _PATIENCE))
+        ranking = await asyncio.wait_for(session.in_model_thread(rank), patience)
+        lines = await elsewhere if elsewhere is not None else None
     except TimeoutError:
         return unordered
+    finally:
+        if elsewhere is not None:
+            elsewhere.cancel()
+    return ranking if lines is None else replace(ranking, line=lines[0] if lines else None)
+
+
+def line_elsewhere(
+    session: Session, asked: Asked, outdated: Cancelled, patience: float
+) -> "asyncio.Task[tuple[Suggestion, ...] | None]":
+    """Asks the remote model, if there is one, while the local one ranks; None where it has not answered in time."""
+
+    async def ask() -> tuple[Suggestion, ...] | None:
+        try:
+            return await asyncio.wait_for(session.elsewhere(asked, asked.text, asked.offset, outdated), patience)
+        except TimeoutError:
+            return None
+
+    return asyncio.get_running_loop().create_task(ask())
 
 
 def to_protocol(session: Session, asked: Asked, word: Span, candidate: Candidate, order: int) -> types.CompletionItem:

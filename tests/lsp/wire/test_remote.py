@@ -40,7 +40,7 @@ sys.addaudithook(watch)
 class Desk:
     """A user's machine: a project, a list of servers, a log of what reached for the network, and an editor at work."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, editor: str = "vscode") -> None:
         self.project = folder / "project"
         self.project.mkdir()
         for name in ("a.py", "b.py"):
@@ -54,7 +54,7 @@ class Desk:
         assert self.servers.is_relative_to(folder)
         self.servers.parent.mkdir(parents=True)
         self.client = Client(configuration=self._settings, environment=environment, log=self._log)
-        self.client.initialize(self.project, capabilities=capabilities("vscode"), name="vscode")
+        self.client.initialize(self.project, capabilities=capabilities(editor), name=editor)
         self.client.ready()
         self._read = 0
 
@@ -218,3 +218,22 @@ def test_a_newer_question_closes_the_connection_of_the_older_one(desk: Desk) -> 
         newer.cancel()
         eventually(lambda: newer.replies == 1)
         desk.client.close(uri)
+
+
+def test_an_editor_without_ghost_text_gets_the_servers_line_as_the_first_item(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, "eglot")
+
+    def first_line() -> list[str]:
+        items = desk.client.request("textDocument/completion", where(uri, 2, 14))["items"]
+        return [item["label"] for item in items if item["sortText"] == "00000"]
+
+    with Loopback(shuts_down) as server:
+        desk.configure(server.base, endpoint=server.base, kind="suffix")
+        desk.client.configuration = {**desk.client.configuration, "completion.waitMs": 10_000}
+        desk.client.notify("workspace/didChangeConfiguration", {"settings": None})
+        desk.client.ready()
+        uri = desk.client.open(desk.project / "c.py", QUESTION)
+        assert first_line() == ["shut_down(now)"]
+    assert first_line() == ["release(self)"], "nobody is there any more"
+    desk.client.close(uri)
+    assert desk.client.stop() == 0
