@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -16,15 +18,19 @@ import transformers
 from engram_runtime.cache import Cache
 from engram_runtime.checkpoint import Checkpoint
 from engram_runtime.config import CSA, HCA, SLIDING, LayerType, ModelConfig
+from engram_runtime.engram import EngramHash
 from engram_runtime.export import export
 from engram_runtime.network import DeepseekV4, Indexer
 from engram_runtime.session import Session
+from engram_runtime.tokenizer import engram_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_model import SMALL, byte_tokenizer, randomise
+from safetensors.torch import save_file
+from small_model import SMALL, byte_tokenizer, random_network, randomise
 from torch.nn import functional as F  # noqa: N812
 from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4RotaryEmbedding
 
+T = TypeVar("T")
 LENGTH = 334
 CLOSE = 5e-5
 TOKENS = np.random.default_rng(3).integers(0, SMALL.vocab_size, LENGTH)
@@ -189,11 +195,11 @@ def of_network(network: DeepseekV4, tokens: np.ndarray) -> np.ndarray:
     return network(torch.from_numpy(tokens)[None], {})[0].numpy()
 
 
-def in_pieces(session: Session, sizes: Sequence[int]) -> np.ndarray:
-    """The graph's logits of TOKENS, computed in calls of the given sizes (repeated as needed)."""
+def in_pieces(session: Session, sizes: Sequence[int], tokens: np.ndarray = TOKENS) -> np.ndarray:
+    """The graph's logits of all tokens, computed in calls of the given sizes (repeated as needed)."""
     state, answers, turn = Cache.empty(session.config), [], 0
-    while state.position < LENGTH:
-        piece = TOKENS[state.position : state.position + sizes[turn % len(sizes)]]
+    while state.position < len(tokens):
+        piece = tokens[state.position : state.position + sizes[turn % len(sizes)]]
         call = session.call(state, piece, len(piece))
         answers.append(call.logits)
         state, turn = call.cache(), turn + 1
@@ -365,3 +371,68 @@ def test_among_tied_scores_network_and_graph_take_the_older_entry(
     expected = of_network(network, TOKENS)
     for sizes in ([LENGTH], [1], [50, 1, 7]):
         assert apart(in_pieces(session("choice among ties"), sizes), expected) < CLOSE
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> ModelConfig:
+    """Shapes that nobody would choose, Engram included."""
+
+    def one_of(*values: T) -> T:
+        return draw(st.sampled_from(values))
+
+    layers = draw(st.lists(st.tuples(st.sampled_from((SLIDING, CSA, HCA)), st.booleans()), min_size=1, max_size=3))
+    groups, rotated, experts = one_of(1, 2, 3), one_of(2, 8, 16), one_of(1, 2, 5, 8)
+    return replace(
+        SMALL,
+        layer_types=tuple(kind for kind, _ in layers),
+        mlp_layer_types=tuple(HASHED if hashed else ROUTED for _, hashed in layers),
+        engram_layers=tuple(draw(st.sets(st.integers(0, len(layers) - 1)))),
+        engram_form=one_of("gated"),
+        engram_orders=one_of((2,), (3,), (2, 3, 4)),
+        engram_heads=one_of(1, 3),
+        tie_word_embeddings=draw(st.booleans()),
+        hidden_size=one_of(32, 48),
+        num_attention_heads=groups * one_of(1, 2, 3),
+        o_groups=groups,
+        head_dim=rotated + one_of(6, 16, 32),
+        qk_rope_head_dim=rotated,
+        index_head_dim=rotated + one_of(0, 4, 16),
+        index_n_heads=one_of(1, 3, 4),
+        q_lora_rank=one_of(17, 32),
+        o_lora_rank=one_of(8, 24),
+        sliding_window=one_of(1, 2, 7, 40),
+        compress_rate_csa=one_of(1, 2, 3, 4, 8),
+        compress_rate_hca=one_of(1, 5, 16, 31),
+        n_routed_experts=experts,
+        num_experts_per_tok=draw(st.integers(1, min(4, experts))),
+        swiglu_limit=one_of(0.5, 10.0),
+        routed_scaling_factor=one_of(1.0, 2.5),
+        hc_mult=one_of(1, 2, 3, 4, 5),
+        hc_sinkhorn_iters=one_of(1, 2, 20),
+        rope_factor=one_of(1.0, 4.0),
+        rope_original_positions=32,
+    )
+
+
+@settings(max_examples=10, deadline=None)
+@given(config=configurations(), sizes=st.lists(st.integers(1, 60), min_size=1, max_size=5))
+def test_network_and_graph_agree_for_any_configuration(config: ModelConfig, sizes: list[int]) -> None:
+    classes, tokens = engram_classes(byte_tokenizer()), TOKENS[:120]
+    network, hashes = random_network(config, classes), EngramHash(config, classes)
+    rows = {layer: torch.from_numpy(hashes.batch_rows(tokens[None], layer)) for layer in config.engram_layers}
+    with torch.no_grad():
+        expected = network(torch.from_numpy(tokens)[None], rows)[0].numpy()
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        checkpoint = Path(folder, "checkpoint")
+        checkpoint.mkdir()
+        save_file(
+            {name: value.contiguous() for name, value in network.state_dict().items()},
+            checkpoint / "weights.safetensors",
+        )
+        config.write(checkpoint / "config.json")
+        np.save(checkpoint / "engram_classes.npy", classes)
+        (checkpoint / "tokenizer.json").write_text(byte_tokenizer().to_json(), encoding="utf-8")
+        export(checkpoint, Path(folder, "model"), "fp32")
+        session = Session.open(Path(folder, "model"), ["CPUExecutionProvider"])
+        assert apart(in_pieces(session, sizes, tokens), expected) < CLOSE
+        assert apart(in_pieces(session, [1], tokens), expected) < CLOSE
