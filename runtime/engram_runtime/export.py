@@ -2,6 +2,7 @@
 
 model.onnx          the graph of every phase (graph.py), of small models with its weights
 model.onnx.data     the weights of larger models, which the runtime maps
+draft.onnx          the layer of multi-token prediction, where the network has one: it drafts (mtp.py)
 engram.npy          rows of the Engram tables, looked up by the host (weights.py)
 engram_classes.npy  token -> class, for the Engram hashes
 config.json, tokenizer.json
@@ -39,8 +40,8 @@ _BYTES: dict[WeightKind, float] = {"fp32": 4, "int8": 1.15, "int4": 0.7}
 """About how many a weight takes, with its share of scales and of what stays float32."""
 
 FILES = (
-    *("model.onnx", "model.onnx.data", "engram.npy", "engram_classes.npy", "config.json", "tokenizer.json"),
-    "model.json",
+    *("model.onnx", "model.onnx.data", "draft.onnx", "engram.npy", "engram_classes.npy", "config.json"),
+    *("tokenizer.json", "model.json"),
 )
 
 ONE_FILE = 200_000_000
@@ -82,12 +83,15 @@ def export(
     try:
         plan = Plan(blocks) if (blocks := KINDS[weights]) else None
         watched = _Watched(tensors, len(sizes), progress)
-        if about_bytes > one_file:
-            with contextlib.closing(ExternalData(partial / "model.onnx.data")) as store:
-                model = graph.build(config, watched, plan, store)
-        else:
-            model = graph.build(config, watched, plan)
-        onnx.save(model, partial / "model.onnx")
+        draft = bool(config.num_nextn_predict_layers)
+        with contextlib.ExitStack() as stack:
+            store = None
+            if about_bytes > one_file:
+                store = stack.enter_context(contextlib.closing(ExternalData(partial / "model.onnx.data")))
+            model = graph.build(config, watched, plan, store, draft=draft)
+            onnx.save(model, partial / "model.onnx")
+            if draft:
+                onnx.save(graph.build_draft(config, watched, plan, store), partial / "draft.onnx")
         if source.classes is not None:
             rows = {layer: watched[name] for layer, name in engram.items()}
             write_engram(partial / "engram.npy", rows, eight_bit=weights != "fp32")
@@ -102,6 +106,7 @@ def export(
             "parameters": sum(size for name, size in sizes.items() if not name.endswith("tid2eid")),
             "engram_parameters": tables,
             "nodes": len(model.graph.node),
+            "draft_head": draft,
             "tokenizer": source.tokenizer is not None,
             "bytes": {file.name: file.stat().st_size for file in sorted(partial.iterdir())},
             "unused": source.unused(),

@@ -21,6 +21,9 @@ from engram_runtime.weights import EngramRows
 FORMAT = 2
 """Version of a model folder's contents."""
 
+_BEFORE = "streams.before"
+"""What a draft head is given of the trunk."""
+
 _KEPT_COUNTS = 32
 """Calls of up to so many tokens find their inputs' memory ready."""
 
@@ -31,11 +34,15 @@ class ModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What one graph call said: logits float32 [wanted, V] of the last `wanted` of `tokens`."""
+    """What one graph call said: logits float32 [wanted, V] of the last `wanted` of `tokens`.
+
+    `streams` float32 [tokens, nH] are the residual streams of all of them, of a model with a draft head (mtp.py).
+    """
 
     before: Cache
     tokens: np.ndarray
     logits: np.ndarray
+    streams: np.ndarray | None = None
 
     def cache(self, count: int | None = None) -> Cache:
         """The cache after the first `count` of the tokens (all of them when None).
@@ -48,13 +55,16 @@ class Call:
 class _Given:
     """Inputs of a call of a certain number of tokens, in memory that ONNX Runtime reads where it lies."""
 
-    def __init__(self, count: int, engram: Mapping[str, int]) -> None:
-        """`engram` are the widths of the looked-up rows, by input name."""
+    def __init__(self, count: int, engram: Mapping[str, int], streams: int) -> None:
+        """`engram` are the widths of the looked-up rows, by input name; `streams` that of a draft head's input or 0."""
         self.ids = np.empty(count, np.int64)
         self.position, self.row, self.logits = (np.array(0, np.int64) for _ in range(3))
         self.engram = [np.empty((count, width), np.float32) for width in engram.values()]
         arrays = {"input_ids": self.ids, "position": self.position, "row": self.row, "logits": self.logits}
         arrays |= dict(zip(engram, self.engram, strict=True))
+        self.streams = np.zeros((count, streams), np.float32)
+        if streams:
+            arrays[_BEFORE] = self.streams
         self.values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in arrays.items()}
 
 
@@ -74,7 +84,7 @@ class _Bound:
             if state.kind != "entries":
                 self._both(state.name, array)
 
-    def prepare(self, given: _Given, after: int, output: np.ndarray) -> None:
+    def prepare(self, given: _Given, after: int, output: np.ndarray, streams: np.ndarray | None) -> None:
         """For a call at whose end the sequence has `after` tokens."""
         if given is not self._given:
             for name, value in given.values.items():
@@ -85,6 +95,8 @@ class _Bound:
                 self._shown[state.name] = rows
                 self._both(state.name, array[:rows])
         self.io.bind_ortvalue_output("output", ort.OrtValue.ortvalue_from_numpy(output))
+        if streams is not None:
+            self.io.bind_ortvalue_output("streams", ort.OrtValue.ortvalue_from_numpy(streams))
 
     def _input(self, name: str, array: np.ndarray) -> None:
         self._kept[name] = ort.OrtValue.ortvalue_from_numpy(array)
@@ -111,6 +123,8 @@ class Session:
         self._given: dict[int, _Given] = {}
         self._lock = Lock()
         given = {value.name for value in (*run.session.get_inputs(), *run.session.get_outputs())}
+        width = config.hc_mult * config.hidden_size
+        self._streams, self._before = (width if name in given else 0 for name in ("streams", _BEFORE))
         states = [name for state in layout(config) for name in (state.name, f"new.{state.name}")]
         if missing := {"input_ids", "position", "row", "logits", "output", *self._widths, *states} - given:
             raise ModelError(f"{folder / 'model.onnx'} lacks {min(missing)}: export the model again")
@@ -133,6 +147,19 @@ class Session:
         except (ValueError, OSError, EOFError, RuntimeError) as problem:
             raise ModelError(f"{folder}: {problem}") from problem
 
+    def draft_head(self, threads: int = 1) -> "Session | None":
+        """The model's draft head (mtp.py), on the same provider; None when it has none. Raises ModelError."""
+        file = self.folder / "draft.onnx"
+        if not self._streams or not file.is_file():
+            return None
+        config = self.config.draft_head
+        try:
+            run = Inference.open(file, self._run.session.get_providers(), threads)
+        except (ValueError, OSError, RuntimeError) as problem:
+            raise ModelError(f"{file}: {problem}") from problem
+        hashes = EngramHash(config, np.zeros(config.vocab_size, np.int64))
+        return Session(self.folder, config, self.about, hashes, run)
+
     @property
     def provider(self) -> str:
         return self._run.provider
@@ -142,13 +169,21 @@ class Session:
         """Why it runs there."""
         return self._run.reason
 
-    def call(self, cache: Cache, tokens: Sequence[int] | np.ndarray, logits: int = 1) -> Call:
-        """Runs the graph on `tokens` after `cache`, for the logits of the last `logits` of them."""
+    def call(
+        self, cache: Cache, tokens: Sequence[int] | np.ndarray, logits: int = 1, before: np.ndarray | None = None
+    ) -> Call:
+        """Runs the graph on `tokens` after `cache`, for the logits of the last `logits` of them.
+
+        A draft head is also given the streams float32 [tokens, nH] of the token before each.
+        """
         ids = np.array(tokens, np.int64)
         count = len(ids)
         if not 0 <= logits <= count:
             raise ValueError(f"logits of {logits} tokens are asked for, but {count} are given")
+        if (before is None) != (self._before == 0):
+            raise ValueError("a draft head, and nothing else, is given the streams of the token before each")
         output = np.empty((logits, self.config.vocab_size), np.float32)
+        streams = np.empty((count, self._streams), np.float32) if self._streams else None
         with self._lock:
             cache = cache.writable(count)
             given = self._given.get(count) or self._new_given(count)
@@ -157,19 +192,23 @@ class Session:
             given.row[...] = cache.position - cache.tape.base
             given.logits[...] = logits
             self._look_up(cache, ids, given)
-            self._run.attempt(lambda run: self._on(run, cache, given, output))
-        return Call(cache, ids, output)
+            if before is not None:
+                given.streams[:] = before
+            self._run.attempt(lambda run: self._on(run, cache, given, output, streams))
+        return Call(cache, ids, output, streams)
 
-    def _on(self, run: ort.InferenceSession, cache: Cache, given: _Given, output: np.ndarray) -> None:
+    def _on(
+        self, run: ort.InferenceSession, cache: Cache, given: _Given, output: np.ndarray, streams: np.ndarray | None
+    ) -> None:
         bound = cache.tape.bound
         if not isinstance(bound, _Bound) or bound.run is not run:
             tape = cache.tape
             bound = tape.bound = _Bound(run, tape, self._rotations.tables(tape.base, tape.room - tape.base))
-        bound.prepare(given, cache.position + len(given.ids), output)
+        bound.prepare(given, cache.position + len(given.ids), output, streams)
         run.run_with_iobinding(bound.io)
 
     def _new_given(self, count: int) -> _Given:
-        given = _Given(count, self._widths)
+        given = _Given(count, self._widths, self._before)
         if count <= _KEPT_COUNTS:
             self._given[count] = given
         return given
