@@ -2,6 +2,7 @@
 
 import json
 import mmap
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -85,6 +86,9 @@ _PIECE = 8 << 20
 _SMALL = 256 << 20
 """Bytes up to which a file of tables is read ahead as a whole."""
 
+_FROM_MEMORY = 6e-6
+"""Seconds that a row takes at most when its page is in memory, be it that of another process."""
+
 
 class Table(Protocol):
     """An array [rows, dim], or something that reads such slices of one when they are asked for."""
@@ -104,17 +108,39 @@ def write_engram(path: Path, tables: Mapping[int, Table], eight_bit: bool) -> No
     dims = {table.shape[1] for table in tables.values()} or {1}
     if len(dims) > 1:
         raise ValueError(f"the rows of all Engram tables are of one width, these are of {sorted(dims)}")
-    kind = _page(dims.pop(), eight_bit)
-    per = kind["row"].shape[0]
-    pages = sum(-(-table.shape[0] // per) for table in tables.values())
+    dim = dims.pop()
+    kind = _page(dim, eight_bit)
+    step = _PIECE // PAGE * kind["row"].shape[0]
     with path.open("wb") as file:
-        file.write(_header(kind, pages))
+        file.write(_header(kind, _places({layer: table.shape[0] for layer, table in tables.items()}, kind)[1]))
         for layer in sorted(tables):
             table = tables[layer]
-            step = max(1, _PIECE // PAGE) * per
             for start in range(0, table.shape[0], step):
                 piece = np.asarray(table[start : min(start + step, table.shape[0])], np.float32)
                 file.write(_pages(piece, kind).view(np.uint8).data)
+
+
+def reserve_engram(path: Path, counts: Mapping[int, int], dim: int, eight_bit: bool) -> None:
+    """Makes the file that `write_engram` would make of zeros, for rows that come in another order.
+
+    Where the file system knows holes it takes no room. To be filled by way of `numpy.load(path, mmap_mode="r+")`.
+    """
+    kind = _page(dim, eight_bit)
+    pages = _places(counts, kind)[1]
+    with path.open("wb") as file:
+        file.write(_header(kind, pages))
+        file.truncate(PAGE + pages * kind.itemsize)
+
+
+def _places(counts: Mapping[int, int], kind: np.dtype[np.void]) -> tuple[dict[int, int], int]:
+    """The record that each layer's rows begin with, and the number of all records."""
+    per = kind["row"].shape[0] if len(kind["row"].shape) == 2 else 1
+    starts: dict[int, int] = {}
+    pages = 0
+    for layer in sorted(counts):
+        starts[layer] = pages
+        pages += -(-counts[layer] // per)
+    return starts, pages
 
 
 def _page(dim: int, eight_bit: bool) -> np.dtype[np.void]:
@@ -173,23 +199,19 @@ class EngramRows:
             self._rows = self._rows[:, None]
             self._scales = None if self._scales is None else self._scales[:, None]
         self._per = self._rows.shape[1]
-        starts: dict[int, int] = {}
-        pages = 0
-        for layer in sorted(counts):
-            starts[layer] = pages * self._per
-            pages += -(-counts[layer] // self._per)
+        starts, pages = _places(counts, records.dtype)
         if len(records) != pages:
             raise ValueError(f"{path} does not hold the {sum(counts.values())} rows that the configuration asks for")
-        self._starts = starts
-        self._all_starts = np.array([starts[layer] for layer in counts], np.int64).reshape(-1, 1, 1)
+        self._starts = {layer: start * self._per for layer, start in starts.items()}
+        self._all_starts = np.array([self._starts[layer] for layer in counts], np.int64).reshape(-1, 1, 1)
         self.bytes = records.nbytes
-        if isinstance(mapped.base, mmap.mmap) and hasattr(mapped.base, "madvise"):  # Windows has no such advice
-            mapped.base.madvise(mmap.MADV_WILLNEED if self.read_ahead else mmap.MADV_RANDOM)
-
-    @property
-    def read_ahead(self) -> bool:
-        """Whether the whole file is read into memory in the background."""
-        return self.bytes <= _SMALL
+        self.read_ahead = self.bytes <= _SMALL
+        # Windows has no such advice: there the system guesses.
+        self._map = mapped.base if isinstance(mapped.base, mmap.mmap) and hasattr(mapped.base, "madvise") else None
+        self._first, self._size = mapped.offset % mmap.ALLOCATIONGRANULARITY, records.itemsize
+        self._on_disk = not self.read_ahead
+        if self._map is not None:
+            self._map.madvise(mmap.MADV_WILLNEED if self.read_ahead else mmap.MADV_RANDOM)
 
     def lookup(self, layer: int, numbers: np.ndarray) -> np.ndarray:
         """Rows of `layer` for numbers [T, n]: float32 [T, n * dim]."""
@@ -199,9 +221,34 @@ class EngramRows:
         """Rows of all layers, in the order of `counts`, for numbers [layers, T, n]: float32 [layers, T, n * dim]."""
         return self._gather(numbers + self._all_starts)
 
+    def prefetch_all(self, numbers: np.ndarray) -> None:
+        """Has the disk start on the pages of rows that `lookup_all` will want; waits for nothing."""
+        if not self.read_ahead:
+            self._ask_for((numbers + self._all_starts) // self._per)
+
     def _gather(self, numbers: np.ndarray) -> np.ndarray:
         place = np.divmod(numbers, self._per)
-        rows = self._rows[place].astype(np.float32)
-        if self._scales is not None:
-            rows *= self._scales[place].astype(np.float32)[..., None]
-        return rows.reshape(*numbers.shape[:2], -1)
+        if self.read_ahead:
+            rows, scales = self._touch(place)
+        else:
+            start = time.perf_counter()
+            # Pages touched one after another are read one after another; asked for before, all at the same time.
+            if self._on_disk:
+                self._ask_for(place[0])
+            rows, scales = self._touch(place)
+            self._on_disk = time.perf_counter() - start > _FROM_MEMORY * numbers.size
+        wide = rows.astype(np.float32)
+        if scales is not None:
+            wide *= scales.astype(np.float32)[..., None]
+        return wide.reshape(*numbers.shape[:2], -1)
+
+    def _touch(self, place: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+        return self._rows[place], None if self._scales is None else self._scales[place]
+
+    def _ask_for(self, pages: np.ndarray) -> None:
+        if self._map is None:
+            return
+        starts = np.unique(pages) * self._size + self._first
+        starts -= starts % mmap.PAGESIZE
+        for start in starts.tolist():
+            self._map.madvise(mmap.MADV_WILLNEED, start, self._size)

@@ -1,11 +1,13 @@
 """Which rows of the tables an n-gram reads."""
 
 import dataclasses
+import itertools
+import math
 
 import numpy as np
 import pytest
 from engram_runtime.config import ModelConfig
-from engram_runtime.engram import EngramHash
+from engram_runtime.engram import EngramHash, _is_prime, _primes_from
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +69,81 @@ def test_n_grams_that_collide_in_one_head_part_in_another() -> None:
 def test_layers_hash_differently() -> None:
     tokens = np.arange(50)
     assert not np.array_equal(HASHES.rows(tokens, 0), HASHES.rows(tokens, 2))
+
+
+def by_definition(config: ModelConfig, classes: np.ndarray, tokens: list[int], layer: int) -> list[list[int]]:
+    """The paper's formula, a number at a time."""
+    index = config.engram_layers.index(layer)
+    primes = first_primes(
+        config.engram_rows, len(config.engram_layers) * len(config.engram_orders) * config.engram_heads
+    )
+    drawn = np.random.PCG64([0x456E6772616D, layer]).random_raw(max(config.engram_orders))
+    multipliers = [int(value) | 1 for value in drawn]
+    found: list[list[int]] = []
+    for t in range(len(tokens)):
+        own = iter(primes[index * len(primes) // len(config.engram_layers) :])
+        start, rows = 0, list[int]()
+        for order in config.engram_orders:
+            hashed = 0
+            for k in range(order):
+                hashed ^= int(classes[tokens[t - k] if t >= k else 0]) * multipliers[k] % 2**64
+            for _ in range(config.engram_heads):
+                prime = next(own)
+                rows.append(start + hashed % prime)
+                start += prime
+        found.append(rows)
+    return found
+
+
+def first_primes(least: int, count: int) -> list[int]:
+    primes = (n for n in itertools.count(least) if n > 1 and all(n % d for d in range(2, math.isqrt(n) + 1)))
+    return list(itertools.islice(primes, count))
+
+
+@given(
+    texts,
+    st.sampled_from([(2, 3, 4), (2, 4), (3,), (3, 2)]),
+    st.sampled_from([(0,), (2, 0), (0, 1, 3)]),
+    st.data(),
+)
+def test_all_layers_at_once_are_each_layer_by_the_definition(
+    tokens: list[int], orders: tuple[int, ...], layers: tuple[int, ...], data: st.DataObject
+) -> None:
+    config = dataclasses.replace(CONFIG, engram_orders=orders, engram_layers=layers)
+    hashes = EngramHash(config, CLASSES)
+    start = data.draw(st.integers(0, len(tokens)))
+    together = hashes.all_rows(tokens, start)
+    assert together.shape == (len(layers), len(tokens) - start, len(orders) * 3)
+    for index, layer in enumerate(layers):
+        assert together[index].tolist() == by_definition(config, CLASSES, tokens, layer)[start:]
+        assert np.array_equal(hashes.rows(tokens, layer, start), together[index])
+
+
+def test_a_network_without_engram_layers_reads_no_rows() -> None:
+    hashes = EngramHash(dataclasses.replace(CONFIG, engram_layers=()), CLASSES)
+    assert hashes.all_rows([1, 2, 3]).shape == (0, 3, 9)
+
+
+@given(st.integers(0, 3000), st.integers(0, 60))
+def test_primes_are_the_first_ones(least: int, count: int) -> None:
+    assert _primes_from(least, count) == first_primes(max(least, 2), count)
+
+
+def test_primes_are_told_from_numbers_that_look_like_them() -> None:
+    # Strong pseudoprimes to the first one, two, four and eleven prime bases; a square; products of near primes.
+    imposters = (2047, 1373653, 3215031751, 3825123056546413051, 1000003**2, 999999937 * 1000000007, 561, 41041)
+    assert not any(map(_is_prime, imposters))
+    assert all(map(_is_prime, (2, 37, 41, 1000000007, 2**31 - 1, 2**61 - 1, 18446744073709551557)))
+
+
+def test_rows_of_huge_tables_are_numbered_beyond_32_bits() -> None:
+    config = dataclasses.replace(CONFIG, engram_rows=10**9)
+    hashes = EngramHash(config, CLASSES)
+    tokens = list(range(50))
+    rows = hashes.all_rows(tokens)
+    assert rows.min() >= 0 and rows.max() > 2**33
+    assert hashes.row_count(2) > 9 * 10**9
+    assert all(rows[i].max() < hashes.row_count(layer) for i, layer in enumerate(config.engram_layers))
 
 
 def test_the_hash_functions_never_change() -> None:
