@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from engram_context.text import Text
+from engram_lsp.cli import main
 from engram_lsp.predictor import Query
 from engram_lsp.remote import Remote
 from engram_lsp.settings import RemoteSettings
@@ -23,6 +24,9 @@ def writes(story: str, log_prob: float | None = math.log(0.99), *, ends: bool = 
     """Goes on with `story` wherever a prompt stops, three characters at a time; one that does not end just hangs."""
 
     async def handler(asked: Asked, client: Connection) -> None:
+        if asked.path != "/v1/completions":
+            await client.json({}, 404)
+            return
         written = asked.body["prompt"].removeprefix("# app.py\n")
         rest = story[len(written) :] if story.startswith(written) else "!" * 9
         told = {} if log_prob is None else {"logprobs": {"token_logprobs": [log_prob]}}
@@ -133,3 +137,63 @@ def test_settings_name_a_server_but_only_the_users_list_allows_it(
         assert described["key"] == "from OUR_KEY"
         assert described["kind"] == "suffix"
         asked.close()
+
+
+# On the command line
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    """The exit code, and what was written to either stream, on one line."""
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return int(left.value.code or 0), " ".join((said.out + said.err).split())
+
+
+def test_people_can_ask_a_server_for_one_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    servers, file = tmp_path / "servers", tmp_path / "app.py"
+    monkeypatch.setattr("engram_lsp.remote.servers_file", lambda: servers)
+    file.write_text(STORY[:36] + "\n", encoding="utf-8")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "app.py").write_text(STORY[:36], encoding="utf-8")
+    (tmp_path / ".engramignore").write_text("secret/\n", encoding="utf-8")
+
+    def complete(spot: object) -> tuple[int, str]:
+        asking = ("--endpoint", server.base, "--model", "none", "--cache", tmp_path / "cache", "--root", tmp_path)
+        return run(capsys, "complete", spot, *asking, "--json")
+
+    with Loopback(writes(STORY)) as server:
+        code, said = complete(f"{file}:2:12")
+        assert code == 2 and "is not on your list" in said
+        assert server.connections == 0
+        servers.write_text(server.base, encoding="utf-8")
+        code, said = complete(f"{tmp_path / 'secret' / 'app.py'}:2:12")
+        assert code == 2 and ".engramignore: secret/" in said
+        assert server.connections == 0
+        code, said = complete(f"{file}:2:12")
+        assert code == 0 and '"text": "width * height # größe"' in said
+    code, said = complete(f"{file}:2:12")
+    assert "the server does not answer: no connection" in said
+
+
+def test_doctor_says_which_servers_are_allowed_and_tries_one_only_when_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    servers = tmp_path / "servers"
+    for module in ("engram_lsp.remote", "engram_runtime.servers"):
+        monkeypatch.setattr(f"{module}.servers_file", lambda: servers)
+    assert f"no server is listed in {servers}" in run(capsys, "doctor", "--json")[1]
+    with Loopback(writes(STORY)) as server:
+        servers.write_text(f"{server.base} NO_SUCH_KEY\n", encoding="utf-8")
+        said = run(capsys, "doctor", "--json")[1]
+        assert f"allows {server.base}" in said and "not set here: NO_SUCH_KEY" in said
+        assert server.connections == 0
+        said = run(capsys, "doctor", "--json", "--endpoint", server.base)[1]
+        assert f"{server.base} answers, asked as suffix, key none" in said
+        assert len(server.asked) == 2
+    code, said = run(capsys, "doctor", "--json", "--endpoint", server.base)
+    assert code == 1 and "no connection" in said
+    servers.write_text("what is this", encoding="utf-8")
+    assert "line 1" in run(capsys, "doctor", "--json")[1]

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import count
@@ -200,6 +201,27 @@ def test_a_server_that_does_not_stream_is_understood() -> None:
 
     with Loopback(whole) as server, connect(server, kind="completions") as engine:
         assert text(engine.predict(request()).tokens) == MIDDLE
+
+
+def test_threads_that_ask_at_once_get_each_their_own_answer() -> None:
+    async def echo(asked: Asked, client: Connection) -> None:
+        if not asked.body["stream"]:
+            await client.json(completion("1", "length"))
+            return
+        await client.begin_events()
+        for letter in asked.body["prompt"][-20:]:
+            await client.event(completion(letter))
+            await asyncio.sleep(0)
+        await client.event(completion("", "stop"))
+        await client.end_events()
+
+    def ask(number: int) -> tuple[str, str]:
+        prefix = f"{number:020}"
+        return prefix, text(engine.predict(request(prompt=prompt(prefix))).tokens)
+
+    with Loopback(echo) as server, connect(server, kind="suffix") as engine, ThreadPoolExecutor(6) as threads:
+        for expected, said in threads.map(ask, range(40)):
+            assert said == expected
 
 
 # Where an answer ends

@@ -2,23 +2,42 @@
 
 import argparse
 import time
+from dataclasses import replace
 
 from engram_context.text import Span
+from engram_runtime.servers import RemoteError
+from engram_runtime.tokenizer import Tokenizer
 from rich.table import Table
 from rich.text import Text as Styled
 
 from engram_lsp.cli import workspace
-from engram_lsp.cli.terminal import notes, out, print_json
+from engram_lsp.cli.terminal import UserError, notes, out, print_json
 from engram_lsp.model import open_predictor
 from engram_lsp.predictor import Query
-from engram_lsp.settings import ModelSettings
+from engram_lsp.remote import Remote
+from engram_lsp.settings import ModelSettings, RemoteSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spot", type=workspace.spot, metavar="FILE:LINE:COL", help="line and column count from 1")
     parser.add_argument("--model", default="", metavar="FOLDER", help='a model folder, or "none" for the memory alone')
+    parser.add_argument("--endpoint", metavar="URL", help="ask the server there for the ghost text (see the README)")
+    parser.add_argument("--endpoint-model", metavar="NAME", default="", help="the name of the model at that server")
     parser.add_argument("--most", type=int, default=10, help="how many names to list (default: %(default)s)")
     workspace.add_arguments(parser)
+
+
+def _remote(options: argparse.Namespace, tokenizer: Tokenizer) -> Remote | None:
+    """The server that is to be asked. Files that it must not see were refused before: the project leaves them out."""
+    if not options.endpoint:
+        return None
+    try:
+        settings = RemoteSettings(endpoint=options.endpoint, model=options.endpoint_model)
+        remote = Remote.open(settings, tokenizer)
+    except RemoteError as problem:
+        raise UserError(str(problem)) from problem
+    remote.connect()
+    return remote
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,8 +49,13 @@ def run(options: argparse.Namespace) -> int:
             notes.print(f"[yellow]{problem}[/]")
         memory = project.view(place.path, place.offset, text)
         query = Query(place.path, text, place.offset, 0, memory, invoked=True)
+        remote = _remote(options, predictor.tokenizer)
         began = time.perf_counter()
-        suggestions = predictor.inline(query)
+        suggestions = None if remote is None else remote.inline(replace(query, memory=None))
+        if suggestions is None:
+            if remote is not None:
+                notes.print(f"[yellow]the server does not answer: {remote.describe()['problem']}[/]")
+            suggestions = predictor.inline(query)
         inline_ms = (time.perf_counter() - began) * 1000
         began = time.perf_counter()
         ranked = predictor.rank(query, project.snapshot.candidates(place))[: options.most]
