@@ -5,6 +5,7 @@ held against that. Engram is not part of the released network, and so not of the
 """
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -268,6 +269,34 @@ def test_transformers_own_decoding_agrees(saved: Callable[[str], Saved], name: s
         said = reference(tokens[:, position : position + 1], past_key_values=said.past_key_values, use_cache=True)
         answers.append(said.logits[0])
     assert apart(torch.cat(answers).numpy(), expected[:260]) < CLOSE
+
+
+def turn_in_double(rotary: DeepseekV4RotaryEmbedding, config: ModelConfig) -> None:
+    """Gives transformers our frequencies: its own and their angles are float32, off by 1e-4 at position 1,000."""
+
+    def forward(x: torch.Tensor, position_ids: torch.Tensor, layer_type: str) -> tuple[torch.Tensor, torch.Tensor]:
+        frequencies = torch.from_numpy(config.frequencies(SLIDING if layer_type == "main" else CSA))
+        angle = position_ids[..., None].double() * frequencies
+        return angle.cos().float(), angle.sin().float()
+
+    rotary.forward = forward
+
+
+@torch.no_grad()
+def test_positions_far_out_agree_with_transformers_once_it_turns_in_double(
+    saved: Callable[[str], Saved], session: Callable[[str], Session]
+) -> None:
+    """Without, transformers is off by more than CLOSE: by its rounding, not by ours."""
+    tokens = np.random.default_rng(5).integers(0, SMALL.vocab_size, 1500)
+    reference = deepcopy(saved("YaRN").reference)
+    for module in reference.modules():
+        if isinstance(module, DeepseekV4RotaryEmbedding):
+            turn_in_double(module, CONFIGS["YaRN"])
+    expected = reference(torch.from_numpy(tokens)[None], use_cache=False).logits[0].numpy()
+    assert apart(of_network(saved("YaRN").network, tokens), expected) < CLOSE
+    assert apart(in_pieces(session("YaRN"), [128], tokens), expected) < CLOSE
+    rounded = saved("YaRN").reference(torch.from_numpy(tokens)[None], use_cache=False).logits[0].numpy()
+    assert apart(rounded, expected) > CLOSE
 
 
 @pytest.mark.parametrize("name", ["YaRN", "YaRN of other turns"])
