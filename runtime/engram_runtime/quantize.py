@@ -20,6 +20,10 @@ class Blocks:
     size: int = 32
 
 
+_PIECE = 1 << 20
+"""Weights that are worked on at a time: what that needs for a while is several times their size."""
+
+
 def quantised(matrix: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
     """matrix [N, K] as codes uint8 [N, K/size, size*bits/8] and scales float32 [N, K/size].
 
@@ -29,14 +33,24 @@ def quantised(matrix: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, np.ndarra
     N, K = matrix.shape
     if K % blocks.size:
         raise ValueError(f"rows of {K} weights are not made of blocks of {blocks.size}: choose a smaller block size")
-    rows = matrix.reshape(N, K // blocks.size, blocks.size).astype(np.float32)
+    codes = np.empty((N, K // blocks.size, blocks.size * blocks.bits // 8), np.uint8)
+    scales = np.empty((N, K // blocks.size), np.float32)
+    step = max(1, _PIECE // K)
+    for start in range(0, N, step):
+        piece = slice(start, start + step)
+        codes[piece], scales[piece] = _quantised(matrix[piece].reshape(-1, K // blocks.size, blocks.size), blocks.bits)
+    return codes, scales
+
+
+def _quantised(rows: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    rows = rows.astype(np.float32, copy=False)
     peak = np.take_along_axis(rows, np.abs(rows).argmax(-1, keepdims=True), -1)
-    middle = 1 << (blocks.bits - 1)
+    middle = 1 << (bits - 1)
     # The most negative code has no positive counterpart: giving it to the peak, whatever its sign, wastes none.
     scales = (peak / -middle).astype(np.float32)
     scales[scales == 0] = 1.0
     codes = np.clip(np.rint(rows / scales) + middle, 0, 2 * middle - 1).astype(np.uint8)
-    if blocks.bits == 4:
+    if bits == 4:
         codes = codes[..., 0::2] | (codes[..., 1::2] << 4)
     return codes, scales[..., 0]
 
