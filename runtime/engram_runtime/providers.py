@@ -73,7 +73,7 @@ class Inference:
         try:
             return work(session)
         except Exception as problem:  # ONNX Runtime's exceptions derive from Exception only
-            if session.get_providers()[0] == CPU or type(problem).__name__ == "InvalidArgument":
+            if session.get_providers()[0] == CPU or not _of_device(problem):
                 raise
             if self._session is session:
                 device, refuge = self.provider, self._opened([CPU])
@@ -93,6 +93,11 @@ class Candidate(Protocol):
     @property
     def provider(self) -> str: ...
 
+    @property
+    def reason(self) -> str:
+        """Why it has moved since it was opened; empty if it has not."""
+        ...
+
     def seconds_per_token(self) -> float: ...
 
 
@@ -110,6 +115,8 @@ def choose(model: Path, opened: Callable[[Sequence[str]], C], providers: Sequenc
         chosen, reason = _cuda_or_cpu(model, opened)
     else:
         chosen, reason = opened([CPU]), obstacle
+    if chosen.reason:  # it has moved meanwhile, and said so
+        return chosen, chosen.reason
     level = logging.WARNING if providers and chosen.provider != providers[0] else logging.INFO
     log.log(level, "the model runs on %s: %s", chosen.provider.removesuffix("ExecutionProvider"), reason)
     return chosen, reason
@@ -136,8 +143,8 @@ def _cuda_or_cpu(model: Path, opened: Callable[[Sequence[str]], C]) -> tuple[C, 
         slow = there.seconds_per_token()
     except Exception as problem:  # whatever a driver or a library may raise
         return opened([CPU]), f"CUDA {_failure(problem)}"
-    if there.provider != CUDA:  # it failed under way and has moved
-        return there, "CUDA failed in the first call"
+    if there.provider != CUDA:
+        return there, there.reason
     if graph_bytes(model) >= SURELY_FASTER:
         return there, "a model of this size is faster there"
     here = opened([CPU])
@@ -175,6 +182,12 @@ def load_cuda_libraries() -> tuple[str, ...]:
     log.debug("%s", said.getvalue())
     failed = re.findall(r"^Failed to load (.+?):", said.getvalue(), re.MULTILINE)
     return tuple(dict.fromkeys(Path(name).name for name in failed))
+
+
+def _of_device(problem: Exception) -> bool:
+    """Whether a device may be to blame: ONNX Runtime raises its own types, and RuntimeError where values are bound."""
+    kind = type(problem)
+    return kind is RuntimeError or (kind.__module__.startswith("onnxruntime") and kind.__name__ != "InvalidArgument")
 
 
 def _failure(problem: Exception) -> str:
