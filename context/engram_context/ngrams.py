@@ -340,8 +340,8 @@ class Found:
 class MemoryView:
     """The memory at one moment, seen from one place. Used by one thread at a time; never changes its mind.
 
-    It satisfies a decoder's drafter (`propose`) and prior (`next`). `tokens` is always the text right before the token
-    in question, oldest first.
+    It satisfies a decoder's drafter (`propose`, `draft`) and prior (`next`). `tokens` is always the text right before
+    the token in question, oldest first.
     """
 
     __slots__ = ("_dtype", "_segments", "_table", "_vocab_size")
@@ -394,14 +394,17 @@ class MemoryView:
 
     def propose(self, tokens: Tokens, count: int) -> list[int]:
         """At most `count` tokens to try next: what stood after the longest match. Longer matches earn longer drafts."""
+        draft, length = self.draft(tokens, count)
+        return draft[: _draft_length(length, count)]
+
+    def draft(self, tokens: Tokens, count: int) -> tuple[list[int], int]:
+        """At most `count` tokens that stood after the longest match, and how many tokens matched (32 at most)."""
         best = self._longest(tokens, _NEXT_CONTEXT)
         if best is None or count <= 0:
-            return []
+            return [], 0
         segment, position, length = best
-        wanted = min(count, _draft_length(length, count))
-        following = segment.tokens[position + 1 : position + 1 + wanted]
-        draft = following.tolist()
-        return draft[: draft.index(SEPARATOR)] if SEPARATOR in draft else draft
+        draft: list[int] = segment.tokens[position + 1 : position + 1 + count].tolist()
+        return draft[: draft.index(SEPARATOR)] if SEPARATOR in draft else draft, length
 
     def match_length(self, tokens: Tokens) -> int:
         """How many of the last tokens (256 at most) stood somewhere in the memory in just that order."""

@@ -9,9 +9,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from engram_runtime.cache import Cache, Prefixes
+from engram_runtime.mtp import MtpDrafter
 from engram_runtime.sampling import Opinion, Prior, Sampler, log_probabilities, mixed
-from engram_runtime.session import ModelError, Session
-from engram_runtime.speculation import Acceptance, Drafter, Drafts
+from engram_runtime.session import Call, ModelError, Session
+from engram_runtime.speculation import Drafter, Drafts, History
 from engram_runtime.tokenizer import Tokenizer
 
 CHUNK = 128
@@ -28,7 +29,8 @@ class Request:
     """What the model is asked to continue.
 
     Ends before a token of `stop_tokens`, after the token that makes `stop(generated so far)` true, or after
-    `max_tokens`. `drafter` only makes it faster; `prior` is mixed into every distribution.
+    `max_tokens`. `drafter` only makes it faster (what the sequence repeats of itself is drafted then, too); where there
+    is none, a model that can drafts for itself (mtp.py). `prior` is mixed into every distribution.
     """
 
     prompt: Sequence[int]
@@ -94,6 +96,7 @@ class _Run:
 
     __slots__ = (
         "_drafts",
+        "_observe",
         "accepted",
         "drafted",
         "finish",
@@ -117,6 +120,13 @@ class _Run:
         self.finish: Finish | None = None
         self.reused = self.prefilled = self.steps = self.drafted = self.accepted = 0
         self._drafts = drafts
+        self._observe: Callable[[Call], None] | None = getattr(request.drafter, "observe", None)
+
+    def observed(self, call: Call) -> Call:
+        """Shows a call to a drafter that wants to see what the model makes of the text."""
+        if self._observe is not None:
+            self._observe(call)
+        return call
 
     def drafts(self) -> list[int]:
         # One token comes after the last draft: the graph's own.
@@ -183,14 +193,18 @@ class OnnxEngine:
     Meant to be called by one thread. Were there several, their graph calls would take turns and nothing would break.
     """
 
-    def __init__(self, session: Session, tokenizer: Tokenizer, context: int, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(
+        self, session: Session, tokenizer: Tokenizer, context: int, kept_bytes: int = KEPT_BYTES, threads: int = 1
+    ) -> None:
         self.tokenizer = tokenizer
         self.context = context
         self._session: Session | None = session
         self._kept = Prefixes(kept_bytes)
         # Reentrant: a dropped generator hands its cache back wherever the interpreter happens to notice.
         self._lock = RLock()
-        self._histories: dict[type, Acceptance] = {}
+        self._history = History()
+        head = session.draft_head(threads)
+        self._own_drafter = None if head is None else MtpDrafter(head)
 
     @classmethod
     def open(
@@ -217,12 +231,12 @@ class OnnxEngine:
                 f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, the model {session.config.vocab_size}"
             )
         limit = session.config.max_position_embeddings
-        return cls(session, tokenizer, min(context or limit, limit), kept_bytes)
+        return cls(session, tokenizer, min(context or limit, limit), kept_bytes, threads)
 
     def close(self) -> None:
         """Frees the model and every cache; the engine cannot be asked again."""
         with self._lock:
-            self._session = None
+            self._session = self._own_drafter = None
             self._kept = Prefixes(0)
 
     def describe(self) -> dict[str, Any]:
@@ -260,7 +274,7 @@ class OnnxEngine:
             return
         session = self._opened()
         with self._lock:
-            call = session.call(cache, run.tokens[cache.position :], logits=1)
+            call = run.observed(session.call(cache, run.tokens[cache.position :], logits=1))
             row = call.logits[0].copy()
             run.prefilled += len(run.tokens) - cache.position
             cache = call.cache()
@@ -318,9 +332,12 @@ class OnnxEngine:
             raise ValueError(f"a prompt has 1 to {self.context - 1} tokens, this one {len(prompt)}")
         if prompt.min() < 0 or prompt.max() >= session.config.vocab_size:
             raise ValueError(f"token ids are 0 to {session.config.vocab_size - 1}")
-        history = self._histories.setdefault(type(request.drafter), Acceptance())
-        drafts = Drafts(request.drafter, history, session.config.vocab_size)
-        return _Run(request, prompt, min(request.max_tokens, self.context - len(prompt)), drafts)
+        if request.drafter is None and self._own_drafter is not None:
+            request = replace(request, drafter=self._own_drafter)
+        room = min(request.max_tokens, self.context - len(prompt))
+        vocab_size, biased = session.config.vocab_size, request.prior is not None
+        drafts = Drafts(request.drafter, self._history, vocab_size, prompt, room, biased)
+        return _Run(request, prompt, room, drafts)
 
     def _read(
         self, run: _Run, cancelled: Callable[[], bool], progress: Callable[[int, int], None] | None = None
@@ -334,7 +351,8 @@ class OnnxEngine:
             if cancelled():
                 return None
             with self._lock:
-                cache = session.call(cache, tokens[cache.position : cache.position + CHUNK], logits=0).cache()
+                call = session.call(cache, tokens[cache.position : cache.position + CHUNK], logits=0)
+                cache = run.observed(call).cache()
                 self._kept.keep(cache)
             run.prefilled = cache.position - run.reused
             if progress is not None:
@@ -357,7 +375,7 @@ class OnnxEngine:
                 drafts = run.drafts()
                 # To the cache there is one writer at a time, from the call until it is known how much of it stays.
                 with self._lock:
-                    call = session.call(cache, [*pending, *drafts], logits=1 + len(drafts))
+                    call = run.observed(session.call(cache, [*pending, *drafts], logits=1 + len(drafts)))
                     run.prefilled += max(0, len(run.prompt) - cache.position)
                     step = run.take(call.logits, drafts)
                     cache = call.cache(len(pending) + step.accepted)

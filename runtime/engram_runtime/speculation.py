@@ -13,14 +13,25 @@ tokens is right far more often than one after 2, and when its first token is rig
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
+import numpy as np
+
 MOST = 16
 """Drafts per call at most."""
 
-COST = 0.1
+COST = 0.12
 """What one more token adds to a call, in decoding calls of one token (tests/bench/speculation.py, "cost")."""
+
+LONGEST = 24
+"""Matches are told apart up to this length."""
 
 Draft = tuple[Sequence[int], int]
 """Guessed tokens, and how much they rest on: for a copy, the number of tokens that matched before it."""
+
+# How often the next drafted token was right, by the number of matching tokens before it, on validation files
+# (tests/bench/speculation.py --learn). What a decoder of its own learns soon outweighs it.
+OF_COPIES = (0.1, 0.1, 0.25, 0.4, 0.5, 0.55, 0.65, 0.7, 0.75, 0.8, 0.8, 0.85, 0.9, 0.9, 0.9, 0.9) + (0.95,) * 9
+OF_REPETITIONS = (0.1, 0.1, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.85, 0.9, 0.9, 0.95, 0.95, 0.95) + (0.98,) * 11
+OF_OTHERS = (0.6,) * (LONGEST + 1)
 
 
 class Drafter(Protocol):
@@ -34,29 +45,64 @@ class Drafter(Protocol):
         ...
 
 
+class Repetition:
+    """Copies the sequence itself: what followed when its newest tokens (two at least) stood there before.
+
+    A project memory knows the project, not what has just been generated.
+    """
+
+    REACH = 4096
+    """How many tokens back it looks."""
+
+    __slots__ = ("_count", "_tokens")
+
+    def __init__(self, prompt: np.ndarray, room: int) -> None:
+        """`room`: how many tokens may come after the prompt (int64) at most."""
+        self._tokens = np.concatenate((prompt, np.zeros(room, np.int64)))
+        self._count = len(prompt)
+
+    def draft(self, tokens: Sequence[int], count: int) -> Draft:
+        """Guesses after `tokens`: the prompt and what has come since."""
+        length = len(tokens)
+        self._tokens[self._count : length] = tokens[self._count :]
+        self._count = length
+        held = self._tokens[max(0, length - self.REACH) : length]
+        pairs = (held[1:-1] == held[-1]) & (held[:-2] == held[-2]) if length > 2 else np.zeros(0, np.bool_)
+        spots = pairs.nonzero()[0][-8:] + 1
+        if not len(spots):
+            return (), 0
+        back = np.arange(LONGEST)
+        same = held[np.maximum(spots[:, None] - back, 0)] == held[len(held) - 1 - np.minimum(back, len(held) - 1)]
+        same &= spots[:, None] >= back
+        lengths = np.where(same.all(1), LONGEST, same.argmin(1))
+        # Of equals the last: what is near is alike.
+        best = len(spots) - 1 - int(lengths[::-1].argmax())
+        following = held[spots[best] + 1 : spots[best] + 1 + count].tolist()
+        # A copy that reaches the end of what there is goes on with itself, as a loop would.
+        return [following[i % len(following)] for i in range(count)], int(lengths[best])
+
+
 class Acceptance:
     """How often drafts were right, by what they rested on; learned while decoding, the distant past forgotten."""
 
-    CLASSES = 24
-    # Right drafts by matching tokens before them, on validation files with the project memory as drafter
-    # (tests/bench/speculation.py --learn).
-    START = (0.3, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.7, 0.75, 0.75) + (0.8,) * 4 + (0.85,) * 8
     WEIGHT = 8.0
     MEMORY = 256.0
     PATIENCE = 32
 
-    def __init__(self) -> None:
-        self._tried = [self.WEIGHT] * self.CLASSES
-        self._right = [chance * self.WEIGHT for chance in self.START]
+    def __init__(self, start: Sequence[float]) -> None:
+        """`start`: what is believed at first, for matches of 0 to LONGEST tokens."""
+        self._tried = [self.WEIGHT] * len(start)
+        self._right = [chance * self.WEIGHT for chance in start]
         self._passed = 0
 
     def chance(self, match: int) -> float:
-        """Of a token that is drafted on `match`, itself included nothing."""
-        known = min(match, self.CLASSES - 1)
+        """That the token drafted after `match` matching ones is right."""
+        known = min(match, LONGEST)
         return self._right[known] / self._tried[known]
 
-    def worth(self, match: int, most: int) -> int:
-        """How many of at most `most` drafts that rest on `match` give the most tokens per time."""
+    def worth(self, match: int, most: int) -> tuple[int, float]:
+        """How many of at most `most` drafts after `match` tokens give the most tokens per time, and how many times as
+        many as plain decoding."""
         best, count = 1.0, 0
         reached = expected = 1.0
         for i in range(most):
@@ -67,7 +113,7 @@ class Acceptance:
                 best, count = rate, i + 1
             elif reached < COST:
                 break
-        return count
+        return count, best
 
     def retry(self) -> bool:
         """Whether a draft that is not worth it is tried nevertheless: now and then, or nothing new would be learned."""
@@ -77,7 +123,7 @@ class Acceptance:
     def learn(self, match: int, drafted: int, agreed: int) -> None:
         """`agreed` of `drafted` were right, the next one (if any) was wrong; of the rest nothing is known."""
         for i in range(min(drafted, agreed + 1)):
-            known = min(match + i, self.CLASSES - 1)
+            known = min(match + i, LONGEST)
             self._tried[known] += 1.0
             self._right[known] += i < agreed
             if self._tried[known] > self.MEMORY:
@@ -85,33 +131,71 @@ class Acceptance:
                 self._right[known] /= 2
 
 
+class History:
+    """What an engine has learned of the drafters it met, by their type."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, Acceptance] = {}
+
+    def of(self, key: object, start: Sequence[float]) -> Acceptance:
+        return self._known.setdefault(key, Acceptance(start))
+
+
 class Drafts:
     """What one request checks: asks its drafter, bounds what comes, and learns from how it went."""
 
-    __slots__ = ("_ask", "_history", "_match", "_streak", "_vocab_size")
+    __slots__ = ("_chosen", "_match", "_sources", "_streak", "_vocab_size")
 
-    def __init__(self, drafter: Drafter | None, history: Acceptance, vocab_size: int) -> None:
-        self._history, self._vocab_size = history, vocab_size
+    # A repetition of as many tokens is believed before anyone else is asked.
+    SURE = 16
+
+    def __init__(
+        self,
+        drafter: Drafter | None,
+        history: History,
+        vocab_size: int,
+        prompt: np.ndarray,
+        room: int,
+        biased: bool = False,
+    ) -> None:
+        """`prompt` and `room` as for Repetition. `biased`: a prior is mixed in, so that drafts fare better."""
+        self._vocab_size = vocab_size
         self._match = self._streak = 0
-        self._ask: Callable[[Sequence[int], int], Draft] | None = None
-        if drafter is not None:
-            known = cast("Callable[[Sequence[int], int], Draft] | None", getattr(drafter, "draft", None))
+        self._sources: list[tuple[Callable[[Sequence[int], int], Draft], Acceptance]] = []
+        self._chosen: Acceptance | None = None
+        if drafter is None:
+            return
+        own = Repetition(prompt, room)
+        self._sources.append((own.draft, history.of((Repetition, biased), OF_REPETITIONS)))
+        known = cast("Callable[[Sequence[int], int], Draft] | None", getattr(drafter, "draft", None))
+
+        def by_streak(tokens: Sequence[int], count: int) -> Draft:
             # Of a drafter that does not say, a guess rests on how many of its last ones were right in a row.
-            self._ask = known or (lambda tokens, count: (drafter.propose(tokens, count), self._streak))
+            return drafter.propose(tokens, count), self._streak
+
+        acceptance = history.of((type(drafter), biased), OF_COPIES if known else OF_OTHERS)
+        self._sources.append((known or by_streak, acceptance))
 
     def after(self, tokens: Sequence[int], room: int) -> list[int]:
         """Drafts worth checking after `tokens`, at most `room`: cut before the first id that is not a token's."""
-        if self._ask is None or room <= 0:
-            return []
         most = min(MOST, room)
-        proposed, self._match = self._ask(tokens, most)
-        if not len(proposed):
-            return []
-        count = self._history.worth(self._match, min(most, len(proposed)))
-        if not count and self._history.retry():
-            count = 1
         drafts: list[int] = []
-        for token in proposed[:count]:
+        if most <= 0:
+            return drafts
+        best = 0.0
+        chosen: Sequence[int] = ()
+        for ask, history in self._sources:
+            proposed, match = ask(tokens, most)
+            if not len(proposed):
+                continue
+            count, rate = history.worth(match, min(most, len(proposed)))
+            if rate > best:
+                best, chosen, self._chosen, self._match = rate, proposed[:count], history, match
+                if not count and history.retry():
+                    chosen = proposed[:1]
+            if match >= self.SURE:
+                break
+        for token in chosen:
             if not 0 <= token < self._vocab_size:
                 break
             drafts.append(int(token))
@@ -119,6 +203,7 @@ class Drafts:
 
     def learn(self, drafted: int, agreed: int) -> None:
         """`agreed` of the last drafts were right."""
-        if drafted:
-            self._history.learn(self._match, drafted, agreed)
-            self._streak = self._streak + agreed if agreed == drafted else 0
+        if drafted and self._chosen is not None:
+            self._chosen.learn(self._match, drafted, agreed)
+            if self._chosen is self._sources[-1][1]:
+                self._streak = self._streak + agreed if agreed == drafted else 0

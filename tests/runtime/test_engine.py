@@ -168,7 +168,7 @@ def test_drafts_change_the_number_of_steps_only(
         assert 0 < fast.accepted < fast.drafted
         assert fast.steps < 60
     else:
-        assert fast.accepted == fast.drafted
+        assert fast.accepted > 0.8 * fast.drafted
         assert fast.steps < 12
 
 

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "run the language server on standard input and output"),
     "check": ("check", "report the problems found in a file or a project"),
     "complete": ("complete", "complete the code at FILE:LINE:COL"),
+    "generate": ("generate", "continue a text with the model, as it comes"),
     "rename": ("rename", "rename the symbol at FILE:LINE:COL"),
     "demo": ("demo", "show the real server at work on a real project"),
     "doctor": ("doctor", "say what this installation has and lacks"),

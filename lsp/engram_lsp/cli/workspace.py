@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from engram_context.indexing import Coding
 from engram_context.project import Project
 from engram_context.text import Place, Text
 from engram_runtime.models import default_model
@@ -53,15 +54,22 @@ def root_of(path: Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path, options: argparse.Namespace) -> Generator[Project]:
-    """The project around `path`, read and up to date. Raises UserError when there is nothing to read."""
+def opened(path: Path, options: argparse.Namespace, coding: Coding | None = None) -> Generator[Project]:
+    """The project around `path`, read and up to date, in the default model's tokens if `coding` does not say others.
+
+    Raises UserError when there is nothing to read.
+    """
     path = path.expanduser()
     if not path.exists():
         raise UserError(f"{path} does not exist")
     root = (options.root.expanduser() if options.root else root_of(path.resolve())).resolve()
-    coding = coding_of(default_model() / "tokenizer.json")
     try:
-        project = Project(root, coding, cache_folder=options.cache, interpreter=options.interpreter)
+        project = Project(
+            root,
+            coding or coding_of(default_model() / "tokenizer.json"),
+            cache_folder=options.cache,
+            interpreter=options.interpreter,
+        )
     except NotADirectoryError as problem:
         raise UserError(str(problem)) from problem
     try:
