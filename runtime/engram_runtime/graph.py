@@ -104,6 +104,14 @@ class _Layer:
     """Hyper-connection sites before this layer's: see `written`."""
 
 
+def alternating(gate_up: Array) -> Array:
+    """Rows [E, 2I, H], gate then up, in turns, as the operator wants them."""
+    E, width, H = gate_up.shape
+    turns = np.empty((E, width, H), np.float32)
+    turns[:, 0::2], turns[:, 1::2] = gate_up[:, : width // 2], gate_up[:, width // 2 :]
+    return turns
+
+
 class _Builder:
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array], plan: Plan | None, store: Store | None):
         self.config, self.plan = config, plan
@@ -422,15 +430,15 @@ class _Builder:
         else:
             choice = g.op("Add", scores, g.constant(self.weight(f"{M}.gate.e_score_correction_bias")))
         written = self.written(layer.sites + 1)
+        gate_up = alternating(self.weight(f"{M}.experts.gate_up_proj"))
         down = self.weight(f"{M}.experts.down_proj") * (written * config.routed_scaling_factor)
-        gate_up = self.weight(f"{M}.experts.gate_up_proj")
         routed = self.expert_group(x, choice, scores, gate_up, down, config.num_experts_per_tok, f"{M}.experts")
         T = f"{M}.shared_experts"
         gate_up = np.concatenate([self.weight(f"{T}.gate_proj.weight"), self.weight(f"{T}.up_proj.weight")])
         if gate_up.shape[0] != 2 * I:
             raise ValueError(f"{T} is {gate_up.shape[0] // 2} wide, not {I}: more than one expert?")
-        down = written * self.weight(f"{T}.down_proj.weight")
-        return [routed, self.expert_group(x, g.once("certain", self.certain), "", gate_up[None], down[None], 1, T)]
+        gate_up, down = alternating(gate_up[None]), written * self.weight(f"{T}.down_proj.weight")
+        return [routed, self.expert_group(x, g.once("certain", self.certain), "", gate_up, down[None], 1, T)]
 
     def certain(self) -> str:
         """Router input [S, 1] of a lone expert."""
@@ -438,11 +446,12 @@ class _Builder:
         return self.graph.op("ConstantOfShape", shape, value=numpy_helper.from_array(np.ones(1, np.float32)))
 
     def expert_group(self, x: str, choice: str, scores: str, gate_up: Array, down: Array, count: int, name: str) -> str:
-        """The top `count` experts by `choice`, weighted by their normalised `scores` ("" for one lone expert)."""
+        """The top `count` experts by `choice`, weighted by their normalised `scores` ("" for one lone expert).
+
+        gate_up [E, 2I, H] with its rows `alternating`, down [E, H, I].
+        """
         g = self.graph
         E, width, H = gate_up.shape
-        # The operator wants gate and up rows alternating.
-        fused = np.stack([gate_up[:, : width // 2], gate_up[:, width // 2 :]], 2).reshape(E * width, H)
         attributes: dict[str, Any] = {
             "domain": MS,
             "k": count,
@@ -453,12 +462,12 @@ class _Builder:
             "activation_beta": 0.0,
             "swiglu_limit": self.config.swiglu_limit,
         }
-        up_codes = self.quantised(f"{name}.gate_up", fused)
+        up_codes = self.quantised(f"{name}.gate_up", gate_up.reshape(E * width, H))
         down_codes = self.quantised(f"{name}.down", down.reshape(E * H, -1))
         if up_codes is None or down_codes is None:
             if scores:
                 choice = self.only_best(choice, scores, count, E)
-            up, down_name = g.constant(fused.reshape(E, width, H), f"{name}.gate_up"), g.constant(down, f"{name}.down")
+            up, down_name = g.constant(gate_up, f"{name}.gate_up"), g.constant(down, f"{name}.down")
             return g.op("MoE", x, choice, up, "", down_name, **attributes)
         if (up_codes.bits, up_codes.size) != (down_codes.bits, down_codes.size):
             raise ValueError(f"{name}: both matrices of an expert must be quantised alike")
