@@ -20,7 +20,7 @@ class Blocks:
     size: int = 32
 
 
-_PIECE = 1 << 20
+_PIECE = 1 << 16
 """Weights that are worked on at a time: what that needs for a while is several times their size."""
 
 
