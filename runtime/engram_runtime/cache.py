@@ -85,6 +85,9 @@ def layout(config: ModelConfig) -> tuple[State, ...]:
     states: list[State] = []
     for layer, kind in enumerate(config.layer_types):
         D, rate = config.head_dim, config.compress_rate(layer)
+        if config.engram_reach and layer in config.engram_layers:
+            values = config.hc_mult, config.hidden_size
+            states.append(State(f"memory.{layer}", "window", values, size=config.engram_reach))
         states.append(State(f"kv.{layer}", "window", (D,), size=config.sliding_window - 1))
         if kind == HCA:
             states.append(State(f"raw.{layer}", "open", (2 * D,), rate))

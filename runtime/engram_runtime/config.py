@@ -142,6 +142,11 @@ class ModelConfig:
         return len(self.engram_orders) * self.engram_heads * self.engram_dim
 
     @property
+    def engram_reach(self) -> int:
+        """Tokens back that the first of the Engram convolution's four taps lies; 0 where there is no convolution."""
+        return 3 * max(self.engram_orders) if self.engram_layers and self.engram_form == "convolved" else 0
+
+    @property
     def draft_head(self) -> "ModelConfig":
         """The layer of multi-token prediction as a network of its own: it slides and routes by affinity."""
         alone: dict[str, Any] = {"layer_types": (SLIDING,), "mlp_layer_types": ("moe",), "engram_layers": ()}

@@ -495,30 +495,51 @@ class _Builder:
 
     # ---- Engram
 
-    def engram(self, layer: _Layer, streams: str) -> str:
+    def engram(self, layer: _Layer, streams: str, at: _Positions) -> str:
         """Streams with the layer's conditional memory added, gated per stream."""
         g, config = self.graph, self.config
-        M, H, name = f"{layer.weights}.engram", config.hidden_size, f"engram.{layer.states}"
+        M, n, H, name = f"{layer.weights}.engram", config.hc_mult, config.hidden_size, f"engram.{layer.states}"
         self.inputs.append((name, TensorProto.FLOAT, ["tokens", config.engram_width]))
         # `written`, of a site before the layer's first and with no post to make up for.
         value_proj = self.weight(f"{M}.value_proj.weight") * (self.written(layer.sites - 1) / 2)
         both = np.concatenate([self.weight(f"{M}.key_proj.weight"), value_proj])
         rows = g.reshape(name, -1, 1, config.engram_width)
-        key, value = g.split(self.linear(rows, both, f"{M}.key_value"), H, H)
+        key, value = g.split(self.linear(rows, both, f"{M}.key_value"), len(both) - H, H)
+        if config.engram_reach:
+            key = g.reshape(key, -1, n, H)
         key = self.norm(key, self.weight(f"{M}.key_norm.weight"))
         # <key, RMSNorm(X_i) * query_norm_i> / sqrt(H)
         query = self.norm(streams, self.weight(f"{M}.query_norm.weight") * H**-0.5)
-        score = g.op("FusedMatMul", query, key, domain=MS, transB=1)  # [S, n, 1]
+        if config.engram_reach:
+            score = g.op("ReduceSum", g.op("Mul", query, key), g.ints(-1), keepdims=1)  # [S, n, 1]
+        else:
+            score = g.op("FusedMatMul", query, key, domain=MS, transB=1)
         floor = g.op("Max", g.op("Abs", score), g.floats(1e-6))  # as the network has it, for its gradient's sake
         root = g.op("Mul", g.op("Sign", score), g.op("Sqrt", floor))
-        return g.op("Add", streams, g.op("Mul", g.op("Sigmoid", root), value))
+        value = g.op("Mul", g.op("Sigmoid", root), value)
+        if config.engram_reach:
+            value = g.op("Add", value, self.convolved(layer, value, at))
+        return g.op("Add", streams, value)
+
+    def convolved(self, layer: _Layer, value: str, at: _Positions) -> str:
+        """SiLU of the convolution, each channel for itself, of the normed values [S, n, H] of four tokens."""
+        g, config, M = self.graph, self.config, f"{layer.weights}.engram"
+        normed = self.norm(value, self.weight(f"{M}.conv_norm.weight"))
+        rows = self.put(f"memory.{layer.states}", at.rows, normed)
+        # Rows of tokens before the first are zeros.
+        taps = np.arange(4) * (config.engram_reach // 3) - config.engram_reach
+        four = g.op("Gather", rows, g.op("Add", at.rows, g.constant(taps[None])), axis=0)  # [S, 4, n, H]
+        kernel = self.weight(f"{M}.conv.weight").reshape(config.hc_mult, config.hidden_size, 4).transpose(2, 0, 1)
+        mixed = g.op("ReduceSum", g.op("Mul", four, g.constant(kernel, f"{M}.conv")), g.ints(1), keepdims=0)
+        grown = g.op("Mul", mixed, g.floats(self.written(layer.sites - 1) / 2))
+        return g.op("Mul", g.op("Sigmoid", mixed), grown)
 
     # ---- the whole
 
     def layer(self, layer: _Layer, streams: str, at: _Positions) -> str:
         L = layer.weights
         if layer.engram:
-            streams = self.engram(layer, streams)
+            streams = self.engram(layer, streams, at)
         u, post, comb = self.gather_streams(streams, f"{L}.attn_hc")
         x = self.norm(u, self.weight(f"{L}.input_layernorm.weight"))
         streams = self.scatter_streams(streams, [self.attention(layer, x, at)], post, comb)

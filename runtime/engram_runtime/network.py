@@ -478,7 +478,7 @@ class Engram(nn.Module):
         super().__init__()
         n, H, width, eps = config.hc_mult, config.hidden_size, config.engram_width, config.rms_norm_eps
         convolved = config.engram_form == "convolved"
-        self.eps = eps
+        self.eps, self.reach = eps, config.engram_reach
         self.table = nn.Embedding(rows, config.engram_dim, sparse=True)
         self.key_proj = nn.Linear(width, n * H if convolved else H, bias=False)
         self.value_proj = nn.Linear(width, H, bias=False)
@@ -508,8 +508,7 @@ class Engram(nn.Module):
     def _convolved(self, value: Tensor, conv: nn.Conv1d) -> Tensor:
         """[B,S,n,H] -> SiLU(conv(RMSNorm)) of it; tokens before the first are zeros."""
         channels = self.conv_norm(value).flatten(-2).transpose(1, 2)  # [B,nH,S]
-        past = 3 * conv.dilation[0]
-        return F.silu(conv(F.pad(channels, (past, 0))).float()).transpose(1, 2).view_as(value)
+        return F.silu(conv(F.pad(channels, (self.reach, 0))).float()).transpose(1, 2).view_as(value)
 
 
 class Layer(nn.Module):

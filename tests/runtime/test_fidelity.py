@@ -416,7 +416,7 @@ def configurations(draw: st.DrawFn) -> ModelConfig:
         layer_types=tuple(kind for kind, _ in layers),
         mlp_layer_types=tuple(HASHED if hashed else ROUTED for _, hashed in layers),
         engram_layers=tuple(draw(st.sets(st.integers(0, len(layers) - 1)))),
-        engram_form=one_of("gated"),
+        engram_form=one_of("gated", "convolved"),
         engram_orders=one_of((2,), (3,), (2, 3, 4)),
         engram_heads=one_of(1, 3),
         tie_word_embeddings=draw(st.booleans()),
