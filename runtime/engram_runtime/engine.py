@@ -244,6 +244,7 @@ class OnnxEngine:
         session = self._opened()
         return {
             "provider": session.provider,
+            "reason": session.reason,
             "folder": str(session.folder),
             "context": self.context,
             "vocab_size": session.config.vocab_size,

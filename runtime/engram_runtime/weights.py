@@ -67,7 +67,9 @@ class Weights(Mapping[str, np.ndarray]):
             raise ValueError(f"{self._path}: {name} is {kind}; only {', '.join(_TYPES)} can be read")
         values = self.codes(name).view(_TYPES[kind])
         if kind == "BF16":
-            values = (values.astype(np.uint32) << 16).view(np.float32)
+            wide = values.astype(np.uint32)
+            wide <<= 16
+            values = wide.view(np.float32)
         return values.reshape(shape)
 
     def __iter__(self) -> Iterator[str]:
@@ -83,7 +85,7 @@ PAGE = 4096
 _PIECE = 8 << 20
 """Bytes of a table that are written at a time."""
 
-_SMALL = 256 << 20
+READ_AHEAD = 256 << 20
 """Bytes up to which a file of tables is read ahead as a whole."""
 
 _FROM_MEMORY = 6e-6
@@ -205,7 +207,7 @@ class EngramRows:
         self._starts = {layer: start * self._per for layer, start in starts.items()}
         self._all_starts = np.array([self._starts[layer] for layer in counts], np.int64).reshape(-1, 1, 1)
         self.bytes = records.nbytes
-        self.read_ahead = self.bytes <= _SMALL
+        self.read_ahead = self.bytes <= READ_AHEAD
         # Windows has no such advice: there the system guesses.
         self._map = mapped.base if isinstance(mapped.base, mmap.mmap) and hasattr(mapped.base, "madvise") else None
         self._first, self._size = mapped.offset % mmap.ALLOCATIONGRANULARITY, records.itemsize

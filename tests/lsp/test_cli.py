@@ -11,6 +11,7 @@ import pytest
 from engram_lsp.cli import COMMANDS, main
 from engram_lsp.cli.demo import Demo
 from engram_runtime.config import SLIDING, ModelConfig
+from engram_runtime.nvidia import Device
 from engram_runtime.shapes import expected_shapes
 from safetensors.numpy import save_file
 
@@ -193,6 +194,42 @@ def test_doctor_finds_nothing_broken(engram: Any) -> None:
     assert [verdict for verdict in verdicts if verdict["state"] == "bad"] == []
     assert code == 0
     assert {"python", "packages", "providers", "model", "cache", "watcher"} <= {one["subject"] for one in verdicts}
+    facts = {one["subject"]: one["facts"] for one in verdicts}
+    assert "CPUExecutionProvider" in facts["providers"]["available"]
+    assert facts["model"]["provider"] in facts["providers"]["available"] and facts["model"]["reason"]
+    assert facts["Engram tables"]["bytes"] == Path(facts["Engram tables"]["file"]).stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("found", "missing", "hidden", "state", "said"),
+    [
+        (1, ("libcublas.so.13",), None, "note", "CUDA lacks libcublas.so.13"),
+        (1, (), None, "good", "Some GPU (2.0 of 3.0 GB free)"),
+        (0, (), "7", "note", "shows no device"),
+    ],
+)
+def test_doctor_says_what_cuda_lacks(
+    engram: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    found: int,
+    missing: tuple[str, ...],
+    hidden: str | None,
+    state: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr("engram_runtime.nvidia.driver_version", lambda: "580.1")
+    monkeypatch.setattr("engram_runtime.nvidia.devices", lambda: (Device("Some GPU", 3 * 10**9, 2 * 10**9),) * found)
+    monkeypatch.setattr("engram_runtime.providers.load_cuda_libraries", lambda: missing)
+    monkeypatch.setattr(
+        "onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    if hidden:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    _, out, _ = engram("doctor", "--json")
+    verdict = next(one for one in json.loads(out) if one["subject"] == "providers")
+    assert (verdict["state"], said in verdict["what"]) == (state, True)
+    assert ("engram-ls[cuda]" in verdict["advice"]) == bool(missing)
+    assert not hidden or "'7'" in verdict["advice"]
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

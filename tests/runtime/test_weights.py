@@ -155,7 +155,7 @@ def test_pages_asked_for_before_give_the_same_rows(tmp_path: Path, monkeypatch: 
     tables = tables_of({0: 900, 5: 800}, 32)
     write_engram(tmp_path / "engram.npy", tables, True)
     near = EngramRows(tmp_path / "engram.npy", {0: 900, 5: 800})
-    monkeypatch.setattr(weights, "_SMALL", 0)
+    monkeypatch.setattr(weights, "READ_AHEAD", 0)
     far = EngramRows(tmp_path / "engram.npy", {0: 900, 5: 800})
     assert near.read_ahead and not far.read_ahead
     for most in (0.0, np.inf):  # every row counts as one from the disk, or none

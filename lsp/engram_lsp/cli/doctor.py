@@ -8,8 +8,8 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from rich.table import Table
 
 from engram_lsp.cli.terminal import out, print_json
 from engram_lsp.coding import read_tokenizer
+from engram_lsp.settings import ModelSettings
 
 State = Literal["good", "note", "bad"]
 MARKS: dict[State, str] = {"good": "[green]✓[/]", "note": "[yellow]![/]", "bad": "[red]✗[/]"}
@@ -33,6 +34,8 @@ class Verdict:
     state: State
     what: str
     advice: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict[str, object])
+    """The same for programs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
         _packages,
         _providers,
         lambda: _model(options.model),
+        lambda: _tables(options.model),
         _cache,
         _watcher,
         _memory,
@@ -55,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
     )
     verdicts = [_survived(look) for look in looks]
     if options.json:
-        print_json([{name: getattr(v, name) for name in ("subject", "state", "what", "advice")} for v in verdicts])
+        print_json(
+            [{name: getattr(v, name) for name in ("subject", "state", "what", "advice", "facts")} for v in verdicts]
+        )
     else:
         table = Table(title="engram-ls doctor", title_justify="left", show_header=False)
         for verdict in verdicts:
@@ -102,12 +108,39 @@ def _packages() -> Verdict:
 
 def _providers() -> Verdict:
     import onnxruntime
+    from engram_runtime.nvidia import devices, driver_version
+    from engram_runtime.providers import CUDA, INSTALL_CUDA, load_cuda_libraries
 
-    available = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
-    what = f"ONNX Runtime {onnxruntime.__version__} with {', '.join(available)}"
-    if "CUDA" in available and not shutil.which("nvidia-smi"):
-        return Verdict("providers", "good", f"{what}; no NVIDIA driver here, so the CPU is used")
-    return Verdict("providers", "good", what)
+    names: list[str] = onnxruntime.get_available_providers()
+    driver, found = driver_version(), devices()
+    missing = load_cuda_libraries() if found and CUDA in names else ()
+    facts = {
+        "onnxruntime": onnxruntime.__version__,
+        "available": names,
+        "driver": driver,
+        "devices": [{"name": device.name, "total": device.total, "free": device.free} for device in found],
+        "missing_libraries": list(missing),
+    }
+    what = f"ONNX Runtime {onnxruntime.__version__} with {_short(names)}"
+    if driver is None:
+        return Verdict("providers", "good", f"{what}; no NVIDIA driver here, so the CPU is used", facts=facts)
+    what += f"; NVIDIA driver {driver}"
+    if not found:
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+        advice = "look at what nvidia-smi says" if hidden is None else f"CUDA_VISIBLE_DEVICES is {hidden!r}"
+        return Verdict("providers", "note", f"{what}, which shows no device", advice, facts)
+    memory = (f"{each.name} ({each.free / 1e9:.1f} of {each.total / 1e9:.1f} GB free)" for each in found)
+    what += f", {', '.join(memory)}"
+    if CUDA not in names:
+        advice = "pip uninstall onnxruntime && pip install onnxruntime-gpu"
+        return Verdict("providers", "note", f"{what}, which this ONNX Runtime cannot use", advice, facts)
+    if missing:
+        return Verdict("providers", "note", f"{what}; CUDA lacks {', '.join(missing)}", INSTALL_CUDA, facts)
+    return Verdict("providers", "good", what, facts=facts)
+
+
+def _short(providers: Sequence[str]) -> str:
+    return ", ".join(name.removesuffix("ExecutionProvider") for name in providers)
 
 
 def _model(folder: str | None) -> Verdict:
@@ -124,10 +157,43 @@ def _model(folder: str | None) -> Verdict:
         following = engine.tokenizer.decode([int(answer.argmax())])
     finally:
         engine.close()
-    size = sum(path.stat().st_size for path in where.rglob("*") if path.is_file()) / 1e6
-    weights = f"{where.name} ({size:.1f} MB, {said.get('weights', '?')})"
-    what = f"{weights} on {said['provider']}; after `return os` it says {following!r}"
-    return Verdict("model", "good", what)
+    size = sum(path.stat().st_size for path in where.rglob("*") if path.is_file())
+    facts = {
+        "folder": str(where),
+        "bytes": size,
+        "weights": said.get("weights"),
+        "provider": said["provider"],
+        "reason": said["reason"],
+        "threads": ModelSettings().threads or 1,
+    }
+    what = (
+        f"{where} ({_amount(size)}, {said.get('weights', '?')}) on {_short([said['provider']])}: {said['reason']}; "
+        f"{facts['threads']} of {os.cpu_count()} CPU threads; after `return os` it says {following!r}"
+    )
+    return Verdict("model", "good", what, facts=facts)
+
+
+def _tables(folder: str | None) -> Verdict:
+    from engram_runtime.config import ModelConfig
+    from engram_runtime.models import default_model
+    from engram_runtime.weights import READ_AHEAD
+
+    where = Path(folder) if folder else default_model()
+    config, file = ModelConfig.read(where / "config.json"), where / "engram.npy"
+    if not config.engram_layers:
+        return Verdict("Engram tables", "good", "this model has none", facts={"bytes": 0})
+    size = file.stat().st_size
+    per_token = len(config.engram_layers) * len(config.engram_orders) * config.engram_heads
+    whole = size <= READ_AHEAD
+    facts = {"file": str(file), "bytes": size, "rows_per_token": per_token, "mapped": True, "read_ahead": whole}
+    read = "read ahead as a whole" if whole else "read a page at a time as tokens ask for it"
+    return Verdict(
+        "Engram tables", "good", f"{_amount(size)}, {per_token} rows a token; mapped from disk, {read}", facts=facts
+    )
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def _cache() -> Verdict:
