@@ -196,11 +196,16 @@ def of_network(network: DeepseekV4, tokens: np.ndarray) -> np.ndarray:
     return network(torch.from_numpy(tokens)[None], {})[0].numpy()
 
 
-def in_pieces(session: Session, sizes: Sequence[int], tokens: np.ndarray = TOKENS) -> np.ndarray:
-    """The graph's logits of all tokens, computed in calls of the given sizes (repeated as needed)."""
+def in_pieces(session: Session, sizes: Sequence[int], tokens: np.ndarray = TOKENS, astray: bool = False) -> np.ndarray:
+    """The graph's logits of all tokens, computed in calls of the given sizes (repeated as needed).
+
+    `astray` computes each piece with other tokens first, and takes that back.
+    """
     state, answers, turn = Cache.empty(session.config), [], 0
     while state.position < len(tokens):
         piece = tokens[state.position : state.position + sizes[turn % len(sizes)]]
+        if astray:
+            state = session.call(state, (piece + 1) % session.config.vocab_size, 0).cache().rewind(state.position)
         call = session.call(state, piece, len(piece))
         answers.append(call.logits)
         state, turn = call.cache(), turn + 1
@@ -465,3 +470,4 @@ def test_network_and_graph_agree_for_any_configuration(config: ModelConfig, size
         session = Session.open(Path(folder, "model"), ["CPUExecutionProvider"])
         assert apart(in_pieces(session, sizes, tokens), expected) < CLOSE
         assert apart(in_pieces(session, [1], tokens), expected) < CLOSE
+        assert apart(in_pieces(session, sizes, tokens, astray=True), expected) < CLOSE
