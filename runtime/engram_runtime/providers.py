@@ -135,11 +135,12 @@ def _named(opened: Callable[[Sequence[str]], C], providers: Sequence[str]) -> tu
 
 
 def _cuda_or_cpu(model: Path, opened: Callable[[Sequence[str]], C]) -> tuple[C, str]:
+    if missing := load_cuda_libraries():  # ONNX Runtime would say so too, on many lines
+        return opened([CPU]), f"CUDA's libraries cannot be loaded ({', '.join(missing)}): {INSTALL_CUDA}"
     try:
         there = opened([CUDA, CPU])
         if there.provider != CUDA:
-            missing = ", ".join(load_cuda_libraries()) or "no single one is missing"
-            return there, f"CUDA's libraries cannot be loaded ({missing}): {INSTALL_CUDA}"
+            return there, there.reason or f"CUDA's provider cannot be loaded: {INSTALL_CUDA}"
         slow = there.seconds_per_token()
     except Exception as problem:  # whatever a driver or a library may raise
         return opened([CPU]), f"CUDA {_failure(problem)}"

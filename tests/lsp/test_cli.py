@@ -225,6 +225,8 @@ def test_doctor_says_what_cuda_lacks(
     )
     if hidden:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    _, shown, _ = engram("doctor")
+    assert ("engram-ls[cuda]" in shown) == bool(missing), "brackets are not markup"
     _, out, _ = engram("doctor", "--json")
     verdict = next(one for one in json.loads(out) if one["subject"] == "providers")
     assert (verdict["state"], said in verdict["what"]) == (state, True)

@@ -107,6 +107,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Exception], list[O
     real = providers._session
     monkeypatch.setattr("engram_runtime.providers.devices", lambda: (Device("Some GPU", 1 << 40, 1 << 40),))
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr("engram_runtime.providers.load_cuda_libraries", lambda: ())
 
     def given(calls: int, problem: Exception) -> list[OnDevice]:
         opened: list[OnDevice] = []

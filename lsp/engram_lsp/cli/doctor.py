@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import psutil
 from engram_context.store import default_cache_folder
+from rich.markup import escape
 from rich.table import Table
 
 from engram_lsp.cli.terminal import out, print_json
@@ -65,8 +66,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         table = Table(title="engram-ls doctor", title_justify="left", show_header=False)
         for verdict in verdicts:
-            advice = f"\n[dim]{verdict.advice}[/]" if verdict.advice else ""
-            table.add_row(MARKS[verdict.state], verdict.subject, verdict.what + advice)
+            advice = f"\n[dim]{escape(verdict.advice)}[/]" if verdict.advice else ""
+            table.add_row(MARKS[verdict.state], verdict.subject, escape(verdict.what) + advice)
         out.print(table)
     return 1 if any(verdict.state == "bad" for verdict in verdicts) else 0
 
