@@ -205,6 +205,8 @@ class RemoteEngine:
 
     def _failed(self, problem: RemoteError) -> None:
         with self._lock:
+            if self._closed:
+                return
             health = self._health
             rest = min(_FIRST_REST * 2**health.failures, _LONGEST_REST)
             health.failures = min(health.failures + 1, 16)

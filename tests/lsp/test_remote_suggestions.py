@@ -1,6 +1,8 @@
 """Ghost text from a server, by a real connection to one on loopback."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +139,12 @@ def test_settings_name_a_server_but_only_the_users_list_allows_it(
         assert described["key"] == "from OUR_KEY"
         assert described["kind"] == "suffix"
         asked.close()
+
+
+def test_the_library_that_asks_is_not_even_loaded_where_no_server_is_configured() -> None:
+    code = "import sys, engram_lsp.server, engram_lsp.cli.serve; print({'httpx', 'httpcore', 'ssl'} & {*sys.modules})"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() in ("set()", "{'ssl'}")  # asyncio may load ssl
 
 
 # On the command line

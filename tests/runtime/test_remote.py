@@ -310,7 +310,7 @@ def test_a_generator_that_is_dropped_closes_the_connection() -> None:
         assert server.gone.wait(5)
 
 
-def test_closing_the_engine_ends_what_waits() -> None:
+def test_closing_the_engine_ends_what_waits_and_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
     with Loopback(forever("a", "")) as server:
         engine = connect(server, kind="suffix")
         steps = engine.steps(request())
@@ -321,6 +321,13 @@ def test_closing_the_engine_ends_what_waits() -> None:
         assert server.gone.wait(5)
         with pytest.raises(RemoteError, match="closed"):
             engine.probe()
+    with Loopback(hangs_before_headers) as server:
+        engine = connect(server)
+        threading.Timer(0.1, engine.close).start()
+        with pytest.raises(RemoteError, match="closed"):
+            engine.probe()
+        assert server.gone.wait(5)
+    assert not [record for record in caplog.records if record.name.startswith("engram")]
 
 
 # Servers that are broken
@@ -517,25 +524,39 @@ def test_nobody_waits_for_a_server_that_is_not_there(caplog: pytest.LogCaptureFi
     assert len(caplog.records) == 1
 
 
-def test_a_server_is_left_alone_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counted in connections on a clock of our own: each one is due only when the rest is over."""
+def test_a_server_is_left_alone_longer_each_time_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted in requests, on a clock of our own: each is due only when the rest is over."""
     clock = [1000.0]
     monkeypatch.setattr("engram_runtime.remote.time.monotonic", lambda: clock[0])
-    with Loopback(answers(500)) as server, connect(server, kind="suffix") as engine:
+    works = threading.Event()
+
+    async def sometimes(asked: Asked, client: Connection) -> None:
+        await (vllm if works.is_set() else answers(500))(asked, client)
+
+    with Loopback(sometimes) as server, connect(server, kind="completions") as engine:
 
         def ask() -> int:
-            with pytest.raises(RemoteError):
+            with suppress(RemoteError):
                 engine.predict(request())
             while engine._health.probing:
                 time.sleep(0.005)
             return len(server.asked)
 
-        assert ask() == 1
-        for attempts, rest in enumerate((1, 2, 4, 8, 16, 32, 60, 60), 1):
-            clock[0] += rest - 0.01
-            assert ask() == attempts
-            clock[0] += 0.01
-            assert ask() == attempts + 1
+        def rests(*seconds: float) -> None:
+            before = ask()
+            for attempts, rest in enumerate(seconds):
+                clock[0] += rest - 0.01
+                assert ask() == before + attempts
+                clock[0] += 0.01
+                assert ask() == before + attempts + 1
+
+        rests(1, 2, 4, 8, 16, 32, 60, 60)
+        works.set()
+        clock[0] += 60
+        ask()  # finds in the background that it answers again
+        assert engine.predict(request()).tokens
+        works.clear()
+        rests(1, 2)
 
 
 def test_a_server_that_comes_back_is_found_in_the_background_and_said_once(
