@@ -5,15 +5,15 @@ W sliding window, r tokens per compressed entry, C = S // r closed entries, E ro
 I expert width.
 
 Parts, in the order of a token's way: embedding copied into n streams -> per layer [Engram] -> mHC(attention) ->
-mHC(MoE) -> hc_head -> RMSNorm -> lm_head (the embedding where tied). Beside the last three, where configured, one layer
-of multi-token prediction reads the streams, too. Equations follow the V4 report (arXiv 2606.19348) and "Conditional
-Memory via Scalable Lookup" (arXiv 2601.07372). Parameter names are the contract with `export.py`.
+mHC(MoE) -> hc_head -> RMSNorm -> lm_head (the embedding where tied). Where configured, a layer of multi-token
+prediction reads the streams beside hc_head. Equations follow the V4 report (arXiv 2606.19348) and "Conditional Memory
+via Scalable Lookup" (arXiv 2601.07372). Parameter names are the contract with `export.py`.
 
 Attention here is dense over what may be seen: the sliding window in blocks of W queries x 2W keys, plus all
 compressed entries under a mask. In CSA layers the Lightning Indexer's top-k mask is the real selection, also in
 training. Top-k passes no gradient, so, as in the released model, the indexer learns from a KL divergence that pulls
 its softmax over the visible entries towards the attention that the heads in fact paid to them; its inputs are
-detached, so that loss trains the indexer alone (`DeepseekV4.trunk` returns it beside the hidden states).
+detached, so that loss trains the indexer alone (`DeepseekV4.streams` returns it beside the streams).
 """
 
 # X is the paper's name for the residual streams, which every block replaces.
@@ -21,7 +21,6 @@ detached, so that loss trains the indexer alone (`DeepseekV4.trunk` returns it b
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import cast
 
 import torch
@@ -483,8 +482,7 @@ class Engram(nn.Module):
         self.key_proj = nn.Linear(width, n * H if convolved else H, bias=False)
         self.value_proj = nn.Linear(width, H, bias=False)
         self.key_norm = RMSNorm(n, H, eps=eps) if convolved else RMSNorm(H, eps=eps)
-        self.query_norm = nn.Module()
-        self.query_norm.weight = nn.Parameter(torch.ones(n, H))
+        self.query_norm = RMSNorm(n, H, eps=eps)
         self.conv: nn.Conv1d | None = None
         if convolved:
             self.conv_norm = RMSNorm(n, H, eps=eps)
@@ -499,7 +497,7 @@ class Engram(nn.Module):
         """X [B,S,n,H], e [B,S,engram_width] -> X'."""
         H = X.shape[-1]
         key = self.key_norm(self.key_proj(e).unflatten(-1, (-1, H)))  # [B,S,1 or n,H]
-        query = rms_norm(X, cast("Tensor", self.query_norm.weight), self.eps)
+        query = rms_norm(X, self.query_norm.weight, self.eps)
         s = (key * query).sum(dim=-1, keepdim=True) * H**-0.5  # [B,S,n,1]
         gate = torch.sigmoid(s.sign() * s.abs().clamp_min(_GATE_FLOOR).sqrt())
         value = gate * self.value_proj(e).float()[..., None, :]
@@ -539,7 +537,7 @@ class Layer(nn.Module):
         return X, self.post_attention_layernorm(u), post, comb, aligned
 
 
-class NextToken(Layer):
+class DraftLayer(Layer):
     """Multi-token prediction: drafts token t+2 from the streams at t, as the trunk left them, and token t+1.
 
         z_i = W_e RMSNorm_e(embedding of token t+1) + W_h RMSNorm_h(X_i)
@@ -548,8 +546,7 @@ class NextToken(Layer):
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        alone = replace(config, layer_types=(SLIDING,), mlp_layer_types=("moe",), engram_layers=())
-        super().__init__(alone, 0, 0)
+        super().__init__(config.draft_head, 0, 0)
         H, eps = config.hidden_size, config.rms_norm_eps
         self.enorm, self.hnorm = RMSNorm(H, eps=eps), RMSNorm(H, eps=eps)
         self.e_proj, self.h_proj = nn.Linear(H, H, bias=False), nn.Linear(H, H, bias=False)
@@ -582,7 +579,7 @@ class DeepseekV4(nn.Module):
         self.lm_head = (
             None if config.tie_word_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         )
-        self.mtp = nn.ModuleList(NextToken(config) for _ in range(config.num_nextn_predict_layers))
+        self.mtp = nn.ModuleList(DraftLayer(config) for _ in range(config.num_nextn_predict_layers))
         self._initialise()
 
     @torch.no_grad()
@@ -631,7 +628,7 @@ class DeepseekV4(nn.Module):
         """
         if not self.mtp:
             raise ValueError("the network has no layer of multi-token prediction: num_nextn_predict_layers is 0")
-        return cast("NextToken", self.mtp[0]).draft(X, self.model.embed_tokens(following), following)
+        return cast("DraftLayer", self.mtp[0]).draft(X, self.model.embed_tokens(following), following)
 
     @property
     def head_weight(self) -> Tensor:
