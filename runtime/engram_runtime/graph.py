@@ -134,13 +134,14 @@ class _Builder:
             return self.graph.op("MatMul", x, self.graph.constant(matrix.T, name))
         return self.product(x, codes, self.graph.constant(codes.codes, name), *matrix.shape)
 
-    def product(self, x: str, codes: Codes, weights: str, N: int, K: int, output: str = "") -> str:
+    def product(self, x: str, codes: Codes, weights: str, N: int, K: int, output: str = "", bias: str = "") -> str:
         """x times the transpose of the matrix [N, K] that is quantised as `codes`, whose constant is `weights`."""
         return self.graph.op(
             "MatMulNBits",
             x,
             weights,
             self.graph.constant(codes.scales, f"{weights}.scales"),
+            *(("", "", bias) if bias else ()),
             domain=MS,
             name=output,
             K=K,
@@ -237,7 +238,10 @@ class _Builder:
         fn, base, scale = (self.weight(f"{prefix}.{suffix}{part}") for part in ("fn", "base", "scale"))
         fn = fn * np.repeat(scale, [n] if suffix else [n, n, n * n])[:, None]
         flat = self.norm(g.reshape(streams, -1, n * H), np.ones(n * H))
-        return g.op("Gemm", flat, g.constant(fn.T, f"{prefix}.fn"), g.constant(base))
+        codes = self.quantised(f"{prefix}.fn", fn)
+        if codes is None:
+            return g.op("Gemm", flat, g.constant(fn.T, f"{prefix}.fn"), g.constant(base))
+        return self.product(flat, codes, g.constant(codes.codes, f"{prefix}.fn"), *fn.shape, bias=g.constant(base))
 
     def gate(self, logits: str) -> str:
         return self.graph.op("Add", self.graph.op("Sigmoid", logits), self.graph.floats(self.config.hc_eps))
@@ -632,16 +636,14 @@ class _Builder:
         return embedded, codes
 
     def logits(self, x: str, tied: tuple[Array, Codes | None] | None) -> None:
-        """The output projection of x [logits, H]; a tied one is the embedding's own constant."""
+        """The output projection of x [logits, H]. A tied one is the embedding's own constant if quantised alike."""
         g, V, H = self.graph, self.config.vocab_size, self.config.hidden_size
-        if tied:
-            table, codes, name = *tied, "embedding"
-        else:
-            table, name = self.weight("lm_head.weight"), "lm_head"
-            codes = self.quantised(name, table)
+        table, embedded = tied or (self.weight("lm_head.weight"), None)
+        codes = self.quantised("lm_head", table)
         if codes is None:
-            whole = name if tied else g.constant(table, name)
+            whole = "embedding" if tied and embedded is None else g.constant(table, "lm_head")
             g.op("FusedMatMul", x, whole, domain=MS, transB=1, name="output")
         else:
-            weights = name if tied else g.constant(codes.codes, name)
+            shared = embedded is not None and np.array_equal(codes.codes, embedded.codes)
+            weights = "embedding" if shared else g.constant(codes.codes, "lm_head")
             self.product(x, codes, weights, V, H, "output")
