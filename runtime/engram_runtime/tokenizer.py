@@ -21,7 +21,7 @@ FIM_BEGIN: Final = "<｜fim▁begin｜>"
 FIM_HOLE: Final = "<｜fim▁hole｜>"
 FIM_END: Final = "<｜fim▁end｜>"
 SPECIALS: Final = (PAD, BEGIN, END, FIM_BEGIN, FIM_HOLE, FIM_END)
-"""DeepSeek's names, at ids 0..5 in this order."""
+"""DeepSeek's names. Ours have ids 0..5 in this order; those of released models have them elsewhere."""
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -33,10 +33,12 @@ class Tokenizer:
     _model: tokenizers.Tokenizer
     _bytes: tuple[bytes, ...] = field(repr=False)
     """What each id stands for; empty for the specials and for ids the vocabulary leaves unused."""
+    _specials: tuple[int, ...]
+    """The ids of SPECIALS, in that order."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads a `tokenizer.json`. Raises FileNotFoundError, or ValueError when it is not one of ours."""
+        """Reads a `tokenizer.json`. Raises FileNotFoundError, or ValueError when it is none of DeepSeek's kind."""
         return cls.parse(path.read_text(encoding="utf-8"), str(path))
 
     @classmethod
@@ -46,17 +48,23 @@ class Tokenizer:
             model = tokenizers.Tokenizer.from_str(content)
         except Exception as problem:  # the library raises bare Exception
             raise ValueError(f"{origin} is no tokenizer: {problem}") from problem
-        for number, name in enumerate(SPECIALS):
-            if model.token_to_id(name) != number:
-                raise ValueError(f"{origin}: {name} must have id {number}, it has {model.token_to_id(name)}")
+        vocabulary = model.get_vocab(with_added_tokens=True)
+        if absent := [name for name in SPECIALS if name not in vocabulary]:
+            raise ValueError(f"{origin} has no {', '.join(absent)}")
         # Without this flag the library would read "<｜fim▁hole｜>" in a user's file as the token.
         model.encode_special_tokens = True
         letters = _byte_of_letter()
-        pieces = [b""] * model.get_vocab_size(with_added_tokens=True)
-        for token, number in model.get_vocab(with_added_tokens=True).items():
-            if token not in SPECIALS:
-                pieces[number] = bytes(letters[letter] for letter in token)
-        return cls(model, tuple(pieces))
+        pieces = [b""] * (max(vocabulary.values()) + 1)
+        added = model.get_added_tokens_decoder()
+        for token, number in vocabulary.items():
+            if number in added:
+                pieces[number] = b"" if added[number].special or token in SPECIALS else token.encode()
+            elif token not in SPECIALS:
+                try:
+                    pieces[number] = bytes(letters[letter] for letter in token)
+                except KeyError as problem:
+                    raise ValueError(f"{origin}: {token!r} is no token of bytes") from problem
+        return cls(model, tuple(pieces), tuple(vocabulary[name] for name in SPECIALS))
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, no specials added; the text of a special token is encoded as ordinary bytes.
@@ -75,11 +83,15 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of the ids; specials give nothing, a character cut at either end gives U+FFFD."""
-        return b"".join(map(self._bytes.__getitem__, ids)).decode("utf-8", errors="replace")
+        try:
+            pieces = b"".join(map(self._bytes.__getitem__, ids))
+        except IndexError:
+            pieces = b"".join(map(self.token_bytes, ids))
+        return pieces.decode("utf-8", errors="replace")
 
     def token_bytes(self, token: int) -> bytes:
-        """The bytes one id stands for; empty for specials."""
-        return self._bytes[token]
+        """The bytes one id stands for; empty for specials, and for the spare ids at the end of a model's vocabulary."""
+        return self._bytes[token] if token < len(self._bytes) else b""
 
     def to_json(self) -> str:
         """The content of a `tokenizer.json` that `read` takes."""
@@ -90,29 +102,34 @@ class Tokenizer:
         return len(self._bytes)
 
     @property
+    def specials(self) -> frozenset[int]:
+        """Every id that stands for no text."""
+        return frozenset(number for number, piece in enumerate(self._bytes) if not piece)
+
+    @property
     def pad(self) -> int:
-        """Id 0: padding in batches and the separator of files in the project memory; never part of a text."""
-        return 0
+        """Padding in batches, never part of a text; id 0 in our own vocabularies."""
+        return self._specials[0]
 
     @property
     def begin(self) -> int:
-        return 1
+        return self._specials[1]
 
     @property
     def end(self) -> int:
-        return 2
+        return self._specials[2]
 
     @property
     def fim_begin(self) -> int:
-        return 3
+        return self._specials[3]
 
     @property
     def fim_hole(self) -> int:
-        return 4
+        return self._specials[4]
 
     @property
     def fim_end(self) -> int:
-        return 5
+        return self._specials[5]
 
 
 def engram_classes(tokenizer: Tokenizer) -> np.ndarray:

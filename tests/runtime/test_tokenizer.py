@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers as library
 from engram_runtime import models
 from engram_runtime.tokenizer import SPECIALS, Tokenizer, engram_classes
 from engram_runtime.train.vocabulary import learn_tokenizer
@@ -93,6 +94,42 @@ def test_a_file_that_is_no_tokenizer_of_ours_is_refused_by_name(tmp_path: Path) 
     path.write_text(SMALL.to_json().replace("fim▁hole", "fim▁hale"), encoding="utf-8")
     with pytest.raises(ValueError, match="fim▁hole"):
         Tokenizer.read(path)
+
+
+def released_tokenizer() -> library.Tokenizer:
+    """One of the released kind: specials at both ends of the vocabulary, among them some that are text."""
+    begin, end, pad = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"
+    letters = sorted(library.pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: number for number, token in enumerate([begin, end, pad, *letters, "ab"])}
+    model = library.Tokenizer(library.models.BPE(vocabulary, [("a", "b")]))
+    model.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    model.decoder = library.decoders.ByteLevel()
+    model.add_special_tokens([begin, end, pad, "<｜fim▁hole｜>", "<｜fim▁begin｜>", "<｜fim▁end｜>", "<｜User｜>"])
+    model.add_tokens(["<think>"])
+    return model
+
+
+@given(text=texts)
+def test_a_released_tokenizer_has_its_specials_where_it_has_them(text: str) -> None:
+    tokenizer = Tokenizer.parse(released_tokenizer().to_str())
+    assert (tokenizer.begin, tokenizer.end, tokenizer.pad) == (0, 1, 2)
+    assert (tokenizer.fim_hole, tokenizer.fim_begin, tokenizer.fim_end) == (260, 261, 262)
+    assert tokenizer.specials == {0, 1, 2, 260, 261, 262, 263}
+    assert tokenizer.encode("ab<think>") == [259, 264]
+    assert tokenizer.token_bytes(264) == b"<think>"
+    # A model's vocabulary is rounded up: such ids stand for nothing.
+    assert tokenizer.decode([259, 263, 264, 300]) == "ab<think>"
+    text += "<｜fim▁hole｜>"
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert not tokenizer.specials & set(tokenizer.encode(text))
+
+
+def test_a_tokenizer_that_is_not_of_bytes_is_refused() -> None:
+    model = released_tokenizer()
+    content = json.loads(model.to_str())
+    content["model"]["vocab"]["漢字"] = 259
+    with pytest.raises(ValueError, match=r"tokenizer\.json: '漢字' is no token of bytes"):
+        Tokenizer.parse(json.dumps(content))
 
 
 @tokenizers

@@ -15,7 +15,7 @@ from engram_runtime import fim
 from engram_runtime.engine import OnnxEngine, Request, Step
 from engram_runtime.models import default_model
 from engram_runtime.session import ModelError
-from engram_runtime.tokenizer import SPECIALS, Tokenizer
+from engram_runtime.tokenizer import Tokenizer
 
 from engram_lsp.cli import workspace
 from engram_lsp.cli.terminal import UserError, notes, print_json, progress
@@ -181,7 +181,7 @@ def _generate(engine: OnnxEngine, ids: Sequence[int], memory: Memory | None, opt
     request = Request(
         ids,
         max_tokens=most,
-        stop_tokens=frozenset(range(len(SPECIALS))),
+        stop_tokens=tokenizer.specials,
         temperature=options.temperature,
         top_p=options.top_p,
         seed=options.seed,
