@@ -19,7 +19,7 @@ from engram_runtime.config import CSA, HCA, SLIDING, ModelConfig
 from engram_runtime.engram import EngramHash
 from engram_runtime.export import export
 from engram_runtime.network import DeepseekV4
-from engram_runtime.released import model_config, place
+from engram_runtime.released import model_config, place, scaled_by
 from engram_runtime.session import Session
 from engram_runtime.shapes import expected_shapes
 from hypothesis import given
@@ -455,6 +455,47 @@ def test_the_released_configuration_describes_the_released_model() -> None:
     assert shapes["model.layers.2.self_attn.o_a_proj.weight"] == (8192, 4096)
     assert shapes["model.layers.42.mlp.experts.gate_up_proj"] == (256, 4096, 4096)
     assert shapes["model.layers.2.mlp.gate.tid2eid"] == (129280, 6)
+
+
+# Every name in the index of DeepSeek-V4-Flash, for one layer, one expert; * stands for `weight` and `scale`.
+RELEASED_INDEX = """
+embed.weight head.weight norm.weight hc_head_base hc_head_fn hc_head_scale
+L.attn.attn_sink L.attn.kv_norm.weight L.attn.q_norm.weight
+L.attn.wkv.* L.attn.wo_a.* L.attn.wo_b.* L.attn.wq_a.* L.attn.wq_b.* L.attn_norm.weight L.ffn_norm.weight
+L.ffn.experts.0.w1.* L.ffn.experts.0.w2.* L.ffn.experts.0.w3.* L.ffn.gate.bias L.ffn.gate.weight
+L.ffn.shared_experts.w1.* L.ffn.shared_experts.w2.* L.ffn.shared_experts.w3.*
+L.hc_attn_base L.hc_attn_fn L.hc_attn_scale L.hc_ffn_base L.hc_ffn_fn L.hc_ffn_scale
+layers.2.attn.compressor.ape layers.2.attn.compressor.norm.weight
+layers.2.attn.compressor.wgate.weight layers.2.attn.compressor.wkv.weight
+layers.2.attn.indexer.compressor.ape layers.2.attn.indexer.compressor.norm.weight
+layers.2.attn.indexer.compressor.wgate.weight layers.2.attn.indexer.compressor.wkv.weight
+layers.2.attn.indexer.weights_proj.weight layers.2.attn.indexer.wq_b.* layers.2.ffn.gate.tid2eid
+mtp.0.e_proj.* mtp.0.h_proj.* mtp.0.enorm.weight mtp.0.hnorm.weight mtp.0.norm.weight
+mtp.0.hc_head_base mtp.0.hc_head_fn mtp.0.hc_head_scale
+"""
+
+
+def test_every_name_of_the_released_index_has_a_place() -> None:
+    fields = {"model_type": "deepseek_v4", "num_hidden_layers": 4, "num_hash_layers": 3}
+    shapes = expected_shapes(model_config({**fields, "compress_ratios": [0, 0, 4, 128, 0]}))
+    names: set[str] = set()
+    for pattern in RELEASED_INDEX.split():
+        for layer in ("layers.3", "mtp.0") if pattern.startswith("L.") else ("",):
+            name = pattern.replace("L", layer, 1) if layer else pattern
+            names |= {name.replace("*", "weight"), name.replace("*", "scale")}
+    assert len(names) == 98
+    reached: set[str] = set()
+    for name in names:
+        if name.endswith(".scale"):
+            assert name in scaled_by(name.removesuffix("scale") + "weight")
+        else:
+            assert place(name).name in shapes, name
+            reached.add(place(name).name)
+    # None of our own is left over, in a layer of every kind.
+    whole = ("model.layers.3.", "mtp.", "lm_head", "model.hc", "model.norm")
+    ours = {name for name in shapes if name.startswith(whole) and ".compressor." not in name}
+    assert ours <= reached
+    assert {name for name in shapes if ".layers.2.self_attn.compressor." in name} <= reached
 
 
 @pytest.mark.parametrize(
