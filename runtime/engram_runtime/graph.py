@@ -21,7 +21,7 @@ trailing), which only permutes weights here. Equation numbers and names are thos
 Ties in the indexer's top-k go to the older entry, as ONNX's TopK promises.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -315,7 +315,7 @@ class _Builder:
         logits = g.op("FusedMatMul", q, near, domain=MS, transB=1)
         logits = g.op("Add", logits, g.op("Where", at.sink, sinks, at.mask))
         if kind == SLIDING:
-            o = g.op("MatMul", g.op("Softmax", logits, axis=-1), near)
+            o = self.attended(logits, (("near", at.columns, near),))
         else:
             windows = self.windows_of(kind, at)
             entries = self.compress(layer, rest[0], at, windows)
@@ -328,13 +328,43 @@ class _Builder:
                 far, count = entries, windows.total
                 more = g.op("FusedMatMul", q, far, domain=MS, transB=1)
                 more = g.op("Add", more, g.once("mask.hca", lambda: g.op("Unsqueeze", windows.mask, g.ints(1))))
-            share = g.op("Softmax", g.op("Concat", logits, more, axis=-1), axis=-1)
-            sizes = g.once(f"sizes.{kind}", lambda: g.op("Concat", at.columns, count, axis=0))
-            share_near, share_far = g.ops(2, "Split", share, sizes, axis=-1)
-            o = g.op("Add", g.op("MatMul", share_near, near), g.op("MatMul", share_far, far))
+            whole = g.op("Concat", logits, more, axis=-1)
+            o = self.attended(whole, (("near", at.columns, near), (kind, count, far)))
         # Values carry the rotation of their own position: turn it back by the query's.
         o = self.rotate(o, self.repeated(at.rows, h), kind, back=True)
         return self.attention_output(layer, g.reshape(o, -1, 1, h * D))
+
+    def attended(self, logits: str, parts: Sequence[tuple[str, str, str]]) -> str:
+        """Values [S, 1, h, D] by the softmax of `logits` [S, 1, h, columns]; `parts` are (kind, columns, values).
+
+        The sums are products with ones, which skip the zeros of masked columns exactly: a token's result has the same
+        bits however many others are computed beside it. `Softmax` sums in an order that depends on where columns lie,
+        and the rounding of activations to int8 makes much of a last bit. (Ones are 16 wide, for a product with a
+        single column sums in yet another way.)
+        """
+        g = self.graph
+        odds = g.op("Exp", g.op("Sub", logits, g.op("ReduceMax", logits, g.ints(-1), keepdims=1)))
+        pieces, sums = [odds], list[str]()
+        if len(parts) > 1:
+            sizes = g.once(
+                f"sizes.{parts[-1][0]}", lambda: g.op("Concat", *(columns for _, columns, _ in parts), axis=0)
+            )
+            pieces = g.ops(2, "Split", odds, sizes, axis=-1)
+        values: list[str] = []
+        for piece, (kind, columns, rows) in zip(pieces, parts, strict=True):
+            ones = g.once(f"ones.{kind}", lambda columns=columns: self.ones(columns, g.ints(16)))
+            sums.append(g.op("MatMul", piece, ones))
+            values.append(g.op("MatMul", piece, rows))
+        total, value = (one[0] if len(one) == 1 else g.op("Add", *one) for one in (sums, values))
+        return g.op("Div", value, g.op("Slice", total, g.ints(0), g.ints(1), g.ints(3)))
+
+    def ones(self, *shape: str) -> str:
+        """Ones of a shape that is given in pieces, int64 [*] each."""
+        return self.graph.op(
+            "ConstantOfShape",
+            self.graph.op("Concat", *shape, axis=0),
+            value=numpy_helper.from_array(np.ones(1, np.float32)),
+        )
 
     def repeated(self, rows: str, heads: int) -> str:
         """Table rows int64 [S, heads], the same for every head."""
@@ -350,7 +380,7 @@ class _Builder:
         query = self.rotate(g.reshape(query, -1, nI, Di), self.repeated(at.rows, nI), CSA)
         scores = g.op("FusedMatMul", query, f"new.keys.{layer.states}", domain=MS, transB=1)
         scores = g.op("Add", g.op("MatMul", weights, g.op("Relu", scores)), windows.mask)
-        best, chosen = g.ops(2, "TopK", scores, count, axis=-1, sorted=0)
+        best, chosen = g.ops(2, "TopK", scores, count, axis=-1, sorted=1)
         hidden = g.op("Less", g.op("Unsqueeze", best, g.ints(1)), g.floats(MASKED / 2))
         return g.op("Gather", entries, chosen, axis=0), hidden
 
@@ -407,7 +437,13 @@ class _Builder:
         kv, gate = g.split(pooled_rows, channels, channels)
         bias = g.constant(self.slot_bias(C, kind)[None], f"{C}.position_bias")
         share = g.op("Softmax", g.op("Add", gate, bias), axis=1)
-        pooled = g.op("ReduceSum", g.op("Mul", kv, share), g.ints(1), keepdims=1)  # [N, 1, channels]
+        # A sum by a product, for the same reason as in `attended`.
+        slots = (2 if kind == CSA else 1) * self.rate(kind)
+        ones = g.once(
+            f"ones.pooled.{kind}",
+            lambda: self.ones(g.op("Shape", windows.numbers, start=0, end=1), g.ints(1, slots)),
+        )
+        pooled = g.op("MatMul", ones, g.op("Mul", kv, share))  # [N, 1, channels]
         if kind == CSA:
             pooled, index_pooled = g.split(pooled, D, Di)
             self.entry(index_pooled, f"{C}.indexer.kv_norm.weight", Di, kind, windows, f"keys.{layer.states}")
