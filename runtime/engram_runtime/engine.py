@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from engram_runtime.cache import Cache, Prefixes
-from engram_runtime.mtp import MtpDrafter
+from engram_runtime.mtp import MtpDrafter, cost_of_draft
 from engram_runtime.sampling import Opinion, Prior, Sampler, log_probabilities, mixed
 from engram_runtime.session import Call, ModelError, Session
 from engram_runtime.speculation import Drafter, Drafts, History
@@ -204,7 +204,7 @@ class OnnxEngine:
         self._lock = RLock()
         self._history = History()
         head = session.draft_head(threads)
-        self._own_drafter = None if head is None else MtpDrafter(head)
+        self._own_drafter = None if head is None else MtpDrafter(head, cost_of_draft(session.config))
 
     @classmethod
     def open(

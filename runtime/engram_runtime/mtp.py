@@ -4,22 +4,33 @@ At position t the head reads the residual streams that the model left there and 
 the draft after that it reads its own streams and its own draft. Its one attention layer slides, so it has a cache like
 any model: its row t is of token t+1.
 
+A draft costs a call of the head, which in a shallow model is dear: it is asked when what it usually says is sure
+enough to pay for that.
+
 What the head has not seen, such as the part of a prompt whose cache was reused, is missing from its window. Its
 positions may start anywhere, for rotary angles are relative.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
 
 import numpy as np
 
 from engram_runtime.cache import Cache, common_prefix
+from engram_runtime.config import ModelConfig
 from engram_runtime.session import Call, Session
+from engram_runtime.shapes import expected_shapes
+from engram_runtime.speculation import COST
 
 CHAIN = 3
 """Drafts at most: each is a call of the head, and rests on the one before."""
 
-LEAST = 0.2
+LEAST = 0.15
 """Drafts end where, by the head's own word, they are all right with less than this probability."""
+
+PATIENCE = 16
+"""The head is asked at least every so many times, or nothing would be known of how sure it is by now."""
 
 _HELD = 256
 """Positions whose streams are held, for the head to catch up with the model."""
@@ -31,9 +42,12 @@ class MtpDrafter:
     Not safe to share between threads.
     """
 
-    def __init__(self, head: Session, chain: int = CHAIN) -> None:
-        """`head`: `Session.draft_head` of the model; `chain`: how many tokens to draft at most."""
-        self._head, self._chain = head, chain
+    def __init__(self, head: Session, cost: float, chain: int = CHAIN) -> None:
+        """`head`: `Session.draft_head` of the model; `cost`: of a draft and its check, in calls of the model (see
+        `cost_of_draft`); `chain`: how many tokens to draft at most."""
+        self._head, self._cost, self._chain = head, cost, chain
+        # How probable its first draft is to the head, of late; at first it is trusted.
+        self._usual, self._passed = 1.0, 0
         # The model's streams after each of the last of its tokens, the first of which is that of position _first.
         self._first = 0
         self._tokens = np.empty(0, np.int64)
@@ -63,6 +77,10 @@ class MtpDrafter:
         seen = end - self._first
         if count < 1 or not (0 < seen <= len(self._tokens) and self._follows(text, seen)):
             return []
+        if self._usual < self._cost:
+            self._passed = (self._passed + 1) % PATIENCE
+            if self._passed:
+                return []
         cache = self._caught_up(text)
         row = self._start + cache.position
         before = self._streams[row - self._first : seen]
@@ -74,11 +92,14 @@ class MtpDrafter:
         while True:
             logits = call.logits[0]
             best = int(logits.argmax())
-            chance /= float(np.exp(logits - logits[best]).sum())
+            sure = 1 / float(np.exp(logits - logits[best]).sum())
+            if not drafts:
+                self._usual += (sure - self._usual) / PATIENCE
+            chance *= sure
             if chance < LEAST:
                 return drafts
             drafts.append(best)
-            if len(drafts) == min(count, self._chain):
+            if len(drafts) == min(count, self._chain) or chance * self._usual < self._cost:
                 return drafts
             assert call.streams is not None
             streams.append(call.streams[-1])
@@ -97,3 +118,17 @@ class MtpDrafter:
             return self._cache.rewind(shared)
         self._start = max(self._first, end - self._head.config.sliding_window)
         return Cache.empty(self._head.config)
+
+
+def cost_of_draft(config: ModelConfig) -> float:
+    """What a draft and its check take, in calls of the model: by the weights that the head and the model read."""
+    K, E = config.num_experts_per_tok, config.n_routed_experts
+    model, head = 0.0, 0.0
+    for name, shape in expected_shapes(replace(config, engram_layers=())).items():
+        read = prod(shape) * (K / E if ".experts." in name else 1)
+        if name.startswith("mtp."):
+            head += read
+        elif not name.endswith(("embed_tokens.weight", "tid2eid", "lm_head.weight")):
+            model += read
+    output = config.vocab_size * config.hidden_size
+    return (head + output) / (model + output) + COST

@@ -13,7 +13,7 @@ from engram_runtime.cache import Cache
 from engram_runtime.engine import OnnxEngine, Request
 from engram_runtime.engram import EngramHash
 from engram_runtime.export import export
-from engram_runtime.mtp import MtpDrafter
+from engram_runtime.mtp import LEAST, PATIENCE, MtpDrafter, cost_of_draft
 from engram_runtime.network import DeepseekV4
 from engram_runtime.session import Session
 from engram_runtime.tokenizer import Tokenizer, engram_classes
@@ -90,7 +90,7 @@ def test_a_draft_is_the_most_likely_token_by_the_head(
     session: Session, head: Session, reference: tuple[torch.Tensor, torch.Tensor, torch.Tensor], observed: int
 ) -> None:
     """What it did not see beyond its window makes no difference."""
-    drafter = MtpDrafter(head, chain=1)
+    drafter = MtpDrafter(head, cost=0.0, chain=1)
     cache = Cache.empty(CONFIG)
     if observed:
         cache = session.call(cache, TOKENS[:observed], 0).cache()
@@ -101,7 +101,38 @@ def test_a_draft_is_the_most_likely_token_by_the_head(
         drafts = drafter.propose(TOKENS[: end + 1].tolist(), 5)
         chances = reference[1][end - 1].softmax(0)
         if observed != 95 or end > 95 + CONFIG.sliding_window:
-            assert drafts == ([int(chances.argmax())] if chances.max() >= 0.2 else [])
+            assert drafts == ([int(chances.argmax())] if chances.max() >= LEAST else [])
+
+
+def test_a_head_that_does_not_pay_is_seldom_asked(
+    session: Session, head: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    asked = Session.call
+    drafter = MtpDrafter(head, cost=0.99)
+    cache = Cache.empty(CONFIG)
+
+    def counted(self: Session, *arguments: object, **named: object) -> object:
+        calls.append(self is head)
+        return asked(self, *arguments, **named)
+
+    monkeypatch.setattr(Session, "call", counted)
+    for end in range(100):
+        call = session.call(cache, TOKENS[end : end + 1], 0)
+        cache = call.cache()
+        drafter.observe(call)
+        assert len(drafter.propose(TOKENS[: end + 2].tolist(), 5)) <= 1
+    assert 100 / PATIENCE - 1 <= sum(calls) < 30
+
+
+def test_a_draft_costs_less_the_deeper_the_model() -> None:
+    layers = [
+        replace(CONFIG, layer_types=CONFIG.layer_types * n, mlp_layer_types=CONFIG.mlp_layer_types * n)
+        for n in (1, 2, 10)
+    ]
+    costs = [cost_of_draft(config) for config in layers]
+    assert 1 > costs[0] > costs[1] > costs[2] > 0.12
+    assert costs[2] < 0.25
 
 
 @pytest.fixture(scope="module")
