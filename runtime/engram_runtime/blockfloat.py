@@ -82,5 +82,8 @@ def scale(values: Floats, scales: Floats, block: tuple[int, int]) -> None:
             blocks = matrix.reshape(N, -1, columns)
             blocks *= factors[:, :, None]
             continue
+        if rows == 1:
+            matrix *= np.repeat(factors, columns, axis=1)[:, :K]
+            continue
         for i, row in enumerate(factors):
             matrix[i * rows : (i + 1) * rows] *= np.repeat(row, columns)[:K]

@@ -28,11 +28,13 @@ from engram_runtime import blockfloat
 from engram_runtime.config import ModelConfig
 from engram_runtime.released import Place, model_config, place, scaled_by
 from engram_runtime.shapes import Shape, expected_shapes
-from engram_runtime.weights import Weights
+from engram_runtime.weights import Table, Weights
 
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _INTEGERS = ("I64", "I32", "I16", "I8", "U8")
 _PROBLEMS_SHOWN = 12
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +75,29 @@ class _Stored:
     def _usual(self) -> tuple[int, int]:
         return (1, 32) if self.kind == "F4" else (128, 128)
 
-    def read(self) -> np.ndarray:
-        """float32 values, or the integers as they are stored."""
+    def read(self, rows: slice = _ALL) -> np.ndarray:
+        """float32 values, or the integers as they are stored; of these rows only."""
         shape, kind = self.shape, self.kind
         if kind == "F4":
-            values = blockfloat.fp4(self.file.codes(self.name)).reshape(shape)
+            values = blockfloat.fp4(self._codes(rows))
         elif kind == "F8_E4M3":
-            values = blockfloat.fp8(self.file.codes(self.name)).reshape(shape)
+            values = blockfloat.fp8(self._codes(rows))
         else:
-            values = self.file[self.name]
+            values = self.file.rows(self.name, rows)
             if kind in _INTEGERS:
                 return values
             values = np.array(values, np.float32) if self.scales else values.astype(np.float32, copy=False)
         if self.scales:
             scales = self._read_scales()
-            blockfloat.scale(values, scales, blockfloat.block_of(shape, scales.shape, self._usual))
+            block = blockfloat.block_of(shape, scales.shape, self._usual)
+            if rows != _ALL and scales.size > 1:
+                # Rows may begin within a block: each is given the scales of its own.
+                scales, block = scales[np.arange(*rows.indices(shape[0])) // block[0]], (1, block[1])
+            blockfloat.scale(values, scales, block)
         return values
+
+    def _codes(self, rows: slice) -> np.ndarray:
+        return self.file.codes(self.name).reshape(self.file.stored(self.name)[1])[rows]
 
     def _read_scales(self) -> np.ndarray:
         assert self.scales is not None
@@ -97,6 +106,20 @@ class _Stored:
         if kind in ("F8_E8M0", "U8"):
             return blockfloat.E8M0[file.codes(name)].reshape(shape)
         return file[name].astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A matrix [rows, dim] that is read in pieces (weights.py's `Table`)."""
+
+    stored: _Stored
+
+    @property
+    def shape(self) -> Shape:
+        return self.stored.shape
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray:
+        return self.stored.read(rows)
 
 
 class Tensors(Mapping[str, np.ndarray]):
@@ -150,6 +173,10 @@ class Tensors(Mapping[str, np.ndarray]):
         if len(each := set(shapes.values())) != 1 or len(first := each.pop()) != 2:
             raise ValueError(f"{name}: its experts are of different shapes, or no matrices")
         return count, parts * first[0], first[1]
+
+    def table(self, name: str) -> Table:
+        """A parameter that is stored in one piece, to be read some rows at a time. Raises KeyError."""
+        return _Rows(self._of(name)[Place(name)])
 
     def kinds(self, name: str) -> set[str]:
         """Number types that a parameter is stored in."""

@@ -26,12 +26,12 @@ import numpy as np
 import onnx
 
 from engram_runtime import graph
-from engram_runtime.checkpoint import Checkpoint
+from engram_runtime.checkpoint import Checkpoint, Tensors
 from engram_runtime.external import ExternalData
 from engram_runtime.quantize import Blocks, Plan
 from engram_runtime.session import FORMAT
 from engram_runtime.shapes import expected_shapes
-from engram_runtime.weights import write_engram
+from engram_runtime.weights import Table, write_engram
 
 WeightKind = Literal["fp32", "int8", "int4"]
 KINDS: dict[WeightKind, Blocks | None] = {"fp32": None, "int8": Blocks(8), "int4": Blocks(4)}
@@ -93,7 +93,7 @@ def export(
             if draft:
                 onnx.save(graph.build_draft(config, watched, plan, store), partial / "draft.onnx")
         if source.classes is not None:
-            rows = {layer: watched[name] for layer, name in engram.items()}
+            rows = {layer: watched.table(name) for layer, name in engram.items()}
             write_engram(partial / "engram.npy", rows, eight_bit=weights != "fp32")
             np.save(partial / "engram_classes.npy", source.classes)
         config.write(partial / "config.json")
@@ -128,14 +128,21 @@ def export(
 class _Watched(Mapping[str, np.ndarray]):
     """The same tensors; tells which one is read, and how many have been."""
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], total: int, progress: OnProgress) -> None:
+    def __init__(self, tensors: Tensors, total: int, progress: OnProgress) -> None:
         self._tensors, self._total, self._progress = tensors, total, progress
         self._read: set[str] = set()
 
     def __getitem__(self, name: str) -> np.ndarray:
+        self._note(name)
+        return self._tensors[name]
+
+    def table(self, name: str) -> Table:
+        self._note(name)
+        return self._tensors.table(name)
+
+    def _note(self, name: str) -> None:
         self._progress(len(self._read), self._total, name)
         self._read.add(name)
-        return self._tensors[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._tensors

@@ -62,15 +62,20 @@ class Weights(Mapping[str, np.ndarray]):
         return np.frombuffer(self._data, np.uint8, last - first, self._start + first)
 
     def __getitem__(self, name: str) -> np.ndarray:
+        return self.rows(name, slice(None))
+
+    def rows(self, name: str, wanted: slice) -> np.ndarray:
+        """The tensor's first axis from `wanted.start` to `wanted.stop`; no more than these rows is read."""
         kind, shape = self.stored(name)
         if kind not in _TYPES:
             raise ValueError(f"{self._path}: {name} is {kind}; only {', '.join(_TYPES)} can be read")
-        values = self.codes(name).view(_TYPES[kind])
+        values = self.codes(name).view(_TYPES[kind]).reshape(shape)
+        values = values[wanted] if shape else values
         if kind == "BF16":
             wide = values.astype(np.uint32)
             wide <<= 16
             values = wide.view(np.float32)
-        return values.reshape(shape)
+        return values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._header)
@@ -222,11 +227,6 @@ class EngramRows:
     def lookup_all(self, numbers: np.ndarray) -> np.ndarray:
         """Rows of all layers, in the order of `counts`, for numbers [layers, T, n]: float32 [layers, T, n * dim]."""
         return self._gather(numbers + self._all_starts)
-
-    def prefetch_all(self, numbers: np.ndarray) -> None:
-        """Has the disk start on the pages of rows that `lookup_all` will want; waits for nothing."""
-        if not self.read_ahead:
-            self._ask_for((numbers + self._all_starts) // self._per)
 
     def _gather(self, numbers: np.ndarray) -> np.ndarray:
         place = np.divmod(numbers, self._per)

@@ -226,6 +226,48 @@ def test_memory_is_needed_for_the_largest_weight_and_not_for_the_model(tmp_path:
     assert peak < 4 * max(sizes) < sum(sizes) / 6
 
 
+@pytest.mark.parametrize("stored", ["float32", "bfloat16", "fp8"])
+def test_engram_tables_are_exported_in_less_memory_than_they_take(tmp_path: Path, stored: str) -> None:
+    """Also where each number must be decoded, and blocks of scales do not end where pieces do."""
+    config = replace(SMALL, engram_rows=80_021, engram_dim=32)
+    rows = EngramHash(config, np.zeros(262, np.int64)).row_count(1)
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    config.write(folder / "config.json")
+    np.save(folder / "engram_classes.npy", np.arange(262))
+    torch.manual_seed(1)
+    tensors = {name: torch.zeros(shape) for name, shape in expected_shapes(config).items()}
+    tables: dict[int, torch.Tensor] = {}
+    for layer in config.engram_layers:
+        name = f"model.layers.{layer}.engram.table.weight"
+        table = torch.randn(tensors[name].shape)
+        if stored == "bfloat16":
+            table = table.bfloat16()
+            tables[layer] = table.float()
+        elif stored == "fp8":
+            scales = 2.0 ** torch.randint(-3, 3, (-(-len(table) // 128), 1))
+            table = table.to(torch.float8_e4m3fn)
+            tensors[f"{name}_scale_inv"] = scales
+            tables[layer] = table.float() * scales.repeat_interleave(128, 0)[: len(table)]
+        else:
+            tables[layer] = table
+        tensors[name] = table
+    tensors = {name: value if "tid2eid" not in name else value.long() for name, value in tensors.items()}
+    save_file(tensors, folder / "weights.safetensors")
+    del tensors
+    tracemalloc.start()
+    try:
+        export(folder, tmp_path / "model", "fp32")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * rows * 32 * 4
+    found = EngramRows(tmp_path / "model" / "engram.npy", {layer: len(table) for layer, table in tables.items()})
+    numbers = np.arange(0, rows, 97)[:, None]
+    for layer, table in tables.items():
+        assert np.array_equal(found.lookup(layer, numbers), table.numpy()[numbers[:, 0]])
+
+
 def test_a_checkpoint_that_lacks_a_file_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(checkpoint, tmp_path / "checkpoint")
     (copy / "weights.safetensors").unlink()

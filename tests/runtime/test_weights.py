@@ -146,7 +146,6 @@ def test_a_table_of_more_than_2_to_the_31_rows_is_read_where_it_lies(tmp_path: P
     del mapped
     rows = EngramRows(path, counts)
     assert not rows.read_ahead
-    rows.prefetch_all(numbers)
     found = rows.lookup_all(numbers).reshape(2, 9, 24, 16)
     assert np.array_equal(found, np.where(numbers == furthest[:, None, None], 3, 0)[..., None] + np.zeros(16))
 
