@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from engram_runtime import blockfloat
 from engram_runtime.cache import Cache
 from engram_runtime.checkpoint import Checkpoint, shortened
 from engram_runtime.config import CSA, HCA, SLIDING, ModelConfig
@@ -22,8 +21,6 @@ from engram_runtime.network import DeepseekV4
 from engram_runtime.released import model_config, place, scaled_by
 from engram_runtime.session import Session
 from engram_runtime.shapes import expected_shapes
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from small_model import SMALL, random_network
 
@@ -377,50 +374,6 @@ def test_nothing_that_was_read_is_kept(layouts: dict[str, Layout]) -> None:
     assert weights[name].any()
 
 
-# ---- number formats
-
-
-def test_every_code_of_eight_bits_is_what_torch_says() -> None:
-    codes = torch.arange(256, dtype=torch.uint8)
-    np.testing.assert_array_equal(blockfloat.E4M3, codes.view(torch.float8_e4m3fn).float().numpy())
-    np.testing.assert_array_equal(blockfloat.E8M0, codes.view(torch.float8_e8m0fnu).float().numpy())
-    assert np.signbit(blockfloat.E4M3[0x80])
-
-
-def test_every_code_of_four_bits_is_as_the_standard_lists_it() -> None:
-    assert blockfloat.E2M1.tolist() == [*FOUR_BIT, *(-value for value in FOUR_BIT)]
-    assert blockfloat.fp4(np.array([[0x21, 0xF7]], np.uint8)).tolist() == [[0.5, 1.0, 6.0, -6.0]]
-
-
-@given(
-    st.integers(1, 5), st.integers(1, 9), st.integers(1, 4), st.integers(1, 5), st.integers(0, 3), st.integers(0, 2**32)
-)
-def test_each_value_is_scaled_by_its_block(n: int, k: int, rows: int, columns: int, cut: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    N, K = n * rows - min(cut, rows - 1), k * columns - min(cut, columns - 1)
-    values = random.normal(size=(N, K)).astype(np.float32)
-    scales = random.normal(size=(n, k)).astype(np.float32)
-    expected = np.array([[values[i, j] * scales[i // rows, j // columns] for j in range(K)] for i in range(N)])
-    block = blockfloat.block_of((N, K), (n, k), (rows, columns))
-    blockfloat.scale(values, scales, block)
-    np.testing.assert_array_equal(values, expected.astype(np.float32))
-
-
-def test_stacked_matrices_have_scales_of_their_own() -> None:
-    random = np.random.default_rng(0)
-    values = random.normal(size=(3, 4, 6)).astype(np.float32)
-    scales = random.normal(size=(3, 2, 3)).astype(np.float32)
-    expected = values * scales.repeat(2, 1).repeat(2, 2)
-    blockfloat.scale(values, scales, blockfloat.block_of(values.shape, scales.shape, (128, 128)))
-    np.testing.assert_array_equal(values, expected)
-
-
-@pytest.mark.parametrize("scales", [(3, 2), (2,), (1, 2, 2), (0, 4)])
-def test_scales_of_another_matrix_are_refused(scales: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="do not divide"):
-        blockfloat.block_of((200, 512), scales, (128, 128))
-
-
 # ---- names, shapes, configuration
 
 
@@ -711,3 +664,21 @@ def test_an_exported_checkpoint_says_what_transformers_says_of_the_same_weights(
         expected = reference(torch.tensor(tokens)[None], use_cache=False).logits[0].numpy()
     assert np.abs(expected).max() > 1
     assert np.abs(our_logits(tmp_path / "model", tokens) - expected).max() <= 5e-5
+
+
+def test_the_draft_head_of_a_released_checkpoint_says_what_the_network_says(
+    layouts: dict[str, Layout], tmp_path: Path
+) -> None:
+    export(layouts["released"].folder, tmp_path / "model", "fp32", one_file=0)
+    network = DeepseekV4(DRAFTING, []).eval()
+    network.load_state_dict(layouts["released"].state)
+    tokens = np.random.default_rng(6).integers(0, CONFIG.vocab_size, 90)
+    with torch.no_grad():
+        X, _ = network.streams(torch.tensor(tokens)[None], {})
+        expected = network.head(network.draft(X[:, :-1], torch.tensor(tokens[1:])[None]))[0].numpy()
+    session = Session.open(tmp_path / "model", ["CPUExecutionProvider"])
+    head = session.draft_head()
+    streams = session.call(Cache.empty(session.config), tokens, 0).streams
+    assert head is not None and streams is not None
+    found = head.call(Cache.empty(head.config), tokens[1:], 89, streams[:-1]).logits
+    assert np.abs(found - expected).max() <= 5e-5
