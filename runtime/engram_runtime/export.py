@@ -11,7 +11,8 @@ model.json          how it was made: weights, training figures, sizes
 Of these a network without Engram layers has no engram files, and one that came without a tokenizer no tokenizer.json.
 
 Weights go through memory one after the other: from the checkpoint's mapped files (checkpoint.py), through graph.py,
-which reorders and quantises them, to model.onnx.data. Needed at once is a few times the largest of them.
+which reorders and quantises them, to model.onnx.data. Needed at once is about twice the largest of them, which is the
+gate and up projections of a layer's experts: 8 x E x 2I x H bytes.
 """
 
 import contextlib
@@ -20,21 +21,19 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
 
-from engram_runtime import graph
+from engram_runtime import calibrate, graph
 from engram_runtime.checkpoint import Checkpoint, Tensors
 from engram_runtime.external import ExternalData
-from engram_runtime.quantize import Blocks, Plan
+from engram_runtime.quantize import KINDS, Plan, WeightKind
 from engram_runtime.session import FORMAT
 from engram_runtime.shapes import expected_shapes
+from engram_runtime.tokenizer import Tokenizer
 from engram_runtime.weights import Table, write_engram
-
-WeightKind = Literal["fp32", "int8", "int4"]
-KINDS: dict[WeightKind, Blocks | None] = {"fp32": None, "int8": Blocks(8), "int4": Blocks(4)}
 
 _BYTES: dict[WeightKind, float] = {"fp32": 4, "int8": 1.15, "int4": 0.7}
 """About how many a weight takes, with its share of scales and of what stays float32."""
@@ -56,10 +55,14 @@ def export(
     out: Path,
     weights: WeightKind = "int8",
     *,
+    calibration: Path | None = None,
     one_file: int = ONE_FILE,
     progress: OnProgress = lambda done, total, name: None,
 ) -> dict[str, Any]:
     """Writes the model folder `out`, replacing it as a whole, and returns what its model.json says.
+
+    `calibration` is a folder of code like that which the model is for: weights are then rounded so that products with
+    what occurs in it come out close (calibrate.py), which needs memory for all of them in float32.
 
     Raises FileNotFoundError if the checkpoint lacks a file, ValueError if its parts do not fit together; `out` is then
     as it was before.
@@ -81,7 +84,7 @@ def export(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        plan = Plan(blocks) if (blocks := KINDS[weights]) else None
+        plan = Plan.of(weights, _moments(source, calibration) if calibration and weights != "fp32" else None)
         watched = _Watched(tensors, len(sizes), progress)
         draft = bool(config.num_nextn_predict_layers)
         with contextlib.ExitStack() as stack:
@@ -102,7 +105,8 @@ def export(
         about: dict[str, Any] = {
             "format": FORMAT,
             "weights": weights,
-            "block": blocks.size if blocks else None,
+            "block": plan.blocks.size if plan else None,
+            "calibrated": bool(plan and plan.moments),
             "parameters": sum(size for name, size in sizes.items() if not name.endswith("tid2eid")),
             "engram_parameters": tables,
             "nodes": len(model.graph.node),
@@ -123,6 +127,14 @@ def export(
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return about
+
+
+def _moments(source: Checkpoint, folder: Path) -> Mapping[str, np.ndarray]:
+    """Second moments of what the network's matrices are multiplied with on the code in the folder."""
+    if source.tokenizer is None:
+        raise ValueError(f"{source.folder} has no tokenizer.json, without which it cannot be calibrated on code")
+    texts = calibrate.texts(folder, Tokenizer.read(source.tokenizer))
+    return calibrate.moments(source.config, source.weights, source.classes, texts)
 
 
 class _Watched(Mapping[str, np.ndarray]):
