@@ -182,13 +182,13 @@ def parity(subjects: Sequence[Subject], folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def own(subject: Subject) -> dict[str, Any]:
+def own(subject: Subject, clock: str) -> dict[str, Any]:
     """What our engine alone is asked."""
-    edits = {name: median(times) for name, times in subject.ask("edits", count=EDITED, repeat=3).items()}
+    edits = {name: median(times) for name, times in subject.ask("edits", count=EDITED, repeat=3, clock=clock).items()}
     shares = {
         f"{name} {context}": median(times)
         for context in CONTEXTS
-        for name, times in subject.ask("shares", context=context, count=200).items()
+        for name, times in subject.ask("shares", context=context, count=200, clock=clock).items()
     }
     return {"edits": edits, "shares": shares}
 
@@ -308,7 +308,7 @@ def main() -> None:
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
             "ratios": ratios(subjects, options.clock),
             "parity": parity(subjects, root),
-            "own": {subject.name: own(subject) for subject in subjects if subject.engine == "ours"},
+            "own": {subject.name: own(subject, options.clock) for subject in subjects if subject.engine == "ours"},
             "about": {subject.name: subject.about for subject in subjects},
             "times": {subject.name: subject.times for subject in subjects},
         }

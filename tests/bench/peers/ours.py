@@ -1,6 +1,8 @@
 """engram-ls itself: a model folder made by `export`, run by `Session`; and what no peer has to be asked."""
 
+import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from engram_runtime.quantize import Plan
 from engram_runtime.session import Session
 
 CPU = ["CPUExecutionProvider"]
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 class Ours:
@@ -75,7 +78,7 @@ class Ours:
 
     # ---- what only this engine is asked
 
-    def edits(self, count: int, repeat: int) -> dict[str, list[float]]:
+    def edits(self, count: int, repeat: int, clock: str) -> dict[str, list[float]]:
         """Seconds to the first token of a prompt of `count` tokens through the engine, which reuses what it can.
 
         full: nothing is kept. typed: the last token is another one, as after a typed character in the order of the
@@ -87,29 +90,31 @@ class Ours:
         prompt = random.integers(6, self.session.config.vocab_size, count)
         for _ in range(repeat):
             engine = OnnxEngine.open(self.model, CPU)
-            self._first(engine, prompt, times["full"])
+            self._first(engine, prompt, CLOCKS[clock], times["full"])
             for _ in range(4):
                 typed = prompt.copy()
                 typed[-1] = 6 + (typed[-1] - 5) % (self.session.config.vocab_size - 6)
-                self._first(engine, typed, times["typed"])
+                self._first(engine, typed, CLOCKS[clock], times["typed"])
                 prompt = typed
             edited = prompt.copy()
             edited[-(count // 4)] = 6 + (edited[-(count // 4)] - 5) % (self.session.config.vocab_size - 6)
-            self._first(engine, edited, times["middle"])
+            self._first(engine, edited, CLOCKS[clock], times["middle"])
             engine.close()
             prompt = random.integers(6, self.session.config.vocab_size, count)
         return times
 
     @staticmethod
-    def _first(engine: OnnxEngine, prompt: np.ndarray, times: list[float]) -> None:
+    def _first(engine: OnnxEngine, prompt: np.ndarray, now: Callable[[], float], times: list[float]) -> None:
         request = Request(prompt.tolist(), max_tokens=1)
-        started = time.perf_counter()
+        started = now()
         next(engine.steps(request))
-        times.append(time.perf_counter() - started)
+        times.append(now() - started)
 
-    def shares(self, context: int, count: int) -> dict[str, list[float]]:
+    def shares(self, context: int, count: int, clock: str) -> dict[str, list[float]]:
         """Seconds per decoded token: in ONNX Runtime, in Session.call, and in the engine's whole greedy loop."""
-        inside, calls = _Clock(ort.InferenceSession, ("run", "run_with_iobinding")), _Clock(Session, ("call",))
+        now = CLOCKS[clock]
+        inside = _Clock(ort.InferenceSession, ("run", "run_with_iobinding"), now)
+        calls = _Clock(Session, ("call",), now)
         tokens = np.random.default_rng(3).integers(6, self.session.config.vocab_size, context).tolist()
         engine = OnnxEngine.open(self.model, CPU)
         times: dict[str, list[float]] = {"onnxruntime": [], "session": [], "engine": []}
@@ -118,10 +123,10 @@ class Ours:
         with inside, calls:
             while True:
                 inside.seconds = calls.seconds = 0.0
-                started = time.perf_counter()
+                started = now()
                 if next(steps, None) is None:
                     break
-                whole = time.perf_counter() - started
+                whole = now() - started
                 for name, seconds in zip(times, (inside.seconds, calls.seconds, whole), strict=True):
                     times[name].append(seconds)
         engine.close()
@@ -145,8 +150,6 @@ class Ours:
 
 
 def _by_operator(path: Path, count: int) -> dict[str, list[float]]:
-    import json
-
     events = json.loads(path.read_text(encoding="utf-8"))
     path.unlink()
     runs = [event["ts"] for event in events if event["name"] == "model_run"]
@@ -163,8 +166,8 @@ def _by_operator(path: Path, count: int) -> dict[str, list[float]]:
 class _Clock:
     """While entered, adds up the seconds spent in some methods of a class."""
 
-    def __init__(self, kind: type, names: tuple[str, ...]) -> None:
-        self.seconds = 0.0
+    def __init__(self, kind: type, names: tuple[str, ...], now: Callable[[], float]) -> None:
+        self.seconds, self._now = 0.0, now
         self._kind = kind
         self._methods = {name: getattr(kind, name) for name in names}
 
@@ -179,11 +182,11 @@ class _Clock:
 
     def _timed(self, method: Any) -> Any:
         def run(*arguments: Any, **named: Any) -> Any:
-            started = time.perf_counter()
+            started = self._now()
             try:
                 return method(*arguments, **named)
             finally:
-                self.seconds += time.perf_counter() - started
+                self.seconds += self._now() - started
 
         return run
 
