@@ -29,7 +29,7 @@ from engram_context import checks
 from engram_context.environment import Environment
 from engram_context.excerpts import Excerpt, Excerpts, names_in
 from engram_context.findings import Finding
-from engram_context.ignore import FileState, Ignore
+from engram_context.ignore import RULE_FILES, FileState, Ignore
 from engram_context.indexing import Cancelled, Coding, Progress, Wanted, read_entries, tokens_of
 from engram_context.languages import language_of
 from engram_context.lines import LineEncoder
@@ -325,8 +325,6 @@ class Project:
             if record is None or record.digest != text.digest:
                 records[path], tokens[path] = self._read_document(path, text, trees.get(path), parsed)
         changed: dict[str, Wanted] = {}
-        if any(path.rpartition("/")[2] in (".gitignore", ".engramignore") for path in asked):
-            self._ignore = Ignore(self.root, self._exclude)
         for path in asked - documents.keys():
             state = self._state(path)
             if state is None:
@@ -348,7 +346,10 @@ class Project:
         return Change(ticket, records, tokens, disk, same, parsed, prepared)
 
     def files_changed(self, paths: Iterable[str]) -> Change:
-        """`refresh` of paths that a watcher named."""
+        """`refresh` of paths that a watcher named; of the whole folder when one of them says what belongs to it."""
+        paths = tuple(paths)
+        if any(path.rpartition("/")[2] in RULE_FILES for path in paths):
+            return self.rescan()
         return self.refresh(path for path in paths if _is_read(path))
 
     def rescan(self, cancelled: Cancelled = lambda: False) -> Change:

@@ -183,6 +183,17 @@ def test_a_file_of_an_ignored_folder_is_looked_at_while_open_but_not_learned(roo
     assert project.snapshot.paths == ("b.py",)
 
 
+def test_a_watched_change_of_the_rules_changes_what_belongs_to_the_project(root: Path, project: Project) -> None:
+    write(root, {"private/a.py": "secret = 1\n", "b.py": "x = 1\n"})
+    project.apply(project.load())
+    write(root, {".gitignore": "private/\n"})
+    project.apply(project.files_changed({".gitignore"}))
+    assert project.snapshot.paths == ("b.py",)
+    write(root, {".gitignore": "b.py\n"})
+    project.apply(project.files_changed({".gitignore"}))
+    assert project.snapshot.paths == ("private/a.py",)
+
+
 def test_a_new_ignore_rule_takes_files_out_at_the_next_look(root: Path, project: Project) -> None:
     write(root, {"a.py": "x = 1\n", "gen/b.py": "y = 1\n"})
     project.apply(project.load())
