@@ -34,7 +34,9 @@ def open_predictor(settings: ModelSettings) -> tuple[Predictor, str]:
     if settings.path == NONE:
         return Predictor(tokenizer, None), ""
     try:
-        engine = OnnxEngine.open(folder_of(settings), settings.providers or None, settings.threads or 1)
+        engine = OnnxEngine.open(
+            folder_of(settings), settings.providers or None, settings.threads or 1, kept_bytes=settings.cache_mb << 20
+        )
     except (ModelError, OSError) as problem:
         return Predictor(tokenizer, None), f"no model, the project memory answers alone: {problem}"
     return Predictor(engine.tokenizer, engine), ""

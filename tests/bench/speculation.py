@@ -5,10 +5,11 @@
 CORPUS is a folder of `engram-ls corpus`. The model continues code at random lines, greedily, as it does for ghost text:
 prompt with suffix, the memory holding the rest of the project but not the hidden tokens. Each cursor is continued four
 ways in turn (plain, with drafts, with the memory's opinion mixed in, with both), so that other load on the machine meets
-all of them; speeds are medians over cursors, ratios those of medians. Reading the prompt is not part of the time.
+all of them; speeds are medians over cursors of tokens per second of processor time (one thread computes, so on an idle
+machine that is time), ratios those of medians. Reading the prompt is not part of it.
 
-`--learn` prints how often drafts were right by the number of matching tokens, which is where `Acceptance.START` comes
-from; it and the cost of a call are tuned on validation files (the default), never on the held-out repositories.
+`--learn` prints how often drafts were right by the number of matching tokens, which is where `OF_COPIES` and
+`OF_REPETITIONS` come from; they and `COST` are tuned on validation files (the default), never on the held-out ones.
 """
 
 import argparse
@@ -106,11 +107,11 @@ class Timed:
     seconds: float = 0.0
 
     def call(self, *arguments: Any, **named: Any) -> Any:
-        began = time.perf_counter()
+        began = time.process_time()
         try:
             return self.session.call(*arguments, **named)
         finally:
-            self.seconds += time.perf_counter() - began
+            self.seconds += time.process_time() - began
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.session, name)
@@ -156,9 +157,9 @@ def measure(engine: OnnxEngine, found: Sequence[Spot], tokens: int) -> tuple[dic
                 prior=spot.view if way in ("prior", "both") else None,
             )
             timed.seconds = 0.0
-            began = time.perf_counter()
+            began = time.process_time()
             said[way] = engine.predict(request)
-            spent = time.perf_counter() - began
+            spent = time.process_time() - began
             if len(said[way].tokens) >= 8:
                 figures[way].add(said[way], spent, timed.seconds)
         same += said["plain"].tokens == said["drafts"].tokens
@@ -176,9 +177,9 @@ def costs(session: Session, rounds: int = 40) -> dict[int, float]:
     spent: dict[int, list[float]] = {count: [] for count in (1, 2, 3, 5, 9, 13, 17)}
     for _ in range(rounds):
         for count, times in spent.items():
-            began = time.perf_counter()
+            began = time.process_time()
             session.call(cache, tokens[512 : 512 + count], count)
-            times.append(time.perf_counter() - began)
+            times.append(time.process_time() - began)
     one = float(np.median(spent[1]))
     return {count: float(np.median(times)) / one for count, times in spent.items()}
 
