@@ -29,7 +29,9 @@ import onnx
 from engram_runtime import calibrate, graph
 from engram_runtime.checkpoint import Checkpoint, Tensors
 from engram_runtime.external import ExternalData
-from engram_runtime.quantize import KINDS, Plan, WeightKind
+from engram_runtime.quantize import KINDS as KINDS
+from engram_runtime.quantize import Plan
+from engram_runtime.quantize import WeightKind as WeightKind
 from engram_runtime.session import FORMAT
 from engram_runtime.shapes import expected_shapes
 from engram_runtime.tokenizer import Tokenizer

@@ -6,7 +6,7 @@ between the products, which is smaller when the error of one weight is made up f
 (calibrate.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
@@ -29,6 +29,12 @@ class Blocks:
     size: int = 32
 
 
+_EIGHT = Blocks(8, 16)
+"""Sixteen, since inputs are rounded in the same blocks: smaller ones cost 1 or 2 % of the time and take off a fifth of
+the error. They are the rows of the Engram tables, too, which are not rounded a second time that way."""
+
+KINDS: dict[WeightKind, Blocks | None] = {"fp32": None, "int8": _EIGHT, "int4": Blocks(4)}
+
 _SHRUNK = {8: (1.0,), 4: (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, -0.85, -0.9, -0.95, -1.0, -1.07)}
 """Scales that are tried for a block, relative to that which makes its peak the most negative code. Four bits gain from
 cutting the peak off; a negative one gives the spare code to the other side."""
@@ -43,9 +49,12 @@ def quantised(matrix: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, np.ndarra
     A weight is (code - 2^(bits-1)) * scale; four-bit codes lie two to a byte, the first in the low half. The value of
     largest magnitude in a block is exact. Raises ValueError when blocks do not fill the rows.
     """
-    rows = _in_blocks(matrix, blocks)
-    scales = _peak_scales(rows, blocks.bits)
-    return _packed(_codes(rows, scales[..., None], blocks.bits), blocks.bits), scales
+    codes, scales = _room(matrix, blocks)
+    for piece in _pieces(matrix):
+        rows = matrix[piece].reshape(-1, *scales.shape[1:], blocks.size).astype(np.float32, copy=False)
+        scales[piece] = _peak_scales(rows, blocks.bits)
+        codes[piece] = _packed(_codes(rows, scales[piece][..., None], blocks.bits), blocks.bits)
+    return codes, scales
 
 
 def compensated(matrix: np.ndarray, blocks: Blocks, moment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,19 +63,25 @@ def compensated(matrix: np.ndarray, blocks: Blocks, moment: np.ndarray) -> tuple
     Column after column is rounded, and its error taken out of the columns that are still to come as far as their inputs
     go together. A zero moment rounds to the nearest.
     """
-    rest = _in_blocks(matrix, blocks).reshape(matrix.shape).copy()
-    N, K = rest.shape
+    codes, scales = _room(matrix, blocks)
     damped = moment.astype(np.float64)
-    mean = np.trace(damped) / K
-    damped[np.diag_indices(K)] += _DAMPING * mean if mean > 0 else 1.0
+    mean = np.trace(damped) / len(damped)
+    damped[np.diag_indices_from(damped)] += _DAMPING * mean if mean > 0 else 1.0
     # Row i says what column i's error does to the later ones; its diagonal squared, what is left of the error then.
     upper = np.linalg.cholesky(np.linalg.inv(damped)).T.astype(np.float32)
-    codes = np.empty((N, K), np.uint8)
-    scales = np.empty((N, K // blocks.size), np.float32)
+    for piece in _pieces(matrix):
+        codes[piece], scales[piece] = _compensated(matrix[piece].astype(np.float32), blocks, upper)
+    return codes, scales
+
+
+def _compensated(rest: np.ndarray, blocks: Blocks, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Overwrites `rest` with what is left to be rounded."""
+    codes = np.empty(rest.shape, np.uint8)
+    scales = np.empty((len(rest), rest.shape[1] // blocks.size), np.float32)
     middle = 1 << (blocks.bits - 1)
-    for start in range(0, K, blocks.size):
+    for start in range(0, rest.shape[1], blocks.size):
         stop = start + blocks.size
-        block, errors = rest[:, start:stop], np.empty((N, blocks.size), np.float32)
+        block, errors = rest[:, start:stop], np.empty((len(rest), blocks.size), np.float32)
         scale = _best_scales(block, blocks.bits, np.diag(upper)[start:stop] ** -2)
         for i in range(blocks.size):
             code = _codes(block[:, i], scale, blocks.bits)
@@ -75,7 +90,7 @@ def compensated(matrix: np.ndarray, blocks: Blocks, moment: np.ndarray) -> tuple
             codes[:, start + i], errors[:, i] = code, error
         rest[:, stop:] -= errors @ upper[start:stop, stop:]
         scales[:, start // blocks.size] = scale
-    return _packed(codes.reshape(N, -1, blocks.size), blocks.bits), scales
+    return _packed(codes.reshape(*scales.shape, blocks.size), blocks.bits), scales
 
 
 def dequantised(codes: np.ndarray, scales: np.ndarray, bits: int) -> np.ndarray:
@@ -86,11 +101,22 @@ def dequantised(codes: np.ndarray, scales: np.ndarray, bits: int) -> np.ndarray:
     return values.reshape(len(codes), -1)
 
 
-def _in_blocks(matrix: np.ndarray, blocks: Blocks) -> np.ndarray:
+_PIECE = 1 << 16
+"""Weights that are worked on at a time: what that needs for a while is several times their size."""
+
+
+def _pieces(matrix: np.ndarray) -> Iterator[slice]:
+    step = max(1, _PIECE // matrix.shape[1])
+    return (slice(start, start + step) for start in range(0, len(matrix), step))
+
+
+def _room(matrix: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
+    """Arrays for the codes and scales of a matrix."""
     N, K = matrix.shape
     if K % blocks.size:
         raise ValueError(f"rows of {K} weights are not made of blocks of {blocks.size}: choose a smaller block size")
-    return matrix.reshape(N, K // blocks.size, blocks.size).astype(np.float32, copy=False)
+    codes = np.empty((N, K // blocks.size, blocks.size * blocks.bits // 8), np.uint8)
+    return codes, np.empty((N, K // blocks.size), np.float32)
 
 
 def _peak_scales(rows: np.ndarray, bits: int) -> np.ndarray:
@@ -136,13 +162,13 @@ _FLOAT = 1 << 15
 """Weights up to which the attention's output is as fast in float32 as in integers, for whose sake its input would have
 to be rounded, too: what that costs is the largest part of the error of all."""
 
-_EIGHT = 1 << 18
+_SMALL = 1 << 18
 """Weights up to which a matrix is multiplied with as fast at eight bits as at four: it does not yet wait for memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which matrices of a graph become integers, and how. `moments` are those of calibrate.py, by matrix; none: nearest.
+    """Which matrices of a graph become integers, and how: with `moments` (calibrate.py, by matrix) made up for.
 
     Four bits are for what is large. Small matrices have eight where four would save no time, and the embedding, whose
     rows are the whole input, always has.
@@ -154,13 +180,14 @@ class Plan:
     @classmethod
     def of(cls, kind: WeightKind, moments: Mapping[str, np.ndarray] | None = None) -> Self | None:
         """The plan of a kind of weights; None for float32."""
-        return None if kind == "fp32" else cls(Blocks(8 if kind == "int8" else 4), moments or {})
+        blocks = KINDS[kind]
+        return cls(blocks, moments or {}) if blocks else None
 
     def quantise(self, name: str, matrix: np.ndarray) -> Codes | None:
         """The matrix [N, K] that the graph knows under this name, quantised; None keeps it float32."""
         if (".o_a." in name or name.endswith(".o_b")) and matrix.size <= _FLOAT:
             return None
-        blocks = Blocks(self._bits(name, matrix.size), self.blocks.size)
+        blocks = self._blocks(name, matrix.size)
         moments = self.moments.get(name)
         if moments is None:
             codes, scales = quantised(matrix, blocks)
@@ -170,14 +197,12 @@ class Plan:
             codes, scales = (np.concatenate(pieces) for pieces in zip(*each, strict=True))
         return Codes(codes, scales, blocks.bits, blocks.size)
 
-    def _bits(self, name: str, size: int) -> int:
-        if name in ("embedding", "lm_head"):
-            return 8
-        if ".mlp.experts." in name:
-            return self.blocks.bits
-        # Both matrices of a shared expert are alike; `down` is half as large.
-        size *= 2 if name.endswith(".down") else 1
-        return 8 if size <= _EIGHT else self.blocks.bits
+    def _blocks(self, name: str, size: int) -> Blocks:
+        # Both matrices of an expert must be alike; `down` is half as large. Routed ones are many, even where small.
+        small = size * (2 if name.endswith(".down") else 1) <= _SMALL and ".mlp.experts." not in name
+        if self.blocks.bits == 4 and (small or name in ("embedding", "lm_head")):
+            return _EIGHT
+        return self.blocks
 
 
 @dataclass(frozen=True, slots=True)

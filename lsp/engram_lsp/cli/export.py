@@ -17,6 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("out", type=Path, metavar="OUT", help="model folder to write; replaced as a whole")
     parser.add_argument("--weights", choices=("fp32", "int8", "int4"), default="int8", help="default: %(default)s")
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="FOLDER",
+        help="code like that which the model is for: weights are rounded so that results on it change least",
+    )
     parser.add_argument("--json", action="store_true", help="print the folder's model.json")
 
 
@@ -25,7 +31,9 @@ def run(options: argparse.Namespace) -> int:
         from engram_runtime.export import export
 
         with progress(f"exporting {options.checkpoint.name}", quiet=options.json) as advance:
-            about = export(options.checkpoint, options.out, options.weights, progress=advance)
+            about = export(
+                options.checkpoint, options.out, options.weights, calibration=options.calibrate, progress=advance
+            )
     if options.json:
         print_json(about)
     else:
