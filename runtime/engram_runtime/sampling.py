@@ -67,11 +67,14 @@ class Sampler:
     top_p: float = 1.0
     seed: int = 0
     _random: np.random.Generator = field(init=False, repr=False)
+    # Memory of one row of logits: what is fresh is cold.
+    _odds: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.temperature < 0 or not 0 < self.top_p <= 1:
             raise ValueError(f"temperature {self.temperature} must be >= 0 and top_p {self.top_p} in (0, 1]")
         self._random = np.random.default_rng(self.seed)
+        self._odds = np.empty(0, np.float32)
 
     def choose(self, logits: np.ndarray, opinion: Opinion | None = None) -> tuple[int, float]:
         """A token, and the natural log of its p (whatever the temperature). logits float32 [V].
@@ -80,7 +83,10 @@ class Sampler:
         number: equal seeds make equal choices however the tokens were computed.
         """
         top = int(logits.argmax())
-        odds = np.exp(logits - logits[top])  # p of the model, by p of its likeliest token
+        if len(self._odds) != len(logits):
+            self._odds = np.empty(len(logits), np.float32)
+        odds = np.subtract(logits, logits[top], out=self._odds)
+        np.exp(odds, out=odds)  # p of the model, by p of its likeliest token
         total = float(odds.sum())
         if opinion is None:
             if self.temperature == 0:
