@@ -8,8 +8,6 @@ order in which the graph multiplies them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -22,7 +20,6 @@ from engram_runtime.config import ModelConfig
 from engram_runtime.engram import EngramHash
 from engram_runtime.providers import CPU
 from engram_runtime.rotary import Rotations
-from engram_runtime.tokenizer import Tokenizer
 
 Array = np.ndarray
 Moments = Mapping[str, Array]
@@ -30,38 +27,6 @@ Moments = Mapping[str, Array]
 
 Only experts have more parts than one. The moment of an expert that no token went to is zero.
 """
-
-LONGEST = 512
-"""Tokens of a text that are run; what comes after them is left out."""
-
-TEXTS = 48
-"""Texts that are taken from a folder. More change little: a moment has some thousand numbers."""
-
-_LARGEST = 1 << 20
-"""Bytes of a file; larger ones are rarely written by people."""
-
-
-def texts(folder: Path, tokenizer: Tokenizer) -> list[list[int]]:
-    """Tokens of some of the text files in the folder and below, from all over it and always the same ones.
-
-    Raises ValueError if there is none.
-    """
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and 0 < path.stat().st_size <= _LARGEST)
-    files.sort(key=lambda path: blake2b(path.relative_to(folder).as_posix().encode()).digest())
-    found: list[list[int]] = []
-    for path in files:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            continue
-        if "\0" not in text:
-            # Of a text whose tokens are short on average no more is looked at than will be used.
-            found.append([tokenizer.begin, *tokenizer.encode(text[: LONGEST * 8])][:LONGEST])
-        if len(found) == TEXTS:
-            break
-    if not found:
-        raise ValueError(f"{folder} holds no text files to calibrate on: name a folder of code")
-    return found
 
 
 def moments(
@@ -100,7 +65,7 @@ def moments(
 
     tokens = 0
     for text in texts:
-        ids = np.asarray(text[:LONGEST], np.int64)
+        ids = np.asarray(text, np.int64)
         if not len(ids):
             continue
         tokens += len(ids)

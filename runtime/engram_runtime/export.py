@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from engram_runtime import calibrate, graph
+from engram_runtime import calibrate, graph, samples
 from engram_runtime.checkpoint import Checkpoint, Tensors
 from engram_runtime.external import ExternalData
 from engram_runtime.quantize import KINDS as KINDS
@@ -135,7 +135,7 @@ def _moments(source: Checkpoint, folder: Path) -> Mapping[str, np.ndarray]:
     """Second moments of what the network's matrices are multiplied with on the code in the folder."""
     if source.tokenizer is None:
         raise ValueError(f"{source.folder} has no tokenizer.json, without which it cannot be calibrated on code")
-    texts = calibrate.texts(folder, Tokenizer.read(source.tokenizer))
+    texts = samples.texts(folder, Tokenizer.read(source.tokenizer))
     return calibrate.moments(source.config, source.weights, source.classes, texts)
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from engram_runtime.calibrate import LONGEST, moments, texts
-from engram_runtime.calibrate import TEXTS as TEXTS_TAKEN
+from engram_runtime.calibrate import moments
 from engram_runtime.checkpoint import Checkpoint
 from engram_runtime.config import ModelConfig
 from engram_runtime.engram import EngramHash
@@ -14,6 +13,8 @@ from engram_runtime.export import export
 from engram_runtime.graph import build
 from engram_runtime.network import DeepseekV4
 from engram_runtime.quantize import Blocks, Codes, Plan, WeightKind, compare
+from engram_runtime.samples import LONGEST, texts
+from engram_runtime.samples import TEXTS as TEXTS_TAKEN
 from engram_runtime.tokenizer import Tokenizer
 
 TEXTS = [np.random.default_rng(i).integers(6, 262, 200).tolist() for i in range(6)]
