@@ -17,8 +17,8 @@ their ratios. On a busy machine take `--clock cpu`: CPU time of the process inst
                 token before its last quarter has (a typed character if prompts had the suffix last).
     python      what of a decoded token is spent outside of ONNX Runtime.
 
-Kinds of weights: fp32 everywhere; int8 is llama.cpp's Q8_0, int4 its Q4_0 (blocks of 32 on both sides; of ours the
-embedding, which is the output matrix too, stays at 8 bits).
+Kinds of weights: fp32 everywhere; against our int8 llama.cpp's Q8_0, against our int4 its Q4_0 (blocks of 32). Ours are what
+`export` makes, which may be finer in places: the table has the sizes, where llama.cpp's count the tied matrix twice.
 
 Peers are optional. llama.cpp and the export may live in another Python than this one: name it with --python. The export is
 made once, which takes minutes: `python tests/bench/peers/exported.py CHECKPOINT`, with the checkpoint that --keep FOLDER leaves.
@@ -160,7 +160,7 @@ def ratios(subjects: Sequence[Subject], clock: str) -> list[dict[str, Any]]:
 
 def parity(subjects: Sequence[Subject], folder: Path) -> list[dict[str, Any]]:
     """How far the logits of every engine in float32 are from ours."""
-    exact = {subject.engine: subject for subject in subjects if subject.kind == "fp32" and subject.engine != "exported"}
+    exact = {s.engine: s for s in subjects if (s.kind, s.note) == ("fp32", "") and s.engine != "exported"}
     if "ours" not in exact:
         return []
     logits: dict[str, np.ndarray] = {}

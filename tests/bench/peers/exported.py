@@ -21,7 +21,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from peers import UnavailableError
-from peers.eager import Eager
+from peers.eager import SAME, Eager
 
 try:
     import onnxruntime as ort
@@ -44,7 +44,9 @@ windows two are closed then, and of the next one many tokens are there."""
 
 def kept(folder: Path) -> Path:
     """Where the export of this checkpoint's configuration is kept (its weights are always the same random numbers)."""
-    made_of = (folder / "config.json").read_text(encoding="utf-8") + transformers.__version__ + torch.__version__
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    shape = {name: config[name] for name in (*SAME, "compress_rate_csa", "compress_rate_hca")}
+    made_of = json.dumps([shape, TRACED, transformers.__version__, torch.__version__])
     name = hashlib.sha256(made_of.encode()).hexdigest()[:16]
     return user_cache_path("engram-ls", appauthor=False) / "bench" / f"exported-{name}"
 
