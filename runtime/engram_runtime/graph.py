@@ -37,6 +37,13 @@ from engram_runtime.rotary import rotations
 
 MASKED = -1e30
 
+_SAFE = 60.0
+"""Logits whose exponentials, and a million times those, are floats."""
+
+_FOLDED = 1.5
+"""How much larger than its two factors the attention's output matrix may be where it is multiplied out: a small one is
+read sooner than five nodes are run."""
+
 
 def build(
     config: ModelConfig,
@@ -311,51 +318,59 @@ class _Builder:
         kv = self.put(f"kv.{layer.states}", at.rows, g.reshape(self.rotate(kv, at.rows, kind), -1, D))
         near = g.op("Gather", kv, at.keys, axis=0)
         # The sink's key is zero: so is its value, and its logit is what is added to it.
-        sinks = g.constant(self.weight(f"{A}.sinks")[:, None], f"{A}.sinks")
-        logits = g.op("FusedMatMul", q, near, domain=MS, transB=1)
-        logits = g.op("Add", logits, g.op("Where", at.sink, sinks, at.mask))
-        if kind == SLIDING:
-            o = self.attended(logits, (("near", at.columns, near),))
-        else:
+        sinks = self.weight(f"{A}.sinks")
+        sink, mask, count = at.sink, at.mask, at.columns
+        far: tuple[str, str, str] | None = None
+        bound = max(float(np.abs(sinks).max()), self.longest(f"{A}.kv_norm.weight", D))
+        if kind != SLIDING:
             windows = self.windows_of(kind, at)
+            bound = max(bound, self.longest(f"{A}.compressor.kv_norm.weight", D))
             entries = self.compress(layer, rest[0], at, windows)
             if kind == CSA:
-                count = g.once("selected", lambda: g.op("Min", windows.total, g.ints(config.index_topk)))
-                far, hidden = self.selected(layer, index_query, rest[1], entries, at, windows, count)
-                more = g.op("FusedMatMul", q, far, domain=MS, transB=1)
-                more = g.op("Where", hidden, g.floats(MASKED), more)
+                far = self.selected(layer, q, index_query, rest[1], entries, at, windows)
             else:
-                far, count = entries, windows.total
-                more = g.op("FusedMatMul", q, far, domain=MS, transB=1)
-                more = g.op("Add", more, g.once("mask.hca", lambda: g.op("Unsqueeze", windows.mask, g.ints(1))))
-            whole = g.op("Concat", logits, more, axis=-1)
-            o = self.attended(whole, (("near", at.columns, near), (kind, count, far)))
+                near = g.op("Concat", near, entries, axis=0)
+                sink, mask, count = self.with_entries(at, windows)
+        logits = g.op("FusedMatMul", q, near, domain=MS, transB=1)
+        logits = g.op("Add", logits, g.op("Where", sink, g.constant(sinks[:, None], f"{A}.sinks"), mask))
+        parts = [(logits, near, g.once(f"ones.{count}", lambda: self.ones(count, g.ints(16))))]
+        o = self.attended([*parts, far] if far else parts, bound)
         # Values carry the rotation of their own position: turn it back by the query's.
         o = self.rotate(o, self.repeated(at.rows, h), kind, back=True)
         return self.attention_output(layer, g.reshape(o, -1, 1, h * D))
 
-    def attended(self, logits: str, parts: Sequence[tuple[str, str, str]]) -> str:
-        """Values [S, 1, h, D] by the softmax of `logits` [S, 1, h, columns]; `parts` are (kind, columns, values).
+    def longest(self, norm: str, width: int) -> float:
+        """The largest length that RMSNorm with these weights lets a vector have. Queries have length 1 at most."""
+        return float(width**0.5 * np.abs(self.weight(norm)).max())
+
+    def with_entries(self, at: _Positions, windows: _Windows) -> tuple[str, str, str]:
+        """Sink, mask and number of the columns where all entries follow the window's keys."""
+        g = self.graph
+        none = g.once("none", lambda: g.op("Expand", g.constant(np.array([False])), windows.total))
+        sink = g.once("sink.hca", lambda: g.op("Concat", at.sink, none, axis=0))
+        entries = g.once("mask.entries", lambda: g.op("Unsqueeze", windows.mask, g.ints(1)))
+        mask = g.once("mask.hca", lambda: g.op("Concat", at.mask, entries, axis=-1))
+        return sink, mask, g.once("columns.hca", lambda: g.op("Add", at.columns, windows.total))
+
+    def attended(self, parts: Sequence[tuple[str, str, str]], bound: float) -> str:
+        """Values [S, 1, h, D] by one softmax over all parts: their logits [S, 1, h, columns], values, and ones.
 
         The sums are products with ones, which skip the zeros of masked columns exactly: a token's result has the same
         bits however many others are computed beside it. `Softmax` sums in an order that depends on where columns lie,
         and the rounding of activations to int8 makes much of a last bit. (Ones are 16 wide, for a product with a
-        single column sums in yet another way.)
+        single column sums in yet another way.) No logit exceeds `bound`: only if its exponential could be too large for
+        a float is the largest one taken off first.
         """
         g = self.graph
-        odds = g.op("Exp", g.op("Sub", logits, g.op("ReduceMax", logits, g.ints(-1), keepdims=1)))
-        pieces, sums = [odds], list[str]()
-        if len(parts) > 1:
-            sizes = g.once(
-                f"sizes.{parts[-1][0]}", lambda: g.op("Concat", *(columns for _, columns, _ in parts), axis=0)
-            )
-            pieces = g.ops(2, "Split", odds, sizes, axis=-1)
-        values: list[str] = []
-        for piece, (kind, columns, rows) in zip(pieces, parts, strict=True):
-            ones = g.once(f"ones.{kind}", lambda columns=columns: self.ones(columns, g.ints(16)))
-            sums.append(g.op("MatMul", piece, ones))
-            values.append(g.op("MatMul", piece, rows))
-        total, value = (one[0] if len(one) == 1 else g.op("Add", *one) for one in (sums, values))
+        logits = [part[0] for part in parts]
+        if bound > _SAFE:
+            largest = [g.op("ReduceMax", each, g.ints(-1), keepdims=1) for each in logits]
+            most = largest[0] if len(largest) == 1 else g.op("Max", *largest)
+            logits = [g.op("Sub", each, most) for each in logits]
+        odds = [g.op("Exp", each) for each in logits]
+        values = [g.op("MatMul", each, part[1]) for each, part in zip(odds, parts, strict=True)]
+        sums = [g.op("MatMul", each, part[2]) for each, part in zip(odds, parts, strict=True)]
+        total, value = (each[0] if len(each) == 1 else g.op("Add", *each) for each in (sums, values))
         return g.op("Div", value, g.op("Slice", total, g.ints(0), g.ints(1), g.ints(3)))
 
     def ones(self, *shape: str) -> str:
@@ -372,17 +387,20 @@ class _Builder:
         return g.once(f"rows.{heads}", lambda: g.op("Add", rows, g.constant(np.zeros((1, heads), np.int64))))
 
     def selected(
-        self, layer: _Layer, query: str, weights: str, entries: str, at: _Positions, windows: _Windows, count: str
-    ) -> tuple[str, str]:
-        """CSA: the indexer's top-k entries of each query [S, 1, k, D], and which stay hidden, bool [S, 1, 1, k]."""
+        self, layer: _Layer, q: str, query: str, weights: str, entries: str, at: _Positions, windows: _Windows
+    ) -> tuple[str, str, str]:
+        """CSA: logits [S, 1, h, k] and rows [S, 1, k, D] of the indexer's top-k entries, and ones [k, 16]."""
         g, config = self.graph, self.config
         nI, Di = config.index_n_heads, config.index_head_dim
         query = self.rotate(g.reshape(query, -1, nI, Di), self.repeated(at.rows, nI), CSA)
         scores = g.op("FusedMatMul", query, f"new.keys.{layer.states}", domain=MS, transB=1)
         scores = g.op("Add", g.op("MatMul", weights, g.op("Relu", scores)), windows.mask)
+        count = g.once("selected", lambda: g.op("Min", windows.total, g.ints(config.index_topk)))
         best, chosen = g.ops(2, "TopK", scores, count, axis=-1, sorted=1)
         hidden = g.op("Less", g.op("Unsqueeze", best, g.ints(1)), g.floats(MASKED / 2))
-        return g.op("Gather", entries, chosen, axis=0), hidden
+        rows = g.op("Gather", entries, chosen, axis=0)
+        logits = g.op("Where", hidden, g.floats(MASKED), g.op("FusedMatMul", q, rows, domain=MS, transB=1))
+        return logits, rows, g.once("ones.selected", lambda: self.ones(count, g.ints(16)))
 
     def attention_output(self, layer: _Layer, o: str) -> str:
         """Grouped low-rank projection of o [S, 1, hD], times `written`."""
@@ -390,11 +408,15 @@ class _Builder:
         h, D, groups, rank = config.num_attention_heads, config.head_dim, config.o_groups, config.o_lora_rank
         low = self.weight(f"{A}.o_a_proj.weight")  # [groups * rank, hD / groups]
         low = self.turned(low.T, D).T
+        high = self.written(layer.sites) * self.weight(f"{A}.o_b_proj.weight")  # [H, groups * rank]
         width = h * D // groups
+        if len(high) * h * D <= _FOLDED * (low.size + high.size):
+            each = zip(np.split(high, groups, 1), np.split(low, groups), strict=True)
+            return self.linear(o, np.concatenate([b @ a for b, a in each], 1), f"{A}.o")
         pieces = g.split(o, *[width] * groups) if groups > 1 else [o]
         lows = [self.linear(piece, low[i * rank : (i + 1) * rank], f"{A}.o_a.{i}") for i, piece in enumerate(pieces)]
         joined = g.op("Concat", *lows, axis=-1) if groups > 1 else lows[0]
-        return self.linear(joined, self.written(layer.sites) * self.weight(f"{A}.o_b_proj.weight"), f"{A}.o_b")
+        return self.linear(joined, high, f"{A}.o_b")
 
     # ---- compression
 

@@ -159,20 +159,20 @@ class Codes:
     size: int
 
 
-_FLOAT = 1 << 15
-"""Weights up to which the attention's output is as fast in float32 as in integers, for whose sake its input would have
-to be rounded, too: what that costs is the largest part of the error of all."""
+_FLOAT = 1 << 16
+"""Weights up to which the attention's output stays float32 beside eight bits: for the sake of integers its input would
+have to be rounded, too, and what that costs is the largest part of the error of all."""
 
 _SMALL = 1 << 18
-"""Weights up to which a matrix is multiplied with as fast at eight bits as at four: it does not yet wait for memory."""
+"""Weights up to which what goes into attention, where rounding costs most, has eight bits beside four."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Which matrices of a graph become integers, and how: with `moments` (calibrate.py, by matrix) made up for.
 
-    Four bits are for what is large. Small matrices have eight where four would save no time, and the embedding, whose
-    rows are the whole input, always has.
+    Beside four bits, eight are for what a token's whole input or output goes through: the embedding and the output
+    projection, the mappings of the hyper-connections, and what goes into and out of attention.
     """
 
     blocks: Blocks
@@ -186,9 +186,9 @@ class Plan:
 
     def quantise(self, name: str, matrix: np.ndarray) -> Codes | None:
         """The matrix [N, K] that the graph knows under this name, quantised; None keeps it float32."""
-        if (".o_a." in name or name.endswith(".o_b")) and matrix.size <= _FLOAT:
+        if self.blocks.bits == 8 and matrix.size <= _FLOAT and (".o_a." in name or name.endswith((".o", ".o_b"))):
             return None
-        blocks = self._blocks(name, matrix.size)
+        blocks = self._blocks(name, matrix)
         moments = self.moments.get(name)
         if moments is None:
             codes, scales = quantised(matrix, blocks)
@@ -198,12 +198,16 @@ class Plan:
             codes, scales = (np.concatenate(pieces) for pieces in zip(*each, strict=True))
         return Codes(codes, scales, blocks.bits, blocks.size)
 
-    def _blocks(self, name: str, size: int) -> Blocks:
-        # Both matrices of an expert must be alike; `down` is half as large. Routed ones are many, even where small.
-        small = size * (2 if name.endswith(".down") else 1) <= _SMALL and ".mlp.experts." not in name
-        if self.blocks.bits == 4 and not small and name not in ("embedding", "lm_head"):
-            return self.blocks
-        return _ROWS if name.endswith(".engram.key_value") else Blocks(8, self.blocks.size)
+    def _blocks(self, name: str, matrix: np.ndarray) -> Blocks:
+        if name.endswith(".engram.key_value"):
+            return _ROWS
+        if name in ("embedding", "lm_head") or name.endswith(".fn"):
+            # Larger blocks are faster, and these matrices suffer least from them.
+            return Blocks(
+                8, 2 * self.blocks.size if matrix.shape[1] % (2 * self.blocks.size) == 0 else self.blocks.size
+            )
+        kept = name.endswith(".o") or (name.endswith(".in") and matrix.size <= _SMALL)
+        return Blocks(8, self.blocks.size) if kept else self.blocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,6 @@ def test_moments_are_those_of_the_network(
     handles: list[torch.utils.hooks.RemovableHandle] = []
     watch("self_attn.in", layer.self_attn.q_a_proj)
     watch("self_attn.q_b", layer.self_attn.q_b_proj)
-    watch("self_attn.o_b", layer.self_attn.o_b_proj)
     watch("mlp.shared_experts.gate_up", layer.mlp.shared_experts.gate_proj)
     watch("mlp.shared_experts.down", layer.mlp.shared_experts.down_proj)
     assert layer.engram is not None

@@ -90,23 +90,25 @@ def test_experts_are_rounded_each_for_its_own_inputs() -> None:
         assert np.array_equal(both.codes[rows], compensated(matrix[rows], Blocks(4), moments[part])[0])
 
 
-def test_a_plan_of_four_bits_spends_eight_where_four_save_no_time() -> None:
-    plan = Plan.of("int4")
-    assert plan and Plan.of("fp32") is None
+def test_a_plan_of_four_bits_spends_eight_where_rounding_costs_most() -> None:
+    four, eight = Plan.of("int4"), Plan.of("int8")
+    assert four and eight and Plan.of("fp32") is None
 
-    def bits(name: str, rows: int, width: int) -> int | None:
+    def bits(plan: Plan, name: str, rows: int, width: int) -> int | None:
         codes = plan.quantise(name, np.ones((rows, width), np.float32))
         return codes.bits if codes else None
 
-    assert bits("embedding", 2048, 256) == bits("lm_head", 2048, 256) == 8
-    assert bits("model.layers.0.self_attn.in", 512, 256) == 8
-    assert bits("model.layers.0.self_attn.in", 2048, 256) == 4
-    assert bits("model.layers.0.mlp.experts.down", 64, 32) == 4
-    assert bits("model.layers.0.self_attn.o_b", 128, 128) is None
-    assert bits("model.layers.0.self_attn.o_b", 512, 128) == 8
-    for gate_up, down in (((256, 256), (256, 128)), ((1536, 256), (256, 768))):
-        shared = "model.layers.0.mlp.shared_experts"
-        assert bits(f"{shared}.gate_up", *gate_up) == bits(f"{shared}.down", *down)
+    layer = "model.layers.0"
+    assert bits(four, "embedding", 2048, 256) == bits(four, "lm_head", 2048, 256) == 8
+    assert bits(four, f"{layer}.attn_hc.fn", 24, 1024) == bits(four, f"{layer}.self_attn.o", 256, 256) == 8
+    assert bits(four, f"{layer}.self_attn.in", 512, 256) == 8
+    assert bits(four, f"{layer}.self_attn.in", 2048, 256) == bits(four, f"{layer}.self_attn.q_b", 512, 128) == 4
+    assert bits(eight, f"{layer}.self_attn.o", 256, 256) is None
+    assert bits(eight, f"{layer}.self_attn.o", 512, 512) == 8
+    for experts in ("experts", "shared_experts"):
+        for plan in (four, eight):
+            both = {bits(plan, f"{layer}.mlp.{experts}.{part}", 64, 256) for part in ("gate_up", "down")}
+            assert both == {plan.blocks.bits}
 
 
 def test_a_tied_head_remains_the_embedding(checkpoint: Path) -> None:
