@@ -314,18 +314,21 @@ class _Builder:
         q = self.norm(g.reshape(q, -1, 1, h, D), np.full(D, D**-0.5))
         q = self.rotate(q, self.repeated(at.rows, h), kind)
 
-        kv = self.norm(kv, self.turned(self.weight(f"{A}.kv_norm.weight"), D))
+        kv_norm = self.weight(f"{A}.kv_norm.weight")
+        kv = self.norm(kv, self.turned(kv_norm, D))
         kv = self.put(f"kv.{layer.states}", at.rows, g.reshape(self.rotate(kv, at.rows, kind), -1, D))
         near = g.op("Gather", kv, at.keys, axis=0)
         # The sink's key is zero: so is its value, and its logit is what is added to it.
         sinks = self.weight(f"{A}.sinks")
         sink, mask, count = at.sink, at.mask, at.columns
         far: tuple[str, str, str] | None = None
-        bound = max(float(np.abs(sinks).max()), self.longest(f"{A}.kv_norm.weight", D))
+        # RMSNorm leaves no vector longer than this; queries, scaled, have length 1 at most.
+        bound = max(float(np.abs(sinks).max()), D**0.5 * float(np.abs(kv_norm).max()))
         if kind != SLIDING:
             windows = self.windows_of(kind, at)
-            bound = max(bound, self.longest(f"{A}.compressor.kv_norm.weight", D))
-            entries = self.compress(layer, rest[0], at, windows)
+            entry_norm = self.weight(f"{A}.compressor.kv_norm.weight")
+            bound = max(bound, D**0.5 * float(np.abs(entry_norm).max()))
+            entries = self.compress(layer, rest[0], entry_norm, at, windows)
             if kind == CSA:
                 far = self.selected(layer, q, index_query, rest[1], entries, at, windows)
             else:
@@ -338,10 +341,6 @@ class _Builder:
         # Values carry the rotation of their own position: turn it back by the query's.
         o = self.rotate(o, self.repeated(at.rows, h), kind, back=True)
         return self.attention_output(layer, g.reshape(o, -1, 1, h * D))
-
-    def longest(self, norm: str, width: int) -> float:
-        """The largest length that RMSNorm with these weights lets a vector have. Queries have length 1 at most."""
-        return float(width**0.5 * np.abs(self.weight(norm)).max())
 
     def with_entries(self, at: _Positions, windows: _Windows) -> tuple[str, str, str]:
         """Sink, mask and number of the columns where all entries follow the window's keys."""
@@ -448,7 +447,7 @@ class _Builder:
             [np.concatenate([bias[:, i * D : (i + 1) * D], index_bias[:, i * Di : (i + 1) * Di]], 1) for i in (0, 1)]
         )
 
-    def compress(self, layer: _Layer, raw: str, at: _Positions, windows: _Windows) -> str:
+    def compress(self, layer: _Layer, raw: str, norm: Array, at: _Positions, windows: _Windows) -> str:
         """Writes the new raw rows, pools the windows they close, and returns all entries [M, D]."""
         g, config, kind = self.graph, self.config, layer.attention
         C, D, Di = f"{layer.weights}.self_attn.compressor", config.head_dim, config.index_head_dim
@@ -468,11 +467,13 @@ class _Builder:
         pooled = g.op("MatMul", ones, g.op("Mul", kv, share))  # [N, 1, channels]
         if kind == CSA:
             pooled, index_pooled = g.split(pooled, D, Di)
-            self.entry(index_pooled, f"{C}.indexer.kv_norm.weight", Di, kind, windows, f"keys.{layer.states}")
-        return self.entry(pooled, f"{C}.kv_norm.weight", D, kind, windows, f"entries.{layer.states}")
+            index_norm = self.weight(f"{C}.indexer.kv_norm.weight")
+            self.entry(index_pooled, index_norm, kind, windows, f"keys.{layer.states}")
+        return self.entry(pooled, norm, kind, windows, f"entries.{layer.states}")
 
-    def entry(self, pooled: str, norm: str, width: int, kind: LayerType, windows: _Windows, state: str) -> str:
-        normed = self.norm(pooled, self.turned(self.weight(norm), width))
+    def entry(self, pooled: str, norm: Array, kind: LayerType, windows: _Windows, state: str) -> str:
+        width = len(norm)
+        normed = self.norm(pooled, self.turned(norm, width))
         new = self.graph.reshape(self.rotate(normed, windows.rows, kind), -1, width)
         return self.put(state, windows.numbers, new)
 
