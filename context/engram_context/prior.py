@@ -35,7 +35,13 @@ BUCKETS = (len(COUNTS) + 1) * (len(SHARES) + 1)
 # Trust against a model: by the longest matching length, and by the memory's own highest probability.
 TOPS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97)
 
-_LENGTH_OF = np.searchsorted(np.array(LENGTHS), np.arange(LENGTHS[-1] + 1), side="right") - 1
+# By match length, the level before the first of its three.
+_FIRST_LEVEL = (np.searchsorted(LENGTHS, np.arange(LENGTHS[-1] + 1), side="right") - 1) * SCOPES - 1
+# By level, where its row of a table's shares begins.
+_FIRST_CELL = np.arange(LEVELS) * BUCKETS
+# What is asked for every token, as arrays of the type it is compared in.
+_COUNTS, _SHARES, _TOPS = np.array(COUNTS, np.float64), np.array(SHARES), np.array(TOPS)
+_NOTHING = np.float32(1e-9)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,12 +90,12 @@ def table_of(data: dict[str, Any]) -> Table:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Levels:
-    """Counts by level. `counts[level, i]`: how often `ids[i]` followed a match of that level."""
+    """Counts by level, of the L levels up to the longest match. `counts[level, i]`: how often `ids[i]` followed."""
 
     ids: NDArray[np.int64]  # [U]
-    counts: NDArray[np.float32]  # [LEVELS, U]
-    totals: NDArray[np.float32]  # [LEVELS]
-    buckets: NDArray[np.int64]  # [LEVELS]; meaningless where the total is 0
+    counts: NDArray[np.float32]  # [L, U]
+    totals: NDArray[np.float32]  # [L]
+    buckets: NDArray[np.int64]  # [L]; meaningless where the total is 0
 
 
 def count_levels(
@@ -101,35 +107,41 @@ def count_levels(
 ) -> Levels:
     """Counts of every level from matching positions (one entry each: what followed, how long the match, where)."""
     # The distinct tokens without sorting: whichever entry wrote a token's slot last stands for it.
+    followed = tokens.astype(np.int64)
     slots = np.empty(vocab_size, np.int32)
-    entries = np.arange(len(tokens), dtype=np.int32)
-    slots[tokens] = entries
-    ids = tokens[slots[tokens] == entries].astype(np.int64)
+    entries = np.arange(len(followed), dtype=np.int32)
+    slots[followed] = entries
+    ids = followed.compress(slots.take(followed) == entries)
     width = len(ids)
-    slots[ids] = np.arange(width, dtype=np.int32)
-    level = _LENGTH_OF[np.minimum(lengths, LENGTHS[-1])] * SCOPES + (scopes.astype(np.int64) - 1)
-    flat = np.bincount(level * width + slots[tokens], weights=weights, minlength=LEVELS * width)
-    counts = flat.astype(np.float32).reshape(len(LENGTHS), SCOPES, width)
+    slots[ids] = entries[:width]
+    cells = _FIRST_LEVEL.take(lengths, mode="clip")
+    cells += scopes
+    reached = int(cells.max()) // SCOPES + 1  # what no match is long enough for is not looked at
+    cells *= width
+    cells += slots.take(followed)
+    flat = np.bincount(cells, weights=weights, minlength=reached * SCOPES * width)
+    counts = flat.astype(np.float32).reshape(reached, SCOPES, width)
     # A longer match is also a shorter one, a match in the file is also one in the project.
-    for length in range(len(LENGTHS) - 2, -1, -1):
-        counts[length] += counts[length + 1]
+    for shorter, longer in zip(counts[-2::-1], counts[:0:-1], strict=True):
+        shorter += longer
     for scope in range(SCOPES - 2, -1, -1):
-        counts[:, scope] += counts[:, scope + 1]
-    counts = counts.reshape(LEVELS, width)
+        wider = counts[:, scope]
+        wider += counts[:, scope + 1]
+    counts = counts.reshape(reached * SCOPES, width)
     totals = counts.sum(axis=1)
-    shares = counts.max(axis=1) / np.maximum(totals, 1e-9)
-    buckets = np.searchsorted(COUNTS, totals, side="right") * (len(SHARES) + 1) + np.searchsorted(
-        SHARES, shares, side="right"
-    )
+    shares = counts.max(axis=1) / np.maximum(totals, _NOTHING)
+    buckets = _COUNTS.searchsorted(totals, "right") * (len(SHARES) + 1) + _SHARES.searchsorted(shares, "right")
     return Levels(ids, counts, totals, buckets)
 
 
 def level_weights(levels: Levels, table: Table) -> tuple[NDArray[np.float32], float]:
     """What part of the final distribution each level makes up, and the part that is left over."""
-    shares = np.where(levels.totals > 0, table.shares[np.arange(LEVELS), levels.buckets], 0.0)
-    kept = np.cumprod(1.0 - shares[::-1])[::-1]
-    above = np.append(kept[1:], 1.0)
-    return (shares * above).astype(np.float32), float(kept[0])
+    totals = levels.totals
+    shares = table.shares.take(levels.buckets + _FIRST_CELL[: len(totals)])
+    shares *= totals > 0
+    kept = np.ones(len(totals) + 1, np.float32)  # [l]: what level l and those above it leave
+    np.multiply.accumulate((1.0 - shares)[::-1], out=kept[-2::-1])
+    return shares * kept[1:], float(kept[0])
 
 
 def interpolate(
@@ -143,10 +155,9 @@ def interpolate(
     """One distribution from matching positions (arrays as in `count_levels`, not empty)."""
     levels = count_levels(tokens, lengths, scopes, weights, vocab_size)
     parts, rest = level_weights(levels, table)
-    scaled = (parts / np.maximum(levels.totals, 1e-9)).astype(np.float32)
-    probabilities = scaled @ levels.counts
-    longest = int(np.flatnonzero(levels.totals[::SCOPES])[-1])
-    top = int(np.searchsorted(TOPS, probabilities.max(), side="right"))
+    probabilities: NDArray[np.float32] = (parts / np.maximum(levels.totals, _NOTHING)).dot(levels.counts)
+    longest = len(levels.totals) // SCOPES - 1
+    top = int(_TOPS.searchsorted(probabilities.max(), "right"))
     return Weighed(levels.ids, probabilities, rest, float(table.trust[longest, top]), longest)
 
 

@@ -33,7 +33,8 @@ from engram_context.ignore import RULE_FILES, FileState, Ignore
 from engram_context.indexing import Cancelled, Coding, Progress, Wanted, read_entries, tokens_of
 from engram_context.languages import language_of
 from engram_context.lines import LineEncoder
-from engram_context.ngrams import MemoryView, NgramMemory
+from engram_context.matches import MemoryView
+from engram_context.ngrams import NgramMemory
 from engram_context.reader import parse, read_record
 from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot

@@ -55,9 +55,10 @@ def samples_of(project: Encoded, vocab_size: int, cursors: int, seed: int) -> Sa
                 continue
             levels = prior.count_levels(found.tokens, found.lengths, found.scopes, found.weights, vocab_size)
             column = np.flatnonzero(levels.ids == ids[at])
-            hit = levels.counts[:, column[0]] if len(column) else np.zeros(prior.LEVELS, np.float32)
-            buckets.append(np.where(levels.totals > 0, levels.buckets, -1))
-            truths.append(hit / np.maximum(levels.totals, 1e-9))
+            hit = levels.counts[:, column[0]] if len(column) else np.float32(0)
+            above = (0, prior.LEVELS - len(levels.totals))
+            buckets.append(np.pad(np.where(levels.totals > 0, levels.buckets, -1), above, constant_values=-1))
+            truths.append(np.pad(hit / np.maximum(levels.totals, 1e-9), above))
             floor.append(unigram[ids[at]])
     return Samples(np.array(buckets), np.array(truths, np.float32), np.array(floor, np.float32))
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-from engram_context.ngrams import Found, NgramMemory
+from engram_context.matches import Found
+from engram_context.ngrams import NgramMemory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

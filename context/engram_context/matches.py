@@ -1,0 +1,298 @@
+"""What the n-gram memory knows of one context: where its end stood before, what followed, and how likely that is now.
+
+A decoder asks twice about every context, what may follow (`next`) and what to try (`draft`), and both rest on the same
+search, so a view keeps the last one. From one token to the next there is nothing to keep: positions are sorted by their
+newest token, and a new one leads to another part of the order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engram_context.prior import Table, Weighed, interpolate
+from engram_context.segments import SEPARATOR, Segment, Tokens, token_type
+
+# Positions looked at per segment: contexts that are more common are sampled with a stride and their counts scaled up.
+# Sorted order makes a stride a stratified sample over the longer contexts, so few are needed for a good distribution.
+_SAMPLE = 384
+# The same for positions that match every packed token: these decide the long matches, so more of them are looked at.
+_DEEP_SAMPLE = 2048
+# A context longer than this says nothing more about the next token.
+_NEXT_CONTEXT = 32
+_LONGEST = 256
+
+_BACK = np.arange(_LONGEST + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Positions that share the end of a context. All arrays have one entry per position."""
+
+    tokens: NDArray[np.unsignedinteger]  # what followed
+    lengths: NDArray[np.int32]  # how many tokens before it agree
+    scopes: NDArray[np.uint8]  # 1 project, 2 its directory, 3 its file
+    weights: NDArray[np.float32]  # how many positions each one stands for
+
+    def living(self) -> Found | None:
+        """What is left without files that are dead or hidden (scope 0)."""
+        keep = self.scopes > 0
+        return (
+            Found(self.tokens[keep], self.lengths[keep], self.scopes[keep], self.weights[keep]) if keep.any() else None
+        )
+
+
+class MemoryView:
+    """The memory at one moment, seen from one place. Used by one thread at a time; never changes its mind.
+
+    It satisfies a decoder's drafter (`propose`, `draft`) and prior (`next`). `tokens` is always the text right before
+    the token in question, oldest first.
+    """
+
+    __slots__ = ("_asked", "_dtype", "_segments", "_table", "_vocab_size")
+
+    def __init__(self, segments: tuple[tuple[Segment, NDArray[np.uint8]], ...], vocab_size: int, table: Table) -> None:
+        """`segments`: each with the scope of its files, 0 where one is dead or hidden."""
+        self._segments = segments
+        self._dtype = token_type(vocab_size)
+        self._vocab_size = vocab_size
+        self._table = table
+        self._asked: tuple[list[int], list[_Match]] = ([], [])
+
+    def find(self, tokens: Tokens) -> Found | None:
+        """All positions whose last token is the context's last (sampled where there are very many), if any."""
+        followed: list[NDArray[np.unsignedinteger]] = []
+        scopes: list[NDArray[np.uint8]] = []
+        # Classes of positions: how many tokens agree, how many positions are in it, how many each one stands for.
+        agreeing: list[int] = []
+        counts: list[int] = []
+        shares: list[float] = []
+        deep: list[tuple[int, NDArray[np.int32]]] = []
+        total = 0
+        for match in self._matches(tokens, _NEXT_CONTEXT):
+            segment, positions = match.segment, _sampled(match, counts, shares)
+            agreeing += range(1, len(match.ranges) + 1)
+            followed.append(segment.tokens.take(positions + 1))
+            scopes.append(match.scope.take(segment.files.take(positions)))
+            total += len(positions)
+            if match.lengths is not None:
+                deep.append((total, match.lengths))
+        if not total:
+            return None
+        lengths = np.array(agreeing, np.int32).repeat(counts)
+        for end, exact in deep:
+            lengths[end - len(exact) : end] = exact
+        weights = np.array(shares, np.float32).repeat(counts)
+        found = Found(np.concatenate(followed), lengths, np.concatenate(scopes), weights)
+        return found if found.scopes.all() else found.living()
+
+    def distribution(self, tokens: Tokens) -> Weighed | None:
+        """Everything the memory expects next, with probabilities; None if it has never seen the last token."""
+        found = self.find(tokens)
+        if found is None:
+            return None
+        return interpolate(found.tokens, found.lengths, found.scopes, found.weights, self._vocab_size, self._table)
+
+    def next(self, tokens: Tokens, count: int = 64) -> tuple[NDArray[np.int32], NDArray[np.float32], float] | None:
+        """The `count` likeliest next tokens (best first), their probabilities, and how far to trust them.
+
+        The probabilities sum to at most 1: the rest is what the memory does not claim to know and belongs to the model.
+        Mix as `(1 - w) * model + w * (probabilities + rest * model)`, with `w` the third value.
+        """
+        weighed = self.distribution(tokens)
+        if weighed is None:
+            return None
+        ids, probabilities = weighed.ids, weighed.probabilities
+        if len(ids) > count:
+            best = np.argpartition(probabilities, len(ids) - count)[-count:]
+            ids, probabilities = ids[best], probabilities[best]
+        best = np.argsort(-probabilities, kind="stable")
+        return ids[best].astype(np.int32), probabilities[best].astype(np.float32), weighed.trust
+
+    def propose(self, tokens: Tokens, count: int) -> list[int]:
+        """At most `count` tokens to try next: what stood after the longest match. Longer matches earn longer drafts."""
+        draft, length = self.draft(tokens, count)
+        return draft[: _draft_length(length, count)]
+
+    def draft(self, tokens: Tokens, count: int) -> tuple[list[int], int]:
+        """At most `count` tokens that stood after the longest match, and how many tokens matched (32 at most)."""
+        best = self._longest(tokens, _NEXT_CONTEXT)
+        if best is None or count <= 0:
+            return [], 0
+        segment, position, length = best
+        draft: list[int] = segment.tokens[position + 1 : position + 1 + count].tolist()
+        return draft[: draft.index(SEPARATOR)] if SEPARATOR in draft else draft, length
+
+    def match_length(self, tokens: Tokens) -> int:
+        """How many of the last tokens (256 at most) stood somewhere in the memory in just that order."""
+        best = self._longest(tokens, _LONGEST)
+        return best[2] if best is not None else 0
+
+    def _longest(self, tokens: Tokens, most: int) -> tuple[Segment, int, int] | None:
+        """(segment, position, length) of the longest match; the nearest scope wins, then the later position."""
+        best = (0, 0)
+        found: tuple[Segment, int, int] | None = None
+        for match in reversed(self._matches(tokens, most)):
+            deepest = _deepest(match, best[0])
+            if deepest is not None and deepest[:2] > best:
+                best = deepest[:2]
+                found = (match.segment, deepest[2], deepest[0])
+        return found
+
+    def _matches(self, tokens: Tokens, most: int) -> list[_Match]:
+        """Where the end of the context, `most` tokens of it, stood: one entry for each segment that knows it."""
+        context = _context(tokens, most)
+        if context == self._asked[0]:
+            return self._asked[1]
+        query = _query(context, self._dtype)
+        found = [] if query is None else [m for part in self._segments if (m := _match(*part, query)) is not None]
+        self._asked = context, found
+        return found
+
+
+def _draft_length(length: int, most: int) -> int:
+    """Measured: a draft after a match of 1, 2-3, 4-8 tokens has 0.3, 0.9, 1.7 tokens accepted; longer ones many."""
+    if length >= 9:
+        return most
+    if length >= 4:
+        return 4
+    return 2 if length >= 2 else 1
+
+
+def _context(tokens: Tokens, most: int) -> list[int]:
+    """The last tokens, at most so many, back to a separator; the newest first."""
+    recent = tokens[-most:]
+    context: list[int] = recent.tolist() if isinstance(recent, np.ndarray) else list(recent)
+    context.reverse()
+    return context[: context.index(SEPARATOR)] if SEPARATOR in context else context
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Query:
+    """A context made ready for every segment: newest token first, cut at a separator."""
+
+    context: NDArray[np.int32]  # [c]
+    # [2p], p = min(c, packed), ascending: p keys just below all that agree with 1 .. p tokens, then the largest keys
+    # that agree with p .. 1. In this order each binary search starts from where the last one ended.
+    bounds: NDArray[np.uint64]
+    packed: int  # how many tokens a key holds
+
+
+def _query(context: list[int], dtype: type[np.uint16] | type[np.uint32]) -> _Query | None:
+    bits = dtype().itemsize * 8
+    packed = 64 // bits
+    below: list[int] = []
+    last: list[int] = []
+    key, shift = 0, 64
+    for token in map(int, context[:packed]):
+        if not 0 < token < 1 << bits:
+            break
+        shift -= bits
+        key |= token << shift
+        below.append(key - 1)
+        last.append(key | ((1 << shift) - 1))
+    if not below:
+        return None
+    return _Query(np.array(context, np.int32), np.array(below + last[::-1], np.uint64), packed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Match:
+    """What one segment has of a context."""
+
+    segment: Segment
+    scope: NDArray[np.uint8]
+    # For each number of packed tokens, from one: the half-open range of `order` that agrees. None is empty.
+    ranges: list[tuple[int, int]]
+    # [d]: of the (sampled) positions in the last range, how many tokens agree; None if a key tells already.
+    lengths: NDArray[np.int32] | None
+    step: int  # the stride of that sample
+
+
+def _match(segment: Segment, scope: NDArray[np.uint8], query: _Query) -> _Match | None:
+    at: list[int] = segment.keys.searchsorted(query.bounds, "right").tolist()
+    ranges = [(low, high) for low, high in zip(at[: len(at) // 2], reversed(at), strict=False) if low < high]
+    if not ranges:
+        return None
+    low, high = ranges[-1]
+    step = -(-(high - low) // _DEEP_SAMPLE)
+    deep = len(ranges) == query.packed
+    lengths = _lengths(segment.tokens, segment.order[low:high:step], query) if deep else None
+    return _Match(segment, scope, ranges, lengths, step)
+
+
+def _sampled(match: _Match, counts: list[int], shares: list[float]) -> NDArray[np.intp]:
+    """Positions of `match`, those that agree in one token first; adds how many of each length, and what they are of."""
+    order, ranges = match.segment.order, match.ranges
+    parts: list[NDArray[np.int32]] = []
+    for (low, high), (inner_low, inner_high) in pairwise(ranges):
+        # Only those that agree in exactly so many tokens: the next range lies inside this one.
+        size = (inner_low - low) + (high - inner_high)
+        step = -(-size // _SAMPLE) or 1
+        parts += [order[low:inner_low:step], order[inner_high:high:step]]
+        count = len(parts[-1]) + len(parts[-2])
+        counts.append(count)
+        shares.append(size / count if count else 0.0)
+    low, high = ranges[-1]
+    step = match.step if match.lengths is not None else -(-(high - low) // _SAMPLE)
+    parts.append(order[low:high:step])
+    counts.append(len(parts[-1]))
+    shares.append((high - low) / len(parts[-1]))
+    return np.concatenate(parts, dtype=np.intp)
+
+
+def _lengths(tokens: NDArray[np.unsignedinteger], positions: NDArray[np.int32], query: _Query) -> NDArray[np.int32]:
+    """How far each position agrees with the context, as many tokens as a key holds being sure.
+
+    Index 0 of a segment is a separator, which no context holds: going back never leaves the array.
+    """
+    known = query.packed
+    lengths = np.full(len(positions), known, np.int32)
+    rows: NDArray[np.intp] | None = None
+    here = positions
+    while known < len(query.context) and len(here):
+        # Few tokens at a time while there are many positions: most of them part ways at once.
+        width = min(32 if len(here) <= 32 else 4, len(query.context) - known)
+        agree = np.zeros((len(here), width + 1), np.bool_)
+        before = tokens.take(here[:, None] - _BACK[known : known + width], mode="clip")
+        np.equal(before, query.context[known : known + width], out=agree[:, :width])
+        count = agree.argmin(axis=1)  # the last column never agrees
+        if rows is None:
+            lengths += count
+        else:
+            lengths[rows] += count
+        known += width
+        whole = (count == width).nonzero()[0]
+        here = here[whole]
+        rows = whole if rows is None else rows[whole]
+    return lengths
+
+
+def _deepest(match: _Match, least: int) -> tuple[int, int, int] | None:
+    """(length, scope, position) of the longest match in one segment of at least `least` tokens; None without any."""
+    segment, ranges = match.segment, match.ranges
+    for length in range(len(ranges), 0, -1):
+        lengths = match.lengths if length == len(ranges) else None
+        if (length if lengths is None else lengths.max()) < least:
+            return None
+        low, high = ranges[length - 1]
+        # A range may hold dead files only; then the next shorter one decides.
+        part = segment.order[low : high : -(-(high - low) // _DEEP_SAMPLE)]
+        scopes = match.scope.take(segment.files.take(part))
+        if not scopes.all():
+            keep = scopes > 0
+            if not keep.any():
+                continue
+            part, scopes = part[keep], scopes[keep]
+            lengths = lengths[keep] if lengths is not None else None
+        longest = length
+        if lengths is not None:
+            longest = int(lengths.max())
+            tied = lengths == longest
+            part, scopes = part[tied], scopes[tied]
+        nearest = int(scopes.max())
+        return longest, nearest, int(part[scopes == nearest].max())
+    return None
