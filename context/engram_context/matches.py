@@ -1,8 +1,8 @@
 """What the n-gram memory knows of one context: where its end stood before, what followed, and how likely that is now.
 
 A decoder asks twice about every context, what may follow (`next`) and what to try (`draft`), and both rest on the same
-search, so a view keeps the last one. From one token to the next there is nothing to keep: positions are sorted by their
-newest token, and a new one leads to another part of the order.
+search, so a view keeps the last one. When the context then grows by one token, a long match is one of before grown by
+one, or just as long as a key is: the binary search is made again, but no texts are compared.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from engram_context.segments import SEPARATOR, Segment, Tokens, token_type
 _SAMPLE = 384
 # The same for positions that match every packed token: these decide the long matches, so more of them are looked at.
 _DEEP_SAMPLE = 2048
+# Up to so many long matches are followed from token to token; more are compared anew, all at once.
+_FOLLOWED = 64
 # A context longer than this says nothing more about the next token.
 _NEXT_CONTEXT = 32
 _LONGEST = 256
@@ -60,7 +62,8 @@ class MemoryView:
         self._dtype = token_type(vocab_size)
         self._vocab_size = vocab_size
         self._table = table
-        self._asked: tuple[list[int], list[_Match]] = ([], [])
+        # The last context and what each segment has of it.
+        self._asked: tuple[list[int], list[_Match | None]] = ([], [None] * len(segments))
 
     def find(self, tokens: Tokens) -> Found | None:
         """All positions whose last token is the context's last (sampled where there are very many), if any."""
@@ -73,12 +76,14 @@ class MemoryView:
         deep: list[tuple[int, NDArray[np.int32]]] = []
         total = 0
         for match in self._matches(tokens, _NEXT_CONTEXT):
+            if match is None:
+                continue
             segment, positions = match.segment, _sampled(match, counts, shares)
             agreeing += range(1, len(match.ranges) + 1)
             followed.append(segment.tokens.take(positions + 1))
             scopes.append(match.scope.take(segment.files.take(positions)))
             total += len(positions)
-            if match.lengths is not None:
+            if len(match.deep):
                 deep.append((total, match.lengths))
         if not total:
             return None
@@ -136,19 +141,24 @@ class MemoryView:
         best = (0, 0)
         found: tuple[Segment, int, int] | None = None
         for match in reversed(self._matches(tokens, most)):
-            deepest = _deepest(match, best[0])
-            if deepest is not None and deepest[:2] > best:
+            deepest = _deepest(match, best[0]) if match is not None else None
+            if match is not None and deepest is not None and deepest[:2] > best:
                 best = deepest[:2]
                 found = (match.segment, deepest[2], deepest[0])
         return found
 
-    def _matches(self, tokens: Tokens, most: int) -> list[_Match]:
-        """Where the end of the context, `most` tokens of it, stood: one entry for each segment that knows it."""
+    def _matches(self, tokens: Tokens, most: int) -> list[_Match | None]:
+        """What each segment has of the context, the last `most` tokens at most; None where it has nothing."""
         context = _context(tokens, most)
-        if context == self._asked[0]:
-            return self._asked[1]
+        asked, before = self._asked
+        if context == asked:
+            return before
         query = _query(context, self._dtype)
-        found = [] if query is None else [m for part in self._segments if (m := _match(*part, query)) is not None]
+        grown = len(asked) >= len(context) - 1 and context[1:] == asked[: len(context) - 1]
+        found: list[_Match | None] = [None] * len(before)
+        if query is not None:
+            for i, (segment, scope) in enumerate(self._segments):
+                found[i] = _match(segment, scope, query, before[i] if grown else _UNKNOWN)
         self._asked = context, found
         return found
 
@@ -207,21 +217,53 @@ class _Match:
     scope: NDArray[np.uint8]
     # For each number of packed tokens, from one: the half-open range of `order` that agrees. None is empty.
     ranges: list[tuple[int, int]]
-    # [d]: of the (sampled) positions in the last range, how many tokens agree; None if a key tells already.
-    lengths: NDArray[np.int32] | None
-    step: int  # the stride of that sample
+    # Of the positions that agree in all packed tokens, or a sample of them:
+    deep: NDArray[np.int32]  # [d] the positions
+    lengths: NDArray[np.int32]  # [d] how many tokens agree
+    whole: bool  # whether these are all
 
 
-def _match(segment: Segment, scope: NDArray[np.uint8], query: _Query) -> _Match | None:
+class _Unknown:
+    """Says that nobody knows what a segment has of the context that is one token shorter."""
+
+
+_UNKNOWN = _Unknown()
+_NONE = np.zeros(0, np.int32)
+
+
+def _match(
+    segment: Segment, scope: NDArray[np.uint8], query: _Query, before: _Match | _Unknown | None
+) -> _Match | None:
+    """What `segment` has of a context; `before`: of the same context without its newest token."""
     at: list[int] = segment.keys.searchsorted(query.bounds, "right").tolist()
     ranges = [(low, high) for low, high in zip(at[: len(at) // 2], reversed(at), strict=False) if low < high]
     if not ranges:
         return None
+    if len(ranges) < query.packed:
+        return _Match(segment, scope, ranges, _NONE, _NONE, True)
     low, high = ranges[-1]
     step = -(-(high - low) // _DEEP_SAMPLE)
-    deep = len(ranges) == query.packed
-    lengths = _lengths(segment.tokens, segment.order[low:high:step], query) if deep else None
-    return _Match(segment, scope, ranges, lengths, step)
+    deep = segment.order[low:high:step]
+    lengths = _followed(deep, query, before)
+    if lengths is None:
+        lengths = _lengths(segment.tokens, deep, query)
+    return _Match(segment, scope, ranges, deep, lengths, step == 1)
+
+
+def _followed(
+    positions: NDArray[np.int32], query: _Query, before: _Match | _Unknown | None
+) -> NDArray[np.int32] | None:
+    """As `_lengths`, from those of one token before; None where these are not all known, or many.
+
+    A position that agrees in more tokens than a key holds comes after one that agrees in one less.
+    """
+    if before is None:
+        return np.full(len(positions), query.packed, np.int32)
+    if isinstance(before, _Unknown) or not before.whole or max(len(positions), len(before.deep)) > _FOLLOWED:
+        return None
+    known = dict(zip(before.deep.tolist(), before.lengths.tolist(), strict=True))
+    shorter, most = query.packed - 1, len(query.context)
+    return np.array([min(known.get(at - 1, shorter) + 1, most) for at in positions.tolist()], np.int32)
 
 
 def _sampled(match: _Match, counts: list[int], shares: list[float]) -> NDArray[np.intp]:
@@ -237,8 +279,7 @@ def _sampled(match: _Match, counts: list[int], shares: list[float]) -> NDArray[n
         counts.append(count)
         shares.append(size / count if count else 0.0)
     low, high = ranges[-1]
-    step = match.step if match.lengths is not None else -(-(high - low) // _SAMPLE)
-    parts.append(order[low:high:step])
+    parts.append(match.deep if len(match.deep) else order[low : high : -(-(high - low) // _SAMPLE)])
     counts.append(len(parts[-1]))
     shares.append((high - low) / len(parts[-1]))
     return np.concatenate(parts, dtype=np.intp)
@@ -275,12 +316,12 @@ def _deepest(match: _Match, least: int) -> tuple[int, int, int] | None:
     """(length, scope, position) of the longest match in one segment of at least `least` tokens; None without any."""
     segment, ranges = match.segment, match.ranges
     for length in range(len(ranges), 0, -1):
-        lengths = match.lengths if length == len(ranges) else None
+        # A range may hold dead files only; then the next shorter one decides.
+        lengths = match.lengths if length == len(ranges) and len(match.deep) else None
         if (length if lengths is None else lengths.max()) < least:
             return None
         low, high = ranges[length - 1]
-        # A range may hold dead files only; then the next shorter one decides.
-        part = segment.order[low : high : -(-(high - low) // _DEEP_SAMPLE)]
+        part = segment.order[low : high : -(-(high - low) // _DEEP_SAMPLE)] if lengths is None else match.deep
         scopes = match.scope.take(segment.files.take(part))
         if not scopes.all():
             keep = scopes > 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from engram_context import matches
 from engram_context.matches import Found
 from engram_context.ngrams import NgramMemory
 from hypothesis import given, settings
@@ -22,6 +24,13 @@ files = st.dictionaries(
     max_size=5,
 )
 contexts = st.lists(st.integers(0, VOCAB), max_size=12)
+# Texts with matches long and many.
+repetitive = st.builds(
+    lambda unit, times, rest: unit * times + rest,
+    st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    st.integers(1, 20),
+    st.lists(st.integers(1, 3), max_size=3),
+)
 
 
 def scanned(
@@ -138,6 +147,54 @@ def test_an_open_document_stands_in_for_its_file_and_its_two_sides_never_join(
     assert counted(memory.view("pkg/a.py", before, after).find(context)) == truth
     # The memory itself has not changed.
     assert counted(memory.view().find(context)) == scanned(held(updates), None, context)
+
+
+@pytest.mark.parametrize("vocab", [VOCAB, WIDE])
+@settings(max_examples=100, deadline=None)
+@given(
+    updates=st.lists(files, max_size=6),
+    sides=st.none() | st.tuples(repetitive, repetitive),
+    said=st.lists(st.tuples(st.just(0) | st.integers(-3, 0), st.just([0]) | repetitive), max_size=3),
+    limits=st.sampled_from([(384, 2048, 64), (2, 3, 64), (384, 2048, 2), (2, 3, 2)]),
+)
+def test_a_view_that_is_asked_token_after_token_says_what_a_fresh_one_says(
+    vocab: int,
+    updates: list[Mapping[str, Sequence[int] | None]],
+    sides: tuple[list[int], list[int]] | None,
+    said: list[tuple[int, list[int]]],
+    limits: tuple[int, int, int],
+) -> None:
+    memory = NgramMemory(vocab)
+    for update in updates:
+        memory.update(update)
+    names = ("_SAMPLE", "_DEEP_SAMPLE", "_FOLLOWED")
+    with patch.multiple(matches, **dict(zip(names, limits, strict=True))):
+        walked = memory.view("pkg/a.py", *sides or ())
+        tokens: list[int] = []
+        for turn, (back, token) in enumerate(
+            (back if i == 0 else 0, t) for back, run in said for i, t in enumerate(run)
+        ):
+            tokens = [*tokens[: len(tokens) + back], token]
+            fresh = memory.view("pkg/a.py", *sides or ())
+            # The questions come in any order, and not each of them for every token.
+            if turn % 3 != 1:
+                assert walked.draft(tokens, 5) == fresh.draft(tokens, 5)
+            if turn % 7 == 3:
+                assert walked.match_length(tokens) == memory.view("pkg/a.py", *sides or ()).match_length(tokens)
+            if turn % 5 != 2:
+                one, other = walked.find(tokens), memory.view("pkg/a.py", *sides or ()).find(tokens)
+                assert (one is None) == (other is None)
+                if one is not None and other is not None:
+                    for name in ("tokens", "lengths", "scopes", "weights"):
+                        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_a_long_match_is_followed_no_further_than_contexts_are_looked_at() -> None:
+    memory = NgramMemory(100)
+    memory.update({"a.py": range(1, 80)})
+    view = memory.view()
+    for end in range(1, 60):
+        assert view.draft(range(1, end + 1), 1) == ([end + 1], min(end, 32))
 
 
 @settings(max_examples=150, deadline=None)
