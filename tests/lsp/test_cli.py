@@ -112,6 +112,9 @@ def test_complete_lists_the_members_of_what_is_known(project: Path, engram: Any)
         (["complete", "{app}:900:1"], "has 6 lines"),
         (["complete", "{app}:1:900"], "the last column is"),
         (["complete", "{app}"], "is not FILE:LINE:COL"),
+        (["complete", "{app}:1:1", "--most", "-1"], "-1 is not a number of 0 to"),
+        (["complete", "{app}:1:1", "--model", "{broken}"], "tokenizer.json cannot be read"),
+        (["check", "no[/where]"], "no[/where] does not exist"),
         (["rename", "{app}:0:1", "x"], "is not FILE:LINE:COL"),
         (["demo", "nowhere"], "is not a folder"),
         (["export", "nowhere", "out"], "nowhere is not a checkpoint"),
@@ -123,6 +126,10 @@ def test_wrong_input_is_told_in_a_sentence(project: Path, engram: Any, arguments
     if "{other}" in arguments:
         names["other"] = project / "elsewhere"
         names["other"].mkdir()
+    if "{broken}" in arguments:
+        names["broken"] = project.parent / "broken"
+        names["broken"].mkdir()
+        (names["broken"] / "tokenizer.json").write_text("{")
     code, _, err = engram(*(argument.format(**names) for argument in arguments))
     assert code == 2
     assert said in " ".join(err.split())
@@ -198,6 +205,13 @@ def test_doctor_finds_nothing_broken(engram: Any) -> None:
     assert "CPUExecutionProvider" in facts["providers"]["available"]
     assert facts["model"]["provider"] in facts["providers"]["available"] and facts["model"]["reason"]
     assert facts["Engram tables"]["bytes"] == Path(facts["Engram tables"]["file"]).stat().st_size
+
+
+def test_doctor_names_what_it_found_broken(engram: Any) -> None:
+    code, out, _ = engram("doctor", "--json", "--model", "nowhere")
+    broken = {one["subject"]: one["what"] for one in json.loads(out) if one["state"] == "bad"}
+    assert code == 1 and broken.keys() == {"model", "Engram tables"}
+    assert "nowhere is not a model folder" in broken["model"]
 
 
 @pytest.mark.parametrize(

@@ -37,3 +37,9 @@ def test_what_is_no_model_or_no_code_is_named(tmp_path: Path, capsys: pytest.Cap
     assert run(model, nothing, "--text", str(tmp_path)) == 2
     assert "lacks model.json" in " ".join(capsys.readouterr().err.split())
     assert run(nothing, model, "--text", str(tmp_path)) == 2
+
+
+def test_no_files_are_no_number_of_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(default_model())
+    assert run(model, model, "--text", str(tmp_path), "--count", "0") == 2
+    assert "0 is not a number of 1 to" in capsys.readouterr().err

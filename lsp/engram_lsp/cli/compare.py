@@ -11,14 +11,16 @@ from engram_runtime.tokenizer import Tokenizer
 from rich.markup import escape
 from rich.table import Table
 
-from engram_lsp.cli.terminal import UserError, notes, out, print_json
+from engram_lsp.cli.terminal import UserError, notes, number, out, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", type=Path, metavar="REFERENCE", help="model folder, exported as fp32 for example")
     parser.add_argument("others", type=Path, nargs="+", metavar="OTHER", help="model folders that should say the same")
     parser.add_argument("--text", type=Path, required=True, metavar="FOLDER", help="code on which they are compared")
-    parser.add_argument("--count", type=int, default=TEXTS, metavar="N", help="files of it (default: %(default)s)")
+    parser.add_argument(
+        "--count", type=number(int, 1, 1_000_000), default=TEXTS, metavar="N", help="files of it (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures by folder")
 
 
@@ -30,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
             with notes.status(f"running {options.reference.name} and {other.name}"):
                 found[str(other)] = compare(options.reference, other, chosen)
     except (ModelError, OSError, ValueError) as problem:
-        raise UserError(escape(str(problem))) from problem
+        raise UserError(str(problem)) from problem
     if options.json:
         print_json({name: asdict(each) for name, each in found.items()})
     else:

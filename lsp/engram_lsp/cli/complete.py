@@ -7,12 +7,14 @@ from dataclasses import replace
 from engram_context.text import Span
 from engram_runtime.servers import RemoteError
 from engram_runtime.tokenizer import Tokenizer
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text as Styled
 
 from engram_lsp.cli import workspace
-from engram_lsp.cli.terminal import UserError, notes, out, print_json
-from engram_lsp.model import open_predictor
+from engram_lsp.cli.terminal import UserError, notes, number, out, print_json
+from engram_lsp.coding import coding_of
+from engram_lsp.model import open_predictor, tokenizer_file
 from engram_lsp.predictor import Query
 from engram_lsp.remote import Remote
 from engram_lsp.settings import ModelSettings, RemoteSettings
@@ -23,7 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="", metavar="FOLDER", help='a model folder, or "none" for the memory alone')
     parser.add_argument("--endpoint", metavar="URL", help="ask the server there for the ghost text (see the README)")
     parser.add_argument("--endpoint-model", metavar="NAME", default="", help="the name of the model at that server")
-    parser.add_argument("--most", type=int, default=10, help="how many names to list (default: %(default)s)")
+    parser.add_argument(
+        "--most",
+        type=number(int, 0, 10_000),
+        default=10,
+        metavar="N",
+        help="how many names to list (default: %(default)s)",
+    )
     workspace.add_arguments(parser)
 
 
@@ -42,11 +50,15 @@ def _remote(options: argparse.Namespace, tokenizer: Tokenizer) -> Remote | None:
 
 def run(options: argparse.Namespace) -> int:
     settings = ModelSettings(path=options.model)
-    with workspace.opened(options.spot.file, options) as project:
+    try:
+        coding = coding_of(tokenizer_file(settings))
+    except (OSError, ValueError) as problem:
+        raise UserError(f"{tokenizer_file(settings)} cannot be read: {problem}") from problem
+    with workspace.opened(options.spot.file, options, coding) as project:
         place, text = workspace.place_of(project, options.spot)
         predictor, problem = open_predictor(settings)
         if problem:
-            notes.print(f"[yellow]{problem}[/]")
+            notes.print(f"[yellow]{escape(problem)}[/]")
         memory = project.view(place.path, place.offset, text)
         query = Query(place.path, text, place.offset, 0, memory, invoked=True)
         remote = _remote(options, predictor.tokenizer)
@@ -54,8 +66,10 @@ def run(options: argparse.Namespace) -> int:
         suggestions = None if remote is None else remote.inline(replace(query, memory=None))
         if suggestions is None:
             if remote is not None:
-                notes.print(f"[yellow]the server does not answer: {remote.describe()['problem']}[/]")
+                notes.print(f"[yellow]the server does not answer: {escape(remote.describe()['problem'])}[/]")
             suggestions = predictor.inline(query)
+        if remote is not None:
+            remote.close()
         inline_ms = (time.perf_counter() - began) * 1000
         began = time.perf_counter()
         ranked = predictor.rank(query, project.snapshot.candidates(place))[: options.most]

@@ -47,18 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    looks: tuple[Callable[[], Verdict], ...] = (
-        _python,
-        _packages,
-        _providers,
-        lambda: _model(options.model),
-        lambda: _tables(options.model),
-        _cache,
-        _watcher,
-        _memory,
-        lambda: _remote(options),
-    )
-    verdicts = [_survived(look) for look in looks]
+    looks: dict[str, Callable[[], Verdict]] = {
+        "python": _python,
+        "packages": _packages,
+        "providers": _providers,
+        "model": lambda: _model(options.model),
+        "Engram tables": lambda: _tables(options.model),
+        "cache": _cache,
+        "watcher": _watcher,
+        "memory": _memory,
+        "remote model": lambda: _remote(options),
+    }
+    verdicts = [_survived(subject, look) for subject, look in looks.items()]
     if options.json:
         print_json(
             [{name: getattr(v, name) for name in ("subject", "state", "what", "advice", "facts")} for v in verdicts]
@@ -72,12 +72,12 @@ def run(options: argparse.Namespace) -> int:
     return 1 if any(verdict.state == "bad" for verdict in verdicts) else 0
 
 
-def _survived(look: Callable[[], Verdict]) -> Verdict:
+def _survived(subject: str, look: Callable[[], Verdict]) -> Verdict:
     """What breaks while being looked at is a finding, not a crash."""
     try:
         return look()
     except Exception as problem:
-        return Verdict(getattr(look, "__name__", "model").strip("_<>"), "bad", f"{type(problem).__name__}: {problem}")
+        return Verdict(subject, "bad", f"{type(problem).__name__}: {problem}")
 
 
 def _python() -> Verdict:

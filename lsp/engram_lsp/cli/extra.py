@@ -3,8 +3,6 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from rich.markup import escape
-
 from engram_lsp.cli.terminal import UserError
 
 
@@ -15,7 +13,7 @@ def training_tools() -> Generator[None]:
         yield
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] in ("torch", "onnx", "safetensors"):
-            raise UserError(f"{missing.name} is not installed: pip install 'engram-ls\\[train]'") from missing
+            raise UserError(f"{missing.name} is not installed: pip install 'engram-ls[train]'") from missing
         raise
     except (OSError, ValueError) as problem:
-        raise UserError(escape(str(problem))) from problem
+        raise UserError(str(problem)) from problem

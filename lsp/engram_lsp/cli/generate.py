@@ -18,26 +18,11 @@ from engram_runtime.session import ModelError
 from engram_runtime.tokenizer import Tokenizer
 
 from engram_lsp.cli import workspace
-from engram_lsp.cli.terminal import UserError, notes, print_json, progress
+from engram_lsp.cli.terminal import UserError, notes, number, print_json, progress
 from engram_lsp.coding import coding_of
 from engram_lsp.predictor import Memory
 
 INTERRUPTED = 130
-
-
-def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
-    """A number of `least` to `most`, for argparse."""
-
-    def read(written: str) -> float:
-        try:
-            value = kind(written)
-        except ValueError:
-            value = None
-        if value is None or not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{written} is not a number of {least:g} to {most:g}")
-        return value
-
-    return read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,26 +35,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, metavar="FOLDER", help="cache folder of the project (default: the user's)"
     )
-    positive = _number(int, 1, 1_000_000)
-    parser.add_argument("--max-tokens", type=positive, default=128, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--max-tokens", type=number(int, 1, 1_000_000), default=128, metavar="N", help="default: %(default)s"
+    )
     parser.add_argument(
         "--temperature",
-        type=_number(float, 0, 100),
+        type=number(float, 0, 100),
         default=0.0,
         metavar="T",
         help="0 takes the likeliest token, 1 draws as the model would (default: %(default)g)",
     )
     parser.add_argument(
         "--top-p",
-        type=_number(float, 0.001, 1),
+        type=number(float, 0.001, 1),
         default=1.0,
         metavar="P",
         help="draw among the likeliest tokens that hold this much (default: %(default)g)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="equal seeds draw alike (default: %(default)s)"
+        "--seed",
+        type=number(int, 0, 2**63),
+        default=0,
+        metavar="N",
+        help="equal seeds draw alike (default: %(default)s)",
     )
-    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="default: %(default)s")
+    parser.add_argument("--threads", type=number(int, 1, 1024), default=1, metavar="N", help="default: %(default)s")
     parser.add_argument(
         "--json", action="store_true", help="print one JSON value at the end instead of text as it comes"
     )

@@ -3,6 +3,7 @@
 Standard output carries answers, standard error carries everything else, so that pipes and `--json` stay clean.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Generator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 out = Console(highlight=False)
@@ -20,16 +22,32 @@ OnProgress = Callable[[int, int, str], None]
 
 
 class UserError(Exception):
-    """The command or its input was wrong; the text says what to do about it."""
+    """The command or its input was wrong; the text, plain and without markup, says what to do about it."""
 
 
 def error(message: str) -> None:
-    notes.print(f"[bold red]engram-ls:[/] {message}", markup=True)
+    """`message` is plain text: brackets in it, as in the names of files, are shown."""
+    notes.print(f"[bold red]engram-ls:[/] {escape(message)}", soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
+
+
+def number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
+    """A number of `least` to `most`, for argparse."""
+
+    def read(written: str) -> float:
+        try:
+            value = kind(written)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{written} is not a number of {least:g} to {most:g}")
+        return value
+
+    return read
 
 
 @contextmanager
