@@ -195,7 +195,8 @@ def _failure(problem: Exception) -> str:
     said = str(problem)
     if any(text in said for text in _OUT_OF_MEMORY):
         return "ran out of memory"
-    return f"failed: {said.strip().partition(os.linesep)[0][:200]}"
+    first_line = said.strip().partition("\n")[0]
+    return f"failed: {first_line[:200]}"
 
 
 def _session(path: Path, providers: Sequence[str], threads: int) -> ort.InferenceSession:

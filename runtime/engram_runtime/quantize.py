@@ -231,8 +231,11 @@ class Comparison:
 
 def compare(reference: Path, other: Path, texts: Sequence[Sequence[int]]) -> Comparison:
     """Runs two model folders over token sequences. Raises ModelError for a broken folder, ValueError if no text has two
-    tokens."""
+    tokens or the models have not the same number of them."""
     sessions = [Session.open(folder, [CPU]) for folder in (reference, other)]
+    sizes = [session.config.vocab_size for session in sessions]
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"{reference} has {sizes[0]} tokens, {other} {sizes[1]}: these are different networks")
     divergences: list[np.ndarray] = []
     agreement, bits = 0, np.zeros(2)
     for text in texts:

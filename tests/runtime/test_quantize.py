@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +140,14 @@ def test_fewer_bits_are_further_from_the_model(folders: dict[WeightKind, Path]) 
 def test_there_must_be_something_to_compare_on(folders: dict[WeightKind, Path]) -> None:
     with pytest.raises(ValueError, match="two tokens"):
         compare(folders["fp32"], folders["fp32"], [[7]])
+
+
+def test_models_of_different_tokens_are_not_compared(folders: dict[WeightKind, Path], tmp_path: Path) -> None:
+    other = Path(shutil.copytree(folders["fp32"], tmp_path / "other"))
+    config = json.loads((other / "config.json").read_text(encoding="utf-8"))
+    config["vocab_size"] += 1
+    (other / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    classes = np.load(other / "engram_classes.npy")
+    np.save(other / "engram_classes.npy", np.append(classes, 0))
+    with pytest.raises(ValueError, match="different networks"):
+        compare(folders["fp32"], other, TEXTS)
