@@ -11,8 +11,8 @@ import numpy as np
 from engram_runtime.cache import Cache, Prefixes
 from engram_runtime.mtp import MtpDrafter, cost_of_draft
 from engram_runtime.sampling import Opinion, Prior, Sampler, log_probabilities, mixed
-from engram_runtime.session import Call, ModelError, Session
-from engram_runtime.speculation import Drafter, Drafts, History
+from engram_runtime.session import Call, Logits, ModelError, Session
+from engram_runtime.speculation import MOST, Drafter, Drafts, History
 from engram_runtime.tokenizer import Tokenizer
 
 CHUNK = 128
@@ -199,6 +199,7 @@ class OnnxEngine:
         self.tokenizer = tokenizer
         self.context = context
         self._session: Session | None = session
+        self._logits = Logits(session.config, 1 + MOST)
         self._kept = Prefixes(kept_bytes)
         # Reentrant: a dropped generator hands its cache back wherever the interpreter happens to notice.
         self._lock = RLock()
@@ -376,7 +377,8 @@ class OnnxEngine:
                 drafts = run.drafts()
                 # To the cache there is one writer at a time, from the call until it is known how much of it stays.
                 with self._lock:
-                    call = run.observed(session.call(cache, [*pending, *drafts], logits=1 + len(drafts)))
+                    tokens = [*pending, *drafts]
+                    call = run.observed(session.call(cache, tokens, 1 + len(drafts), memory=self._logits))
                     run.prefilled += max(0, len(run.prompt) - cache.position)
                     step = run.take(call.logits, drafts)
                     cache = call.cache(len(pending) + step.accepted)

@@ -8,6 +8,9 @@ The tables of all heads of a layer lie behind each other in one, order by order,
 numpy only: the server looks rows up with this before it runs the graph, training does the same per batch.
 """
 
+from itertools import accumulate
+from operator import mul, xor
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,13 +18,24 @@ from engram_runtime.config import ModelConfig
 
 Rows = npt.NDArray[np.int64]
 
+_64_BITS = (1 << 64) - 1
 _SEED = 0x456E6772616D  # "Engram": multipliers are part of the trained model and must never change.
 
 
 class EngramHash:
     """The hash functions of one model. `classes` [V] folds token ids; immutable, safe to share between threads."""
 
-    __slots__ = ("_back", "_classes", "_counts", "_index", "_multipliers", "_offsets", "_orders", "_primes")
+    __slots__ = (
+        "_back",
+        "_by_layer",
+        "_classes",
+        "_counts",
+        "_index",
+        "_multipliers",
+        "_offsets",
+        "_orders",
+        "_primes",
+    )
 
     def __init__(self, config: ModelConfig, classes: npt.ArrayLike) -> None:
         table = np.asarray(classes, dtype=np.uint64)
@@ -43,6 +57,17 @@ class EngramHash:
         # The bit generator itself: numpy promises that its stream stays the same, of Generator it does not.
         drawn = [np.random.PCG64([_SEED, layer]).random_raw(longest) for layer in layers]
         self._multipliers = np.array(drawn, dtype=np.uint64).reshape(len(layers), 1, longest) | np.uint64(1)
+        # The same for Python: of each layer its multipliers, and of each head the n-gram, the prime and the offset.
+        ends = self._orders.repeat(heads).tolist()
+        self._by_layer: list[tuple[list[int], list[tuple[int, int, int]]]] = [
+            (multipliers, list(zip(ends, of, offsets, strict=True)))
+            for multipliers, of, offsets in zip(
+                self._multipliers[:, 0].tolist(),
+                primes.reshape(len(layers), count).tolist(),
+                self._offsets[:, 0].tolist(),
+                strict=True,
+            )
+        ]
 
     def row_count(self, layer: int) -> int:
         """Rows of the layer's table, all orders and heads together."""
@@ -50,7 +75,21 @@ class EngramHash:
 
     def all_rows(self, tokens: npt.ArrayLike, start: int = 0) -> Rows:
         """`rows` of every Engram layer at once, [layers, T-start, orders*heads], in the configuration's order."""
-        return self._hash(self._n_grams(np.asarray(tokens, dtype=np.int64), start), slice(None))
+        ids = np.asarray(tokens, dtype=np.int64)
+        if len(ids) - start == 1:
+            return self._of_last(ids)
+        return self._hash(self._n_grams(ids, start), slice(None))
+
+    def _of_last(self, ids: npt.NDArray[np.int64]) -> Rows:
+        """`all_rows` of the last token: between two calls of a graph, numpy's dozen cold calls take twice as long."""
+        longest = len(self._back)
+        classes: list[int] = self._classes[ids[-longest:]].tolist()[::-1]
+        classes += [int(self._classes[0])] * (longest - len(classes))
+        found: list[int] = []
+        for multipliers, heads in self._by_layer:
+            mixed = [each & _64_BITS for each in accumulate(map(mul, classes, multipliers), xor)]
+            found += [mixed[end] % prime + offset for end, prime, offset in heads]
+        return np.array(found, np.int64).reshape(len(self._by_layer), 1, self._offsets.shape[-1])
 
     def rows(self, tokens: npt.ArrayLike, layer: int, start: int = 0) -> Rows:
         """Row numbers [T-start, orders*heads] that tokens start..T-1 of `tokens` [T] read in `layer`.

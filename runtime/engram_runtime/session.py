@@ -52,14 +52,29 @@ class Call:
         return self.before.extended(self.tokens if count is None else self.tokens[:count])
 
 
+class Logits:
+    """Memory for the logits of up to `count` tokens, which one caller may use for call after call."""
+
+    def __init__(self, config: ModelConfig, count: int) -> None:
+        self._memory = np.empty((count, config.vocab_size), np.float32)
+        self._bound: dict[int, tuple[np.ndarray, ort.OrtValue]] = {}
+
+    def first(self, count: int) -> tuple[np.ndarray, ort.OrtValue]:
+        """Memory of the first `count` rows, float32 [count, V], as numpy's and as ONNX Runtime's."""
+        if count not in self._bound:
+            array = self._memory[:count]
+            self._bound[count] = array, ort.OrtValue.ortvalue_from_numpy(array)
+        return self._bound[count]
+
+
 class _Given:
     """Inputs of a call of a certain number of tokens, in memory that ONNX Runtime reads where it lies."""
 
-    def __init__(self, count: int, engram: Mapping[str, int], streams: int) -> None:
-        """`engram` are the widths of the looked-up rows, by input name; `streams` that of a draft head's input or 0."""
+    def __init__(self, count: int, engram: Sequence[str], width: int, streams: int) -> None:
+        """`engram` are the inputs of looked-up rows of `width`; `streams` is the width of a draft head's input or 0."""
         self.ids = np.empty(count, np.int64)
         self.position, self.row, self.logits = (np.array(0, np.int64) for _ in range(3))
-        self.engram = [np.empty((count, width), np.float32) for width in engram.values()]
+        self.engram = np.empty((len(engram), count, width), np.float32)
         arrays = {"input_ids": self.ids, "position": self.position, "row": self.row, "logits": self.logits}
         arrays |= dict(zip(engram, self.engram, strict=True))
         self.streams = np.zeros((count, streams), np.float32)
@@ -73,28 +88,37 @@ class _Bound:
     small operator, so only what has changed since the last call is bound again."""
 
     def __init__(self, run: ort.InferenceSession, tape: Tape, tables: Mapping[str, np.ndarray]) -> None:
-        self.run, self._tape = run, tape
+        self.run = run
         self.io = run.io_binding()
         self._given: _Given | None = None
-        self._shown: dict[str, int] = {}
+        self._output: ort.OrtValue | None = None
         self._kept: dict[str, ort.OrtValue] = {}
         for name, array in tables.items():
             self._input(name, array)
+        self._entries: list[tuple[str, int, np.ndarray]] = []
         for state, array in zip(tape.states, tape.arrays, strict=True):
-            if state.kind != "entries":
+            if state.kind == "entries":
+                self._entries.append((state.name, state.rate, array))
+            else:
                 self._both(state.name, array)
+        self._rates = tuple({rate for _, rate, _ in self._entries})
+        self._shown: list[int] = []
 
-    def prepare(self, given: _Given, after: int, output: np.ndarray, streams: np.ndarray | None) -> None:
+    def prepare(self, given: _Given, after: int, output: ort.OrtValue, streams: np.ndarray | None) -> None:
         """For a call at whose end the sequence has `after` tokens."""
         if given is not self._given:
             for name, value in given.values.items():
                 self.io.bind_ortvalue_input(name, value)
             self._given = given
-        for state, array in zip(self._tape.states, self._tape.arrays, strict=True):
-            if state.kind == "entries" and self._shown.get(state.name) != (rows := shown(after // state.rate)):
-                self._shown[state.name] = rows
-                self._both(state.name, array[:rows])
-        self.io.bind_ortvalue_output("output", ort.OrtValue.ortvalue_from_numpy(output))
+        if output is not self._output:
+            self.io.bind_ortvalue_output("output", output)
+            self._output = output
+        rows = [shown(after // rate) for rate in self._rates]
+        if rows != self._shown:
+            by_rate = dict(zip(self._rates, rows, strict=True))
+            for name, rate, array in self._entries:
+                self._both(name, array[: by_rate[rate]])
+            self._shown = rows
         if streams is not None:
             self.io.bind_ortvalue_output("streams", ort.OrtValue.ortvalue_from_numpy(streams))
 
@@ -118,7 +142,8 @@ class Session:
         self._hashes = hashes
         counts = {layer: hashes.row_count(layer) for layer in config.engram_layers}
         self._rows = EngramRows(folder / "engram.npy", counts) if counts else None
-        self._widths = {f"engram.{layer}": config.engram_width for layer in config.engram_layers}
+        self._engram = tuple(f"engram.{layer}" for layer in config.engram_layers)
+        self._reach = max(config.engram_orders, default=1) - 1
         self._rotations = Rotations(config)
         self._given: dict[int, _Given] = {}
         self._lock = Lock()
@@ -126,7 +151,7 @@ class Session:
         width = config.hc_mult * config.hidden_size
         self._streams, self._before = (width if name in given else 0 for name in ("streams", _BEFORE))
         states = [name for state in layout(config) for name in (state.name, f"new.{state.name}")]
-        if missing := {"input_ids", "position", "row", "logits", "output", *self._widths, *states} - given:
+        if missing := {"input_ids", "position", "row", "logits", "output", *self._engram, *states} - given:
             raise ModelError(f"{folder / 'model.onnx'} lacks {min(missing)}: export the model again")
 
     @classmethod
@@ -170,11 +195,17 @@ class Session:
         return self._run.reason
 
     def call(
-        self, cache: Cache, tokens: Sequence[int] | np.ndarray, logits: int = 1, before: np.ndarray | None = None
+        self,
+        cache: Cache,
+        tokens: Sequence[int] | np.ndarray,
+        logits: int = 1,
+        before: np.ndarray | None = None,
+        memory: Logits | None = None,
     ) -> Call:
         """Runs the graph on `tokens` after `cache`, for the logits of the last `logits` of them.
 
-        A draft head is also given the streams float32 [tokens, nH] of the token before each.
+        A draft head is also given the streams float32 [tokens, nH] of the token before each. In `memory` of the
+        caller's own, logits are written over those of the call before: it has to be done with them.
         """
         ids = np.array(tokens, np.int64)
         count = len(ids)
@@ -182,8 +213,8 @@ class Session:
             raise ValueError(f"logits of {logits} tokens are asked for, but {count} are given")
         if (before is None) != (self._before == 0):
             raise ValueError("a draft head, and nothing else, is given the streams of the token before each")
-        output = np.empty((logits, self.config.vocab_size), np.float32)
         streams = np.empty((count, self._streams), np.float32) if self._streams else None
+        output, value = (memory or Logits(self.config, logits)).first(logits)
         with self._lock:
             cache = cache.writable(count)
             given = self._given.get(count) or self._new_given(count)
@@ -194,11 +225,11 @@ class Session:
             self._look_up(cache, ids, given)
             if before is not None:
                 given.streams[:] = before
-            self._run.attempt(lambda run: self._on(run, cache, given, output, streams))
+            self._run.attempt(lambda run: self._on(run, cache, given, value, streams))
         return Call(cache, ids, output, streams)
 
     def _on(
-        self, run: ort.InferenceSession, cache: Cache, given: _Given, output: np.ndarray, streams: np.ndarray | None
+        self, run: ort.InferenceSession, cache: Cache, given: _Given, output: ort.OrtValue, streams: np.ndarray | None
     ) -> None:
         bound = cache.tape.bound
         if not isinstance(bound, _Bound) or bound.run is not run:
@@ -208,7 +239,7 @@ class Session:
         run.run_with_iobinding(bound.io)
 
     def _new_given(self, count: int) -> _Given:
-        given = _Given(count, self._widths, self._before)
+        given = _Given(count, self._engram, self.config.engram_width, self._before)
         if count <= _KEPT_COUNTS:
             self._given[count] = given
         return given
@@ -216,11 +247,13 @@ class Session:
     def _look_up(self, cache: Cache, ids: np.ndarray, given: _Given) -> None:
         if self._rows is None:
             return
-        reach = max(self.config.engram_orders, default=1) - 1
-        recent = np.concatenate((cache.tokens[max(0, cache.position - reach) :], ids))
-        numbers = self._hashes.all_rows(recent, len(recent) - len(ids))
-        for rows, found in zip(given.engram, self._rows.lookup_all(numbers), strict=True):
-            rows[:] = found
+        # Where the tape will have them once they count.
+        position, tokens = cache.position, cache.tape.tokens
+        tokens[position : position + len(ids)] = ids
+        first = max(0, position - self._reach)
+        self._rows.lookup_all(
+            self._hashes.all_rows(tokens[first : position + len(ids)], position - first), given.engram
+        )
 
     def seconds_per_token(self) -> float:
         """Least time of a decode call, of a few."""

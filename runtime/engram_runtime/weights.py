@@ -4,6 +4,7 @@ import json
 import mmap
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -186,6 +187,29 @@ def _pages(table: np.ndarray, kind: np.dtype[np.void]) -> np.ndarray:
     return records
 
 
+@dataclass(frozen=True, slots=True)
+class _Flat:
+    """A file's bytes as rows alone and as scales alone, from the first of each on. What else the pages hold counts as
+    some more of them: that many, `step`, lie between the last of a page and the first of the next."""
+
+    rows: np.ndarray
+    row_step: int
+    scales: np.ndarray | None
+    scale_step: int
+
+
+def _flat(records: np.ndarray, per: int, dim: int) -> _Flat | None:
+    """`numpy.take` is faster than indexing by page and slot; None where a page is no multiple of a row."""
+    kind = records.dtype
+    row = kind["row"].base
+    step, rest = divmod(kind.itemsize, dim * row.itemsize)
+    first = per * dim if "scale" in (kind.names or ()) else 0
+    if rest or first % 2 or kind.itemsize % 2:
+        return None
+    rows = records.view(row).reshape(-1, dim)
+    return _Flat(rows, step - per, records.view("<f2")[first // 2 :] if first else None, kind.itemsize // 2 - per)
+
+
 class EngramRows:
     """Rows of the Engram tables of one model, mapped: read from disk as they are asked for, however large the file.
 
@@ -212,6 +236,7 @@ class EngramRows:
         self._starts = {layer: start * self._per for layer, start in starts.items()}
         self._all_starts = np.array([self._starts[layer] for layer in counts], np.int64).reshape(-1, 1, 1)
         self.bytes = records.nbytes
+        self._flat = _flat(records, self._per, self._rows.shape[2])
         self.read_ahead = self.bytes <= READ_AHEAD
         # Windows has no such advice: there the system guesses.
         self._map = mapped.base if isinstance(mapped.base, mmap.mmap) and hasattr(mapped.base, "madvise") else None
@@ -224,27 +249,38 @@ class EngramRows:
         """Rows of `layer` for numbers [T, n]: float32 [T, n * dim]."""
         return self._gather((numbers + self._starts[layer])[None])[0]
 
-    def lookup_all(self, numbers: np.ndarray) -> np.ndarray:
-        """Rows of all layers, in the order of `counts`, for numbers [layers, T, n]: float32 [layers, T, n * dim]."""
-        return self._gather(numbers + self._all_starts)
+    def lookup_all(self, numbers: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Rows of all layers, in the order of `counts`, for numbers [layers, T, n]: float32 [layers, T, n * dim].
 
-    def _gather(self, numbers: np.ndarray) -> np.ndarray:
-        place = np.divmod(numbers, self._per)
+        `out` is memory for them, which is then what is returned.
+        """
+        return self._gather(numbers + self._all_starts, out)
+
+    def _gather(self, numbers: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        pages = numbers // self._per
         if self.read_ahead:
-            rows, scales = self._touch(place)
+            rows, scales = self._touch(numbers, pages)
         else:
             start = time.perf_counter()
             # Pages touched one after another are read one after another; asked for before, all at the same time.
             if self._on_disk:
-                self._ask_for(place[0])
-            rows, scales = self._touch(place)
+                self._ask_for(pages)
+            rows, scales = self._touch(numbers, pages)
             self._on_disk = time.perf_counter() - start > _FROM_MEMORY * numbers.size
-        wide = rows.astype(np.float32)
-        if scales is not None:
-            wide *= scales.astype(np.float32)[..., None]
-        return wide.reshape(*numbers.shape[:2], -1)
+        if out is None:
+            out = np.empty((*numbers.shape[:2], numbers.shape[2] * rows.shape[3]), np.float32)
+        wide = out.reshape(rows.shape)
+        if scales is None:
+            wide[:] = rows
+        else:
+            np.multiply(rows, scales[..., None], out=wide, dtype=np.float32)
+        return out
 
-    def _touch(self, place: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    def _touch(self, numbers: np.ndarray, pages: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        if (flat := self._flat) is not None:
+            rows = flat.rows.take(numbers + pages * flat.row_step, 0)
+            return rows, None if flat.scales is None else flat.scales.take(numbers + pages * flat.scale_step)
+        place = pages, numbers - pages * self._per
         return self._rows[place], None if self._scales is None else self._scales[place]
 
     def _ask_for(self, pages: np.ndarray) -> None:

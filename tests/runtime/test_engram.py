@@ -117,6 +117,8 @@ def test_all_layers_at_once_are_each_layer_by_the_definition(
     for index, layer in enumerate(layers):
         assert together[index].tolist() == by_definition(config, CLASSES, tokens, layer)[start:]
         assert np.array_equal(hashes.rows(tokens, layer, start), together[index])
+    for t in range(start, len(tokens)):
+        assert np.array_equal(hashes.all_rows(tokens[: t + 1], t)[:, 0], together[:, t - start])
 
 
 def test_a_network_without_engram_layers_reads_no_rows() -> None:

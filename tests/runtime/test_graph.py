@@ -13,7 +13,7 @@ from engram_runtime.config import ModelConfig
 from engram_runtime.engram import EngramHash
 from engram_runtime.export import WeightKind, export
 from engram_runtime.network import DeepseekV4, Indexer
-from engram_runtime.session import Session
+from engram_runtime.session import Logits, Session
 from engram_runtime.tokenizer import Tokenizer, engram_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,6 +75,17 @@ def test_logits_are_given_for_the_last_tokens_only(session: Session, expected: n
     empty = Cache.empty(session.config)
     assert np.abs(session.call(empty, TOKENS, 3).logits - expected[-3:]).max() < CLOSE
     assert session.call(empty, TOKENS, 0).logits.shape == (0, 262)
+
+
+def test_logits_in_the_caller_s_memory_are_the_same(session: Session) -> None:
+    memory, empty = Logits(session.config, 4), Cache.empty(session.config)
+    kept: list[np.ndarray] = []
+    for count in (2, 4, 2, 1):
+        tokens = TOKENS[count : 3 * count]
+        lent = session.call(empty, tokens, count, memory=memory).logits
+        assert np.array_equal(lent, session.call(empty, tokens, count).logits)
+        kept.append(lent)
+    assert all(np.shares_memory(each, kept[0]) for each in kept)
 
 
 @pytest.mark.parametrize("start", [0, 1, 2, 3])

@@ -41,8 +41,10 @@ def test_rows_come_back_from_every_layer(
     write_engram(path, tables, eight_bit)
     rows = EngramRows(path, counts)
     numbers = np.array([[[data.draw(st.integers(0, counts[layer] - 1)), counts[layer] - 1, 0]] for layer in counts])
-    together = rows.lookup_all(numbers)
-    assert together.dtype == np.float32
+    memory = np.empty((len(counts), 1, 3 * dim), np.float32)
+    together = rows.lookup_all(numbers, memory)
+    assert together is memory and np.array_equal(rows.lookup_all(numbers), memory)
+    assert rows.lookup_all(numbers).dtype == np.float32
     for index, layer in enumerate(counts):
         alone = rows.lookup(layer, numbers[index])
         assert np.array_equal(alone, together[index])
