@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,8 +181,7 @@ def _context(tokens: Tokens, most: int) -> list[int]:
     return context[: context.index(SEPARATOR)] if SEPARATOR in context else context
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Query:
+class _Query(NamedTuple):
     """A context made ready for every segment: newest token first, cut at a separator."""
 
     context: NDArray[np.int32]  # [c]
@@ -209,8 +209,7 @@ def _query(context: list[int], dtype: type[np.uint16] | type[np.uint32]) -> _Que
     return _Query(np.array(context, np.int32), np.array(below + last[::-1], np.uint64), packed)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Match:
+class _Match(NamedTuple):
     """What one segment has of a context."""
 
     segment: Segment
