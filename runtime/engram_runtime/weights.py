@@ -190,12 +190,11 @@ def _pages(table: np.ndarray, kind: np.dtype[np.void]) -> np.ndarray:
 @dataclass(frozen=True, slots=True)
 class _Flat:
     """A file's bytes as rows alone and as scales alone, from the first of each on. What else the pages hold counts as
-    some more of them: that many, `step`, lie between the last of a page and the first of the next."""
+    some more of them: as many of either as `steps` [2,1,1,1] says lie between the last of a page and the next."""
 
     rows: np.ndarray
-    row_step: int
     scales: np.ndarray | None
-    scale_step: int
+    steps: np.ndarray
 
 
 def _flat(records: np.ndarray, per: int, dim: int) -> _Flat | None:
@@ -206,8 +205,8 @@ def _flat(records: np.ndarray, per: int, dim: int) -> _Flat | None:
     first = per * dim if "scale" in (kind.names or ()) else 0
     if rest or first % 2 or kind.itemsize % 2:
         return None
-    rows = records.view(row).reshape(-1, dim)
-    return _Flat(rows, step - per, records.view("<f2")[first // 2 :] if first else None, kind.itemsize // 2 - per)
+    steps = np.array([step, kind.itemsize // 2], np.int64).reshape(2, 1, 1, 1) - per
+    return _Flat(records.view(row).reshape(-1, dim), records.view("<f2")[first // 2 :] if first else None, steps)
 
 
 class EngramRows:
@@ -278,8 +277,8 @@ class EngramRows:
 
     def _touch(self, numbers: np.ndarray, pages: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         if (flat := self._flat) is not None:
-            rows = flat.rows.take(numbers + pages * flat.row_step, 0)
-            return rows, None if flat.scales is None else flat.scales.take(numbers + pages * flat.scale_step)
+            at = pages * flat.steps + numbers
+            return flat.rows.take(at[0], 0), None if flat.scales is None else flat.scales.take(at[1])
         place = pages, numbers - pages * self._per
         return self._rows[place], None if self._scales is None else self._scales[place]
 
