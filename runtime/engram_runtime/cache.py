@@ -205,6 +205,10 @@ class Cache:
             return self
         return type(self)(Tape(tape.states, self, count + SLACK, tape.keep), position)
 
+    def writes(self, tokens: np.ndarray) -> None:
+        """Notes, on this `writable` one, which tokens' rows are about to be written behind it."""
+        self.tape.tokens[self.position : self.position + len(tokens)] = tokens
+
     def extended(self, tokens: np.ndarray) -> "Cache":
         """The state after `tokens` more, whose rows have been written behind this `writable` one.
 
@@ -212,11 +216,13 @@ class Cache:
         leave no trace. Raises RuntimeError if another continuation has been written there since.
         """
         tape, position = self.tape, self.position + len(tokens)
-        if tape.position == self.position and not tape.closed:
-            tape.tokens[self.position : position] = tokens
-            tape.position = position
-        elif position > tape.position or not np.array_equal(tape.tokens[self.position : position], tokens):
+        goes_on = tape.position == self.position and not tape.closed
+        if position > (tape.room if goes_on else tape.position) or not np.array_equal(
+            tape.tokens[self.position : position], tokens
+        ):
             raise RuntimeError("another continuation was written here: take a call's cache before the next call")
+        if goes_on:
+            tape.position = position
         return type(self)(tape, position)
 
     def rewind(self, position: int) -> "Cache":

@@ -374,9 +374,10 @@ class OnnxEngine:
         session = self._opened()
         try:
             while not cancelled():
-                drafts = run.drafts()
-                # To the cache there is one writer at a time, from the call until it is known how much of it stays.
+                # To the cache, and to the model's own drafter, there is one writer at a time, from the call until it is
+                # known how much of it stays.
                 with self._lock:
+                    drafts = run.drafts()
                     tokens = [*pending, *drafts]
                     call = run.observed(session.call(cache, tokens, 1 + len(drafts), memory=self._logits))
                     run.prefilled += max(0, len(run.prompt) - cache.position)

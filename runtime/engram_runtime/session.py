@@ -217,6 +217,7 @@ class Session:
         output, value = (memory or Logits(self.config, logits)).first(logits)
         with self._lock:
             cache = cache.writable(count)
+            cache.writes(ids)
             given = self._given.get(count) or self._new_given(count)
             given.ids[:] = ids
             given.position[...] = cache.position
@@ -247,9 +248,7 @@ class Session:
     def _look_up(self, cache: Cache, ids: np.ndarray, given: _Given) -> None:
         if self._rows is None:
             return
-        # Where the tape will have them once they count.
         position, tokens = cache.position, cache.tape.tokens
-        tokens[position : position + len(ids)] = ids
         first = max(0, position - self._reach)
         self._rows.lookup_all(
             self._hashes.all_rows(tokens[first : position + len(ids)], position - first), given.engram

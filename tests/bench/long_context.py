@@ -138,7 +138,9 @@ def filled(cache: Cache, context: int, random: np.random.Generator) -> Cache:
             # Of the rows of single tokens, only the last can still be read.
             first = first if state.kind == "entries" else max(first, last - 1024)
             array[first - base : last - base] = random.standard_normal((last - first, *state.shape), np.float32)
-        cache = cache.extended(random.integers(6, 8192, count))
+        tokens = random.integers(6, 8192, count)
+        cache.writes(tokens)
+        cache = cache.extended(tokens)
     return cache
 
 

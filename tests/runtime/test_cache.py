@@ -16,10 +16,11 @@ STATES = layout(SMALL)
 TOKENS = np.random.default_rng(5).integers(6, 262, 1500)
 
 
-def written(cache: Cache, count: int) -> Cache:
+def written(cache: Cache, count: int, tokens: np.ndarray = TOKENS) -> Cache:
     """Where a graph call would have written the rows of `count` tokens: each row holds its own number."""
     cache = cache.writable(count)
     start, stop = cache.position, cache.position + count
+    cache.writes(tokens[start:stop])
     for state, array in zip(STATES, cache.tape.arrays, strict=True):
         first, last = state.rows(start)[1], state.rows(stop)[1]
         base = 0 if state.kind == "entries" else cache.tape.base
@@ -225,7 +226,7 @@ def test_the_least_recently_used_prefix_goes_first() -> None:
     kept = Prefixes(3 * Cache.empty(SMALL).bytes)
     for first in range(5):
         tokens = np.array([first, 1, 2])
-        caches.append(written(Cache.empty(SMALL), 3).extended(tokens))
+        caches.append(written(Cache.empty(SMALL), 3, tokens).extended(tokens))
         kept.keep(caches[-1])
         if first == 3:
             assert kept.find(np.array([1, 1, 2, 3])) is not None
@@ -237,3 +238,12 @@ def test_the_common_prefix_is_the_longest_that_is_equal(a: list[int], b: list[in
     n = common_prefix(np.array(a, np.int64), np.array(b, np.int64))
     assert a[:n] == b[:n]
     assert n == min(len(a), len(b)) or a[n] != b[n]
+
+
+def test_a_call_whose_rows_another_one_has_overwritten_has_no_cache(session: Session) -> None:
+    cache = session.call(Cache.empty(session.config), TOKENS[:40]).cache()
+    first = session.call(cache, TOKENS[40:42])
+    second = session.call(cache, TOKENS[50:52])
+    with pytest.raises(RuntimeError, match="another continuation"):
+        first.cache()
+    assert np.array_equal(second.cache().tokens[40:], TOKENS[50:52])
