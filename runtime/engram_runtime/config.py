@@ -30,6 +30,8 @@ _POSITIVE = (
     "hc_sinkhorn_iters",
 )
 
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list"}
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -191,7 +193,12 @@ class ModelConfig:
             raise ValueError(f"{path}: unknown fields {sorted(unknown)}")
         for name, value in fields.items():
             if isinstance(value, list):
-                fields[name] = tuple(cast("list[Any]", value))
+                fields[name] = value = tuple(cast("list[Any]", value))
+            kind: type = type(cls.__dataclass_fields__[name].default)
+            # true is an int, and 1 a good float, to Python; NaN and infinity are JSON to its reader.
+            fits = type(value) in (int, float) and math.isfinite(value) if kind is float else type(value) is kind
+            if not fits:
+                raise ValueError(f"{path}: {name} is {value!r}, not {_KINDS[kind]}")
         return cls(**fields)
 
     def write(self, path: Path) -> None:

@@ -1,6 +1,7 @@
 """The network in its whole-sequence form."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -367,6 +368,23 @@ def test_a_network_without_the_layer_for_it_drafts_nothing(model: DeepseekV4) ->
 def test_a_configuration_that_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(CONFIG, **changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("rope_theta", None, "rope_theta is None, not a number"),
+        ("rms_norm_eps", float("nan"), "rms_norm_eps is nan, not a number"),
+        ("sliding_window", 128.5, "sliding_window is 128.5, not a whole number"),
+        ("engram_layers", {}, "engram_layers is {}, not a list"),
+    ],
+)
+def test_a_configuration_of_wrong_types_is_refused(tmp_path: Path, name: str, value: object, said: str) -> None:
+    ModelConfig().write(tmp_path / "config.json")
+    fields = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(json.dumps({**fields, name: value}), encoding="utf-8")
+    with pytest.raises(ValueError, match=said):
+        ModelConfig.read(tmp_path / "config.json")
 
 
 def test_a_configuration_is_read_as_it_was_written(tmp_path: Path) -> None:
