@@ -8,6 +8,7 @@ Field names are those of the `deepseek_v4` configuration in the released checkpo
 
 import json
 import math
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
@@ -196,7 +197,9 @@ class ModelConfig:
                 fields[name] = value = tuple(cast("list[Any]", value))
             kind: type = type(cls.__dataclass_fields__[name].default)
             # true is an int, and 1 a good float, to Python; NaN and infinity are JSON to its reader.
-            fits = type(value) in (int, float) and math.isfinite(value) if kind is float else type(value) is kind
+            fits = type(value) is kind
+            if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+                fits = abs(value) <= sys.float_info.max
             if not fits:
                 raise ValueError(f"{path}: {name} is {value!r}, not {_KINDS[kind]}")
         return cls(**fields)

@@ -375,6 +375,7 @@ def test_a_configuration_that_cannot_be_is_refused(changes: dict[str, object], m
     [
         ("rope_theta", None, "rope_theta is None, not a number"),
         ("rms_norm_eps", float("nan"), "rms_norm_eps is nan, not a number"),
+        ("rope_theta", 10**400, "not a number"),
         ("sliding_window", 128.5, "sliding_window is 128.5, not a whole number"),
         ("engram_layers", {}, "engram_layers is {}, not a list"),
     ],
