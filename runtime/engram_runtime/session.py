@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import onnxruntime as ort
@@ -88,8 +89,8 @@ class _Bound:
     small operator, so only what has changed since the last call is bound again."""
 
     def __init__(self, run: ort.InferenceSession, tape: Tape, tables: Mapping[str, np.ndarray]) -> None:
-        self.run = run
-        self.io = run.io_binding()
+        self.run: ort.InferenceSession | None = run
+        self.io: Any = run.io_binding()
         self._given: _Given | None = None
         self._output: ort.OrtValue | None = None
         self._kept: dict[str, ort.OrtValue] = {}
@@ -122,6 +123,11 @@ class _Bound:
         if streams is not None:
             self.io.bind_ortvalue_output("streams", ort.OrtValue.ortvalue_from_numpy(streams))
 
+    def release(self) -> None:
+        """Lets go of the session: the tape is bound anew when it is called on."""
+        self.run = self.io = None
+        self._kept.clear()
+
     def _input(self, name: str, array: np.ndarray) -> None:
         self._kept[name] = ort.OrtValue.ortvalue_from_numpy(array)
         self.io.bind_ortvalue_input(name, self._kept[name])
@@ -146,6 +152,7 @@ class Session:
         self._reach = max(config.engram_orders, default=1) - 1
         self._rotations = Rotations(config)
         self._given: dict[int, _Given] = {}
+        self._bounds = WeakSet[_Bound]()
         self._lock = Lock()
         given = {value.name for value in (*run.session.get_inputs(), *run.session.get_outputs())}
         width = config.hc_mult * config.hidden_size
@@ -153,6 +160,9 @@ class Session:
         states = [name for state in layout(config) for name in (state.name, f"new.{state.name}")]
         if missing := {"input_ids", "position", "row", "logits", "output", *self._engram, *states} - given:
             raise ModelError(f"{folder / 'model.onnx'} lacks {min(missing)}: export the model again")
+        engram = {value.name for value in run.session.get_inputs() if value.name.startswith("engram.")}
+        if engram != set(self._engram):
+            raise ModelError(f"{folder}: graph and config.json have other Engram layers: export the model again")
 
     @classmethod
     def open(cls, folder: Path, providers: Sequence[str] | None = None, threads: int = 1) -> "Session":
@@ -236,6 +246,11 @@ class Session:
         if not isinstance(bound, _Bound) or bound.run is not run:
             tape = cache.tape
             bound = tape.bound = _Bound(run, tape, self._rotations.tables(tape.base, tape.room - tape.base))
+            # After a move to the CPU, other tapes would keep the device's session and its memory as long as they live.
+            for other in tuple(self._bounds):
+                if other.run is not run:
+                    other.release()
+            self._bounds.add(bound)
         bound.prepare(given, cache.position + len(given.ids), output, streams)
         run.run_with_iobinding(bound.io)
 

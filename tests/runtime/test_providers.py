@@ -1,7 +1,9 @@
 """Which provider a model runs on, and that no failure of a device loses anything."""
 
+import gc
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import onnxruntime as ort
 import pytest
 from engram_runtime import providers
 from engram_runtime.cache import Cache
+from engram_runtime.config import ModelConfig
 from engram_runtime.engine import OnnxEngine, Request
 from engram_runtime.export import WeightKind
 from engram_runtime.nvidia import Device, devices
@@ -165,6 +168,31 @@ def test_drafts_and_rewinds_survive_a_device_too(
             assert session.provider == CPU
         else:
             assert np.array_equal(found[0], there.logits) and np.array_equal(found[1], again.logits)
+
+
+def test_caches_of_before_do_not_keep_a_device_that_was_left(
+    folder: Path, device: Callable[[int, Exception], list[OnDevice]]
+) -> None:
+    problem = RuntimeException(OUT_OF_MEMORY[0])
+    opened = device(2, problem)
+    session, tokens = Session.open(folder, [CUDA, CPU]), np.array(PROMPT)
+    kept, other = (session.call(Cache.empty(session.config), tokens[:count], 0).cache() for count in (40, 50))
+    left = weakref.ref(opened.pop())
+    session.call(other, tokens[50:53], 0)
+    problem.__traceback__ = None  # this test has kept it, and it knows every frame
+    gc.collect()
+    assert session.provider == CPU and left() is None
+    reference = Session.open(folder, [CPU])
+    fresh = reference.call(Cache.empty(session.config), tokens[:40], 0).cache()
+    after = [each.call(cache, tokens[40:45], 5).logits for each, cache in ((session, kept), (reference, fresh))]
+    assert np.array_equal(*after)
+
+
+def test_a_graph_of_other_engram_layers_is_refused(model_copy: Path) -> None:
+    config = ModelConfig.read(model_copy / "config.json")
+    replace(config, engram_layers=config.engram_layers[:1]).write(model_copy / "config.json")
+    with pytest.raises(ModelError, match="Engram"):
+        Session.open(model_copy, [CPU])
 
 
 def test_a_device_that_fails_at_the_first_call_leaves_the_model_on_the_cpu(
