@@ -15,7 +15,10 @@ Check = Callable[..., Found]
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Environment:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    """None, whatever environment the tests are run in."""
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        monkeypatch.delenv(variable, raising=False)
     return Environment.discover(tmp_path / "no-project")
 
 
