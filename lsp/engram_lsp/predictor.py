@@ -270,7 +270,7 @@ class Predictor:
 
     def _prompt(self, query: Query, around: Window) -> tuple[int, ...]:
         encode = self.tokenizer.encode
-        header = encode(f"# {query.path}\n")
+        header = encode(fim.path_header(query.path))
         return tuple(fim.prompt(self.tokenizer, encode(around.before), encode(around.after), header))
 
     def _start(self, query: Query, around: Window, cancelled: Cancelled) -> _Start | None:

@@ -11,7 +11,6 @@ new rows straight onto the tape: nothing is copied from call to call.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Literal, Self
 
 import numpy as np
@@ -232,11 +231,6 @@ class Cache:
                 f"cannot rewind from {self.position} to {position}: rows are kept back to {self.oldest} only"
             )
         return type(self)(self.tape, position)
-
-    @staticmethod
-    def token_bytes(config: ModelConfig) -> float:
-        """What every further token adds to a long context: its share of the entries, in bytes."""
-        return sum(4 * prod(state.shape) / state.rate for state in layout(config) if state.kind == "entries")
 
 
 def common_prefix(a: np.ndarray, b: np.ndarray) -> int:

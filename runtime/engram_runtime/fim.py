@@ -16,6 +16,11 @@ from engram_runtime.tokenizer import Tokenizer
 Order = Literal["spm", "psm"]
 
 
+def path_header(path: str) -> str:
+    """The first line that tells the model where a text is from."""
+    return f"# {path}\n"
+
+
 def prompt(
     tokenizer: Tokenizer,
     prefix_ids: Sequence[int],

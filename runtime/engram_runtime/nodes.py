@@ -79,13 +79,13 @@ class Nodes:
     def reshape(self, x: str, *shape: int, name: str = "") -> str:
         return self.op("Reshape", x, self.ints(*shape), name=name)
 
-    def norm(self, x: str, scale: Array, epsilon: float, axis: int = -1) -> str:
-        """RMSNorm over the axes from `axis` on, times `scale`, which may have more axes than those."""
+    def norm(self, x: str, scale: Array, epsilon: float) -> str:
+        """RMSNorm over the last axis, times `scale`, which may have more axes than that."""
         return self.op(
             "SimplifiedLayerNormalization",
             x,
             self.constant(np.asarray(scale, np.float32)),
-            axis=axis,
+            axis=-1,
             epsilon=epsilon,
             stash_type=1,
         )

@@ -40,7 +40,7 @@ def measure(project: Encoded, tokenizer: Tokenizer, session: Session, cursors: i
             start = chance.randrange(start, end)
         view = memory.view(path, ids[:start], ids[end:])
         before = ids[max(0, start - _BEFORE) : start].tolist()
-        header = tokenizer.encode(f"# {path}\n")
+        header = tokenizer.encode(fim.path_header(path))
         prompt = fim.prompt(tokenizer, before, ids[end : end + _AFTER].tolist(), header)
         call = session.call(Cache.empty(session.config), [*prompt, *ids[start : end - 1].tolist()], end - start)
         logits = call.logits.astype(np.float64)

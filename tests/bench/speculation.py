@@ -74,7 +74,7 @@ def spots(
         before = text.data[:start].decode()
         view = memory.view(file.path, tokenizer.encode(before), tokenizer.encode(after))
         around = window(Text.of(before + after), start, Limits())
-        header = tokenizer.encode(f"# {file.path}\n")
+        header = tokenizer.encode(fim.path_header(file.path))
         prompt = fim.prompt(tokenizer, tokenizer.encode(around.before), tokenizer.encode(around.after), header)
         found.append(Spot(tuple(prompt), view))
     return found

@@ -16,7 +16,7 @@ from engram_runtime.tokenizer import Tokenizer
 from engram_runtime.train import loop
 from engram_runtime.train.__main__ import main as module
 from engram_runtime.train.corpus import Document
-from engram_runtime.train.data import Batches, Mixture, middle_end, path_header
+from engram_runtime.train.data import Batches, Mixture, middle_end
 from engram_runtime.train.loop import Run, TrainOptions, train
 from engram_runtime.train.optimizers import Muon, optimizers, orthogonalise
 from hypothesis import given, settings
@@ -142,7 +142,7 @@ def test_a_rearranged_sample_is_a_prompt_and_its_answer_and_the_parts_make_up_th
         # Whatever the order, prefix, middle and suffix lie next to each other in one of the documents.
         text = tokenizer.decode([*prefix, *rest, *suffix])
         assert any(text in document.text for document in TEXTS)
-        assert not header or tokenizer.decode(header) in {path_header(document.path) for document in TEXTS}
+        assert not header or tokenizer.decode(header) in {fim.path_header(document.path) for document in TEXTS}
         prompt = fim.prompt(tokenizer, prefix or rest, suffix, header, order)
         assert ids[: len(prompt)] == prompt if order == "spm" else ids[: end + 1] == prompt
         # Counted: text and the end. Not counted: header and markers.

@@ -135,7 +135,7 @@ def _memory(
 
 def _ids(tokenizer: Tokenizer, prompt: str, suffix: _Input | None, name: str) -> Sequence[int]:
     encode = tokenizer.encode
-    header = encode(f"# {name}\n") if name else []
+    header = encode(fim.path_header(name)) if name else []
     if suffix is None:
         return [tokenizer.begin, *header, *encode(prompt)]
     return fim.prompt(tokenizer, encode(prompt), encode(suffix.text), header)

@@ -91,7 +91,7 @@ class Batches:
         document, place = self._document(chance)
         header: list[int] = []
         if chance.random() < self._mixture.header_share:
-            header = self._tokenizer.encode(path_header(document.path))[: room // 4]
+            header = self._tokenizer.encode(fim.path_header(document.path))[: room // 4]
         if chance.random() < self._mixture.fim_share and room >= 4 * _LEAST_TOKENS:
             return self._fim(chance, document.text, place, header, room)
         start = line_start(document.text, max(place - chance.randrange(room * _CHARACTERS_PER_TOKEN), 0))
@@ -124,11 +124,6 @@ class Batches:
         weights = [0.0 if token in markers else 1.0 for token in ids]
         weights[1 : 1 + len(header)] = [0.0] * len(header)
         return ids, weights
-
-
-def path_header(path: str) -> str:
-    """The first line that tells the model where a text is from; inference writes the same."""
-    return f"# {path}\n"
 
 
 def line_start(text: str, place: int) -> int:
