@@ -48,6 +48,18 @@ class Found:
         )
 
 
+class Expected(NamedTuple):
+    """What the memory expects next, and why."""
+
+    ids: NDArray[np.int32]  # [k], best first
+    # [k], sum at most 1: the rest is what the memory does not claim to know and belongs to the model.
+    chances: NDArray[np.float32]
+    # How far to trust them against a model where nothing better judges: mix as
+    # (1 - weight) * model + weight * (chances + rest * model).
+    weight: float
+    evidence: NDArray[np.float32]  # [e]: what speaks for and against all this, for a gate to judge by
+
+
 class MemoryView:
     """The memory at one moment, seen from one place. Used by one thread at a time; never changes its mind.
 
@@ -102,12 +114,8 @@ class MemoryView:
             return None
         return interpolate(found.tokens, found.lengths, found.scopes, found.weights, self._vocab_size, self._table)
 
-    def next(self, tokens: Tokens, count: int = 64) -> tuple[NDArray[np.int32], NDArray[np.float32], float] | None:
-        """The `count` likeliest next tokens (best first), their probabilities, and how far to trust them.
-
-        The probabilities sum to at most 1: the rest is what the memory does not claim to know and belongs to the model.
-        Mix as `(1 - w) * model + w * (probabilities + rest * model)`, with `w` the third value.
-        """
+    def next(self, tokens: Tokens, count: int = 64) -> Expected | None:
+        """The `count` likeliest next tokens; None if the memory has never seen the last one of `tokens`."""
         weighed = self.distribution(tokens)
         if weighed is None:
             return None
@@ -116,7 +124,8 @@ class MemoryView:
             best = np.argpartition(probabilities, len(ids) - count)[-count:]
             ids, probabilities = ids[best], probabilities[best]
         best = np.argsort(-probabilities, kind="stable")
-        return ids[best].astype(np.int32), probabilities[best].astype(np.float32), weighed.trust
+        evidence = np.array([weighed.longest, weighed.rest], np.float32)
+        return Expected(ids[best].astype(np.int32), probabilities[best], weighed.trust, evidence)
 
     def propose(self, tokens: Tokens, count: int) -> list[int]:
         """At most `count` tokens to try next: what stood after the longest match. Longer matches earn longer drafts."""

@@ -16,7 +16,7 @@ import numpy as np
 from engram_context.text import Text
 from engram_runtime import fim
 from engram_runtime.engine import Engine, Request, Step, never
-from engram_runtime.sampling import Prior, mixed
+from engram_runtime.sampling import Prior, blended, mixed
 from engram_runtime.speculation import Drafter
 from engram_runtime.tokenizer import Tokenizer
 
@@ -228,7 +228,7 @@ class Predictor:
         answer = memory.next(prompt)
         if answer is None:
             return
-        ids, probabilities, _ = answer
+        ids, probabilities = answer.ids, answer.chances
         required = typed.encode()
         for token, probability in sorted(zip(ids.tolist(), probabilities.tolist(), strict=True), key=lambda x: -x[1]):
             spelling = self._bytes[token]
@@ -245,16 +245,16 @@ class Predictor:
         for _ in range(8):
             spelled = self._text(tokens)
             answer = memory.next((*prompt, *tokens))
-            if answer is None or not len(answer[0]):
+            if answer is None or not len(answer.ids):
                 break
-            best = int(np.argmax(answer[1]))
-            following = self._bytes[int(answer[0][best])]
+            best = int(np.argmax(answer.chances))
+            following = self._bytes[int(answer.ids[best])]
             if not following or not (following[:1].isalnum() or following[:1] in b"_" or following[0] >= 0x80):
                 break
             if not spelled.isidentifier() and not spelled.lstrip().isidentifier():
                 break
-            tokens += (int(answer[0][best]),)
-            total += math.log(max(float(answer[1][best]), 1e-9))
+            tokens += (int(answer.ids[best]),)
+            total += math.log(max(float(answer.chances[best]), 1e-9))
         spelled = self._text(tokens)
         name = spelled.lstrip(" ") if spelled.startswith(typed) else ""
         return (name, total) if name.isidentifier() else ("", 0.0)
@@ -263,8 +263,7 @@ class Predictor:
         answer = memory.next(tokens) if memory is not None and not cancelled() else None
         if answer is None:
             return {}
-        ids, probabilities, _ = answer
-        return {int(i): math.log(max(float(p), 1e-9)) for i, p in zip(ids, probabilities, strict=True)}
+        return {int(i): math.log(max(float(p), 1e-9)) for i, p in zip(answer.ids, answer.chances, strict=True)}
 
     # Asking
 
@@ -309,7 +308,7 @@ class Predictor:
             if opinion is None:
                 return None
             model = np.full(self.tokenizer.vocab_size, 1.0 / self.tokenizer.vocab_size)
-            return np.log(mixed(model, (opinion[0], opinion[1], 1.0)))
+            return np.log(blended(model, opinion.ids, opinion.chances, 1.0))
         log_probs = self.engine.next_log_probs(prompt, cancelled)
         if log_probs is None:
             return None
@@ -356,14 +355,14 @@ def by_heart(request: Request, prior: Prior, cancelled: Cancelled = never) -> It
     prompt = tuple(request.prompt)
     while len(tokens) < request.max_tokens and not cancelled():
         answer = prior.next((*prompt, *tokens))
-        if answer is None or not len(answer[0]):
+        if answer is None or not len(answer.ids):
             return
-        best = int(np.argmax(answer[1]))
-        token = int(answer[0][best])
+        best = int(np.argmax(answer.chances))
+        token = int(answer.ids[best])
         if token in request.stop_tokens:
             return
         tokens.append(token)
-        yield Step((token,), (math.log(max(float(answer[1][best]), 1e-9)),))
+        yield Step((token,), (math.log(max(float(answer.chances[best]), 1e-9)),))
         if request.stop is not None and request.stop(tokens):
             return
 

@@ -11,15 +11,36 @@ from typing import Protocol
 
 import numpy as np
 
-Opinion = tuple[np.ndarray, np.ndarray, float]
-"""Token ids [k] (all different), their probabilities [k] (sum at most 1), and the weight 0..1 of this opinion."""
+
+class Opinion(Protocol):
+    """What someone else than the model expects next."""
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Tokens [k], all different, the likeliest first."""
+        ...
+
+    @property
+    def chances(self) -> np.ndarray:
+        """Their probabilities [k], which sum to at most 1: the rest is not claimed."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """How far to trust them against a model, 0 to 1, where no gate judges."""
+        ...
+
+    @property
+    def evidence(self) -> np.ndarray:
+        """float32 [e]: what a gate may judge by; what it means is between the prior and the gate."""
+        ...
 
 
 class Prior(Protocol):
     """Another opinion on the next token, such as the project memory's."""
 
     def next(self, tokens: Sequence[int]) -> Opinion | None:
-        """What follows `tokens`: ids [k], their probabilities [k], the prior's weight 0..1; or no opinion."""
+        """What follows `tokens`; None without an opinion."""
         ...
 
 
@@ -33,9 +54,11 @@ def log_probabilities(logits: np.ndarray) -> np.ndarray:
 
 def mixed(model: np.ndarray, opinion: Opinion | None) -> np.ndarray:
     """(1 - w) model + w prior. What the prior leaves of its 1 stays with the model, so that the sum is 1."""
-    if opinion is None:
-        return model
-    ids, chances, weight = opinion
+    return model if opinion is None else blended(model, opinion.ids, opinion.chances, opinion.weight)
+
+
+def blended(model: np.ndarray, ids: np.ndarray, chances: np.ndarray, weight: float) -> np.ndarray:
+    """As `mixed`, of an opinion in parts."""
     weight = min(max(weight, 0.0), 1.0)
     p = model * (1.0 - weight * min(float(chances.sum()), 1.0))
     p[ids] += weight * chances
@@ -93,8 +116,8 @@ class Sampler:
                 return top, -math.log(total)
             token = self._drawn(self._heated(odds, logits, top))
             return token, float(logits[token]) - float(logits[top]) - math.log(total)
-        ids, chances, weight = opinion
-        weight = min(max(weight, 0.0), 1.0)
+        ids, chances = opinion.ids, opinion.chances
+        weight = min(max(opinion.weight, 0.0), 1.0)
         claimed = float(chances.sum())
         left = 1.0 - weight * min(claimed, 1.0)  # what the model's own p are multiplied by
         scale = left + weight * claimed  # 1, unless the prior claims more than there is

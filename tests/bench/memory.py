@@ -113,7 +113,7 @@ def greedy(view: MemoryView, before: list[int], truth: list[int], tokenizer: Tok
         answer = view.next(before + made, 1)
         if answer is None:
             return False
-        token = int(answer[0][0])
+        token = int(answer.ids[0])
         if b"\n" in tokenizer.token_bytes(token):
             break
         made.append(token)

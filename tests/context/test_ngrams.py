@@ -234,7 +234,9 @@ def test_a_distribution_sums_to_what_is_claimed(
         return
     assert sorted(weighed.ids.tolist()) == sorted({following for _, _, following in truth})
     assert weighed.probabilities.sum() + weighed.rest == pytest.approx(1, abs=1e-4)
-    ids, probabilities, trust = view.next(context, 2) or ([], [], 0.0)
+    expected = view.next(context, 2)
+    assert expected is not None
+    ids, probabilities, trust = expected.ids, expected.chances, expected.weight
     assert 1 <= len(ids) <= 2
     assert list(probabilities) == sorted(probabilities, reverse=True)
     assert probabilities[0] == weighed.probabilities.max()
@@ -244,11 +246,11 @@ def test_a_distribution_sums_to_what_is_claimed(
 def test_equal_contexts_with_one_continuation_make_it_likely() -> None:
     memory = NgramMemory(100)
     memory.update({f"f{i}.py": [10, 11, 12, 13, 20 + i % 2] for i in range(40)} | {"g.py": [10, 11, 12, 30] * 10})
-    ids, probabilities, _ = memory.view().next([10, 11, 12]) or (None, None, None)
-    assert ids is not None and probabilities is not None
-    assert ids[0] == 13
-    assert probabilities[0] > probabilities[1]
-    assert set(ids.tolist()) == {13, 30}
+    expected = memory.view().next([10, 11, 12])
+    assert expected is not None
+    assert expected.ids[0] == 13
+    assert expected.chances[0] > expected.chances[1]
+    assert set(expected.ids.tolist()) == {13, 30}
 
 
 def test_common_contexts_are_sampled_and_their_counts_stay_close() -> None:

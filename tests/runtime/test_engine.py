@@ -22,6 +22,7 @@ from engram_runtime.speculation import Drafter
 from engram_runtime.tokenizer import Tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opinions import Said
 
 CPU = ["CPUExecutionProvider"]
 RANDOM = np.random.default_rng(11)
@@ -198,7 +199,7 @@ class Chain:
     """A prior that leaves nothing to the model: what is drawn from is known exactly."""
 
     def next(self, tokens: Sequence[int]) -> Opinion | None:
-        return np.arange(10, 15), CHAIN[tokens[-1] - 10 if 10 <= tokens[-1] < 15 else 0], 1.0
+        return Said(np.arange(10, 15), CHAIN[tokens[-1] - 10 if 10 <= tokens[-1] < 15 else 0], 1.0)
 
 
 class Biased:
@@ -219,7 +220,7 @@ class Redrawing(_Run):
         for i in range(len(rows)):
             opinion = self.opinion()
             assert opinion is not None
-            lucky = i < len(drafts) and self.sampler._random.random() < opinion[1][drafts[i] - 10]
+            lucky = i < len(drafts) and self.sampler._random.random() < opinion.chances[drafts[i] - 10]
             self.say(drafts[i] if lucky else self.sampler.choose(rows[i], opinion)[0])
             if not lucky:
                 break
@@ -259,8 +260,8 @@ def test_sampling_with_drafts_keeps_the_distribution(
 
 def test_a_prior_is_mixed_into_every_choice_and_log_prob(engine: OnnxEngine) -> None:
     class Alternating:
-        def next(self, tokens: Sequence[int]) -> tuple[np.ndarray, np.ndarray, float] | None:
-            return np.array([20 + len(tokens) % 2]), np.array([1.0]), 0.9
+        def next(self, tokens: Sequence[int]) -> Opinion | None:
+            return Said(np.array([20 + len(tokens) % 2]), np.array([1.0]), 0.9)
 
     whole = engine.predict(Request(PROMPT, max_tokens=8, prior=Alternating()))
     assert whole.tokens == (20, 21) * 4

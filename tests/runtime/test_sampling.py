@@ -5,6 +5,7 @@ import pytest
 from engram_runtime.sampling import Opinion, Sampler, log_probabilities, mixed, nucleus
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from opinions import Said
 
 LOGITS = st.lists(st.floats(-30, 30, width=32), min_size=2, max_size=40).map(
     lambda values: np.array(values, np.float32)
@@ -34,7 +35,7 @@ def opinions(draw: st.DrawFn, width: int) -> Opinion | None:
         return None
     shares = np.array([draw(st.floats(0.01, 1)) for _ in ids])
     claimed = draw(st.floats(0.05, 1))
-    return np.array(ids, np.int32), shares / max(shares.sum(), 1e-9) * claimed, draw(st.floats(0, 1))
+    return Said(np.array(ids, np.int32), shares / max(shares.sum(), 1e-9) * claimed, draw(st.floats(0, 1)))
 
 
 def chi_square(counts: np.ndarray, expected: np.ndarray) -> float:
@@ -66,9 +67,8 @@ def test_a_prior_moves_its_weight_of_the_mass(logits: np.ndarray, data: st.DataO
     if opinion is None:
         assert p is model
         return
-    ids, chances, weight = opinion
-    expected = model * (1 - weight * chances.sum())
-    expected[ids] += weight * chances
+    expected = model * (1 - opinion.weight * opinion.chances.sum())
+    expected[opinion.ids] += opinion.weight * opinion.chances
     assert np.allclose(p, expected)
 
 
@@ -103,7 +103,7 @@ def test_a_drawn_choice_is_the_one_the_distribution_gives(
 
 def test_a_certain_prior_decides_alone() -> None:
     logits = np.array([3.0, 1.0, 0.0], np.float32)
-    opinion = (np.array([2]), np.array([1.0]), 1.0)
+    opinion = Said(np.array([2]), np.array([1.0]), 1.0)
     assert np.allclose(mixed(softmax(logits), opinion), [0, 0, 1])
     for temperature in (0.0, 0.5, 1.0):
         assert Sampler(temperature).choose(logits, opinion) == (2, 0.0)
@@ -111,7 +111,7 @@ def test_a_certain_prior_decides_alone() -> None:
 
 def test_a_prior_that_claims_more_than_there_is_is_brought_to_one() -> None:
     logits = np.zeros(3, np.float32)
-    token, log_prob = Sampler().choose(logits, (np.array([1, 2]), np.array([2.0, 1.0]), 1.0))
+    token, log_prob = Sampler().choose(logits, Said(np.array([1, 2]), np.array([2.0, 1.0]), 1.0))
     assert (token, log_prob) == (1, pytest.approx(math.log(2 / 3)))
 
 
@@ -132,7 +132,7 @@ def test_greedy_takes_of_equals_the_first() -> None:
 
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.6, 1.0), (1.5, 0.8)])
-@pytest.mark.parametrize("opinion", [None, (np.array([3, 5]), np.array([0.5, 0.2]), 0.4)])
+@pytest.mark.parametrize("opinion", [None, Said(np.array([3, 5]), np.array([0.5, 0.2]), 0.4)])
 def test_choices_have_the_distribution_asked_for(temperature: float, top_p: float, opinion: Opinion | None) -> None:
     logits = np.random.default_rng(0).normal(0, 1.5, 12).astype(np.float32)
     sampler = Sampler(temperature, top_p, seed=3)
