@@ -1,0 +1,1 @@
+"""How good completions are on repositories that nothing was fitted to: `engram-ls eval`."""

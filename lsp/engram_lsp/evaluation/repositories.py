@@ -1,0 +1,128 @@
+"""What is measured on: a folder, a wheel or a source archive, as a folder on disk and the files worth asking about."""
+
+import re
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
+
+from engram_context.ignore import Ignore
+from engram_context.languages import language_of
+from engram_context.text import Unreadable, read_text
+from engram_runtime.train.sources import reason_against
+
+TEST_FOLDERS: Final = frozenset({"tests"})
+"""Nothing is asked inside these; `django.test` is a part of its library, so a folder "test" is not among them."""
+
+
+class RepositoryError(Exception):
+    """Nothing can be measured there; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """`root` is the folder that a project memory reads. `files` are (path below root, text) in path order: those in
+    which questions are asked, so without tests, vendored copies, generated code and data. Line ends are \\n.
+    """
+
+    name: str
+    root: Path
+    files: tuple[tuple[str, str], ...]
+
+    @property
+    def size(self) -> int:
+        """Characters of all files."""
+        return sum(len(text) for _, text in self.files)
+
+
+@contextmanager
+def opened(path: Path) -> Generator[Repository]:
+    """The repository at `path`: a folder, which is only read, or a .whl, .zip or .tar.* file, whose source files are
+    unpacked into a folder that goes away afterwards. Nothing in it is run.
+
+    Raises RepositoryError when there is nothing to measure.
+    """
+    if path.is_dir():
+        yield repository(path.resolve())
+        return
+    if not path.is_file():
+        raise RepositoryError(f"{path} does not exist")
+    with tempfile.TemporaryDirectory(prefix="engram-eval-", ignore_cleanup_errors=True) as holder:
+        folder = Path(holder).resolve() / name_of(path)
+        folder.mkdir()
+        try:
+            _unpack(path, folder)
+        except (OSError, tarfile.TarError, zipfile.BadZipFile) as problem:
+            raise RepositoryError(f"{path} cannot be unpacked: {problem}") from problem
+        yield repository(_inner(folder), name_of(path))
+
+
+def repository(root: Path, name: str | None = None) -> Repository:
+    """The folder `root` as it is. Raises RepositoryError when it has no file to ask about."""
+    files = tuple((path, text) for path, text in _texts(root) if is_asked(path, text))
+    if not files:
+        raise RepositoryError(
+            f"{root} has no Python files to measure on (tests, generated and data files do not count)"
+        )
+    return Repository(name or root.name, root, files)
+
+
+def is_asked(path: str, text: str) -> bool:
+    """Whether questions are asked in this file. Its licence does not matter here: nothing is learned from it."""
+    return reason_against(path, text, TEST_FOLDERS) in (None, "licence")
+
+
+def name_of(path: Path) -> str:
+    """The project's name by the name of its archive or folder: what stands before the version."""
+    stem = re.sub(r"\.(whl|zip|tar(\.\w+)?|tgz)$", "", path.name)
+    return re.split(r"-(?=\d)", stem)[0] or path.name
+
+
+def _texts(root: Path) -> Iterator[tuple[str, str]]:
+    """Every file that a project memory of `root` reads, in path order."""
+    for path, _ in sorted(Ignore(root).walk(lambda path: language_of(path) is not None)):
+        text = read_text(root / path)
+        if not isinstance(text, Unreadable):
+            yield path, text.decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    """The source files of an archive, written below `folder`; names that lead elsewhere are passed over."""
+    if path.suffix in (".whl", ".zip"):
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                if (target := _target(folder, member.filename)) is not None:
+                    with archive.open(member) as source:
+                        _write(target, source)
+        return
+    with tarfile.open(path) as archive:
+        for member in archive:
+            target = _target(folder, member.name) if member.isfile() else None
+            source = archive.extractfile(member) if target is not None else None
+            if target is not None and source is not None:
+                _write(target, source)
+
+
+def _target(folder: Path, name: str) -> Path | None:
+    pure = PurePosixPath(name)
+    if language_of(name) is None or pure.is_absolute() or ".." in pure.parts or ":" in name or "\\" in name:
+        return None
+    return folder / pure
+
+
+def _write(target: Path, source: IO[bytes]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        shutil.copyfileobj(source, file)
+
+
+def _inner(folder: Path) -> Path:
+    """A source archive holds one folder, `name-version`, in which the project is; a wheel is the project."""
+    entries = list(folder.iterdir())
+    only = entries[0] if len(entries) == 1 else folder
+    return only if re.search(r"-\d", only.name) and only.is_dir() else folder
