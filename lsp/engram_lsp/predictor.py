@@ -10,7 +10,7 @@ Everything here runs on the single model thread and looks at `cancelled` between
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from engram_context.text import Text
@@ -21,26 +21,15 @@ from engram_runtime.speculation import Drafter
 from engram_runtime.tokenizer import Tokenizer
 
 from engram_lsp.prompt import Limits, Window, window
+from engram_lsp.ranking import NamedT, Ranker
 from engram_lsp.spelling import Spellings
 from engram_lsp.suggestion import Source, Suggestion, best_first, fit
 
 Cancelled = Callable[[], bool]
 
-UNSEEN = math.log(1e-5)  # what a name costs whose first token neither memory nor model expects
-
 
 class Memory(Drafter, Prior, Protocol):
     """The project memory as one document sees it: it drafts and it biases."""
-
-
-class Named(Protocol):
-    """Anything that may stand in a completion list."""
-
-    @property
-    def name(self) -> str: ...
-
-
-NamedT = TypeVar("NamedT", bound=Named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +72,8 @@ class Predictor:
         self.tokenizer = tokenizer
         self.engine = engine
         self.style = style or Style()
-        self._spellings: dict[str, tuple[int, ...]] = {}
         self._spelled = Spellings(tokenizer)
+        self._ranker = Ranker(tokenizer, self._spelled, self._window, self._prompt, self._next)
         self._bytes = self._spelled.of
         self._ends_line = np.fromiter((b"\n" in spelling for spelling in self._bytes), bool, tokenizer.vocab_size)
 
@@ -95,7 +84,7 @@ class Predictor:
 
         Raises what the engine raises: a remote one RemoteError, where the local one should be asked instead.
         """
-        around = window(query.text, query.offset, self.style.limits)
+        around = self._window(query)
         if not query.invoked and _inside_a_word(around):
             return ()
         start = self._start(query, around, cancelled)
@@ -177,95 +166,17 @@ class Predictor:
     def rank(
         self, query: Query, candidates: Sequence[NamedT], cancelled: Cancelled = never
     ) -> tuple[tuple[NamedT, float], ...]:
-        """The candidates that continue the typed word, most probable first, each with its log probability.
-
-        The first token of a name is judged by model and memory together, the rest by the memory, for the few first
-        tokens that matter. Where two names tie, the one given first stays first.
-        """
-        around = window(query.text, query.offset, self.style.limits)
-        word = query.text.slice(around.word)
-        kept = [candidate for candidate in candidates if matches(word, candidate.name)]
-        if not kept:
-            return ()
-        prompt = self._prompt(query, around)
-        log_probs = self._next(prompt, query.memory, cancelled)
-        if log_probs is None:
-            return tuple((candidate, 0.0) for candidate in kept)
-        lead = around.typed.removesuffix(word)
-        spellings = [self._spell(lead + candidate.name) for candidate in kept]
-        scores = [max(float(log_probs[spelling[0]]), UNSEEN) for spelling in spellings]
-        firsts = sorted({s[0] for s in spellings if len(s) > 1}, key=lambda first: -log_probs[first])[:8]
-        tails = {first: self._tails((*prompt, first), query.memory, cancelled) for first in firsts}
-        scores = [
-            score + tails.get(spelling[0], {}).get(spelling[1], UNSEEN / 2) if len(spelling) > 1 else score
-            for score, spelling in zip(scores, spellings, strict=True)
-        ]
-        order = sorted(range(len(kept)), key=lambda index: -scores[index])
-        return tuple((kept[index], scores[index]) for index in order)
+        """The candidates that continue the typed word, most probable first: see ranking.py."""
+        return self._ranker.rank(query, candidates, cancelled)
 
     def recall(self, query: Query, most: int = 8, cancelled: Cancelled = never) -> tuple[tuple[str, float], ...]:
-        """Names that the memory expects here, with their log probabilities: they need no resolution, only habit.
-
-        This is what completes the attribute of a receiver whose type nobody knows.
-        """
-        memory = query.memory
-        if memory is None:
-            return ()
-        around = window(query.text, query.offset, self.style.limits)
-        prompt = self._prompt(query, around)
-        names: dict[str, float] = {}
-        for tokens, log_prob in self._beginnings(prompt, memory, around.typed, most):
-            if cancelled():
-                break
-            name, certain = self._name(prompt, tokens, memory, around.typed)
-            if name and name != query.text.slice(around.word):
-                names[name] = max(names.get(name, -math.inf), log_prob + certain)
-        return tuple(sorted(names.items(), key=lambda item: -item[1]))
-
-    def _beginnings(
-        self, prompt: tuple[int, ...], memory: Memory, typed: str, most: int
-    ) -> Iterator[tuple[tuple[int, ...], float]]:
-        answer = memory.next(prompt)
-        if answer is None:
-            return
-        ids, probabilities = answer.ids, answer.chances
-        required = typed.encode()
-        for token, probability in sorted(zip(ids.tolist(), probabilities.tolist(), strict=True), key=lambda x: -x[1]):
-            spelling = self._bytes[token]
-            fits = spelling.startswith(required) or (spelling and required.startswith(spelling))
-            if fits and probability > 0:
-                yield (token,), math.log(probability)
-                most -= 1
-                if not most:
-                    return
-
-    def _name(self, prompt: tuple[int, ...], tokens: tuple[int, ...], memory: Memory, typed: str) -> tuple[str, float]:
-        """Follows the memory's most probable tokens to the end of an identifier; at most eight tokens."""
-        total = 0.0
-        for _ in range(8):
-            spelled = self._text(tokens)
-            answer = memory.next((*prompt, *tokens))
-            if answer is None or not len(answer.ids):
-                break
-            best = int(np.argmax(answer.chances))
-            following = self._bytes[int(answer.ids[best])]
-            if not following or not (following[:1].isalnum() or following[:1] in b"_" or following[0] >= 0x80):
-                break
-            if not spelled.isidentifier() and not spelled.lstrip().isidentifier():
-                break
-            tokens += (int(answer.ids[best]),)
-            total += math.log(max(float(answer.chances[best]), 1e-9))
-        spelled = self._text(tokens)
-        name = spelled.lstrip(" ") if spelled.startswith(typed) else ""
-        return (name, total) if name.isidentifier() else ("", 0.0)
-
-    def _tails(self, tokens: tuple[int, ...], memory: Memory | None, cancelled: Cancelled) -> dict[int, float]:
-        answer = memory.next(tokens) if memory is not None and not cancelled() else None
-        if answer is None:
-            return {}
-        return {int(i): math.log(max(float(p), 1e-9)) for i, p in zip(answer.ids, answer.chances, strict=True)}
+        """Names that the memory expects here, though nothing proves that they may stand here: see ranking.py."""
+        return self._ranker.recall(query, most, cancelled)
 
     # Asking
+
+    def _window(self, query: Query) -> Window:
+        return window(query.text, query.offset, self.style.limits)
 
     def _prompt(self, query: Query, around: Window) -> tuple[int, ...]:
         encode = self.tokenizer.encode
@@ -319,14 +230,6 @@ class Predictor:
             return self.engine.steps(request, cancelled)
         return by_heart(request, request.prior, cancelled) if request.prior is not None else iter(())
 
-    def _spell(self, text: str) -> tuple[int, ...]:
-        spelling = self._spellings.get(text)
-        if spelling is None:
-            if len(self._spellings) > 50_000:
-                self._spellings.clear()
-            spelling = self._spellings[text] = tuple(self.tokenizer.encode(text))
-        return spelling
-
     def _text(self, tokens: Sequence[int]) -> str:
         return b"".join(self._bytes[token] for token in tokens).decode("utf-8", errors="ignore")
 
@@ -334,19 +237,6 @@ class Predictor:
         if self.engine is None:
             return "memory"
         return "both" if query.memory is not None else "model"
-
-
-def matches(typed: str, name: str) -> bool:
-    """Whether `name` may be what the user began to type: the letters in order, the first one first."""
-    if not typed:
-        return True
-    if not name or name[0].lower() != typed[0].lower():
-        stripped = name.lstrip("_")
-        if not stripped or stripped[0].lower() != typed[0].lower():
-            return False
-        name = stripped
-    letters = iter(name.lower())
-    return all(letter in letters for letter in typed.lower())
 
 
 def by_heart(request: Request, prior: Prior, cancelled: Cancelled = never) -> Iterator[Step]:

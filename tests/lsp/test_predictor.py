@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from engram_context.ngrams import NgramMemory
 from engram_context.text import Text
-from engram_lsp.predictor import Predictor, Query, Style, matches
+from engram_lsp.predictor import Predictor, Query, Style
 from engram_lsp.prompt import Limits, window
+from engram_lsp.ranking import matches
 from engram_lsp.spelling import Spellings
 from engram_runtime import fim
 from engram_runtime.engine import Prediction, Request, Step

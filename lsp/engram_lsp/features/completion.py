@@ -11,7 +11,7 @@ from lsprotocol import types
 
 from engram_lsp import convert
 from engram_lsp.guard import stale
-from engram_lsp.predictor import matches
+from engram_lsp.ranking import matches
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Asked, Session
 from engram_lsp.suggestion import Suggestion
