@@ -175,6 +175,11 @@ class Predictor:
 
     # Asking
 
+    def following(self, query: Query, written: Sequence[int] = (), cancelled: Cancelled = never) -> np.ndarray | None:
+        """Log probabilities [V] of the next token, model and memory together, after what is shown of a place less its
+        unfinished word, and `written` tokens; None when neither has an answer."""
+        return self._next((*self._prompt(query, self._window(query)), *written), query.memory, cancelled)
+
     def _window(self, query: Query) -> Window:
         return window(query.text, query.offset, self.style.limits)
 

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engram_context.candidates import Candidate, is_silent
+from engram_context.snapshot import Snapshot
 from engram_context.text import Span, Text
+from engram_runtime.engine import never
 from lsprotocol import types
 
 from engram_lsp import convert
 from engram_lsp.guard import stale
+from engram_lsp.predictor import Predictor, Query
 from engram_lsp.ranking import matches
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Asked, Session
@@ -113,10 +116,7 @@ async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], wor
         if predictor is None or ended():
             return unordered
         query = session.query(asked, asked.text, asked.offset)
-        order = [candidate for candidate, _ in predictor.rank(query, fitting, ended)]
-        recalled = [name for name, _ in predictor.recall(query, cancelled=ended)] if unknown else []
-        # Tokens can add up to names that nobody ever wrote.
-        names = [name for name in recalled if asked.snapshot.files_naming(name)]
+        order, names = listed(predictor, query, asked.snapshot, fitting, unknown, ended)
         lines = predictor.inline(query, ended) if line_wanted and not ended() else ()
         return Ranking(order, names, lines[0] if lines else None)
 
@@ -130,6 +130,21 @@ async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], wor
         if elsewhere is not None:
             elsewhere.cancel()
     return ranking if lines is None else replace(ranking, line=lines[0] if lines else None)
+
+
+def listed(
+    predictor: Predictor,
+    query: Query,
+    snapshot: Snapshot,
+    fitting: Sequence[Candidate],
+    unknown: bool,
+    cancelled: Cancelled = never,
+) -> tuple[Sequence[Candidate], Sequence[str]]:
+    """The candidates in order, and, of a receiver that is `unknown`, the names that the memory expects."""
+    order = [candidate for candidate, _ in predictor.rank(query, fitting, cancelled)]
+    recalled = [name for name, _ in predictor.recall(query, cancelled=cancelled)] if unknown else []
+    # Tokens can add up to names that nobody ever wrote.
+    return order, [name for name in recalled if snapshot.files_naming(name)]
 
 
 def line_elsewhere(
