@@ -16,7 +16,7 @@ from engram_runtime.tokenizer import Tokenizer
 from engram_runtime.train import loop
 from engram_runtime.train.__main__ import main as module
 from engram_runtime.train.corpus import Document
-from engram_runtime.train.data import Batches, Mixture, middle_end
+from engram_runtime.train.data import Batches, Mixture, in_prose, middle_end
 from engram_runtime.train.loop import Run, TrainOptions, train
 from engram_runtime.train.optimizers import Muon, optimizers, orthogonalise
 from hypothesis import given, settings
@@ -166,6 +166,100 @@ def test_rows_begin_with_padding_of_every_length() -> None:
     first = (rows != 0).argmax(axis=1)
     assert set(first.tolist()) == {0, 1, 2, 3}
     assert (rows[np.arange(len(rows)), first] == byte_tokenizer().begin).all()
+
+
+LINED = [
+    Document(package, f"{package}/part{part}.py", "".join(f"{package}_{part}_{line} = {line}\n" for line in range(60)))
+    for package in ("alpha", "beta")
+    for part in range(3)
+]
+"""No line occurs twice."""
+
+
+@pytest.mark.parametrize("fim_share", [0.0, 1.0])
+def test_a_row_begins_with_other_pieces_of_the_sample_s_package_and_then_the_sample(fim_share: float) -> None:
+    tokenizer = byte_tokenizer()
+    mixture = Mixture(fim_share=fim_share, excerpt_share=1.0, header_share=1.0)
+    with_excerpts, of_its_own_document = 0, 0
+    for number in range(80):
+        tokens = Batches(LINED, tokenizer, 1, 700, 5, mixture).batch(number).tokens[0].tolist()
+        ids = without_padding(tokens)
+        starts = [i for i, token in enumerate(ids) if token == tokenizer.begin]
+        segments = [ids[a:b] for a, b in zip(starts, [*starts[1:], len(ids)], strict=True)]
+        # The sample ends at the end of its document, or fills the row.
+        last = next((i for i, segment in enumerate(segments) if tokenizer.end in segment), len(segments) - 1)
+        texts = [tokenizer.decode(segment) for segment in segments[: last + 1]]
+        paths = [text.split("\n")[0].removeprefix("# ") for text in texts]
+        assert len({path.split("/")[0] for path in paths}) == 1
+        whole = [line for text in texts for line in text.split("\n")[1:-1] if line]
+        assert len(set(whole)) == len(whole)
+        with_excerpts += last > 0
+        of_its_own_document += paths[-1] in paths[:-1]
+    assert with_excerpts > 70 and of_its_own_document > 10
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.text(alphabet="ab =#\"'\n", min_size=1, max_size=300), min_size=1, max_size=5),
+    st.integers(32, 300),
+    st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+)
+def test_every_row_has_its_length_whatever_the_documents_and_the_mixture(
+    texts: list[str], length: int, shares: tuple[float, ...]
+) -> None:
+    documents = [Document("package", f"file{i}.py", text) for i, text in enumerate(texts)]
+    names = ("fim_share", "spm_share", "header_share", "excerpt_share", "prose_share")
+    mixture = Mixture(**dict(zip(names, shares, strict=True)))  # type: ignore[arg-type]
+    batch = Batches(documents, byte_tokenizer(), 2, length, 0, mixture).batch(0)
+    assert batch.tokens.shape == (2, length + 1) and batch.weights.shape == (2, length)
+    assert set(np.unique(batch.weights).tolist()) <= {0.0, 1.0}
+    assert not batch.weights[batch.tokens[:, 1:] == 0].any()
+
+
+def prose_of(text: str) -> list[bool]:
+    """For each place whether it lies in prose, by reading the text from its start."""
+    found: list[bool] = []
+    opened, since = "", 0
+    for place in range(len(text)):
+        quotes = text[max(place - 3, since) : place]
+        if quotes in ('"""', "'''") and opened in ("", quotes):
+            opened, since = ("" if opened else quotes), place
+        line = text[:place].rpartition("\n")[2] + text[place:].partition("\n")[0]
+        found.append(bool(opened) or line.lstrip().startswith("#"))
+    return found
+
+
+@given(
+    st.lists(st.sampled_from(['x = "a"\n', "# a b\n", "    # c\n", '    """One.\n\n    Two."""\n', "'''x'''\n", "y\n"]))
+)
+def test_prose_is_what_reading_from_the_start_says_it_is(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    places = range(len(text))
+    # What a line's indentation belongs to is nobody's business.
+    assert [in_prose(text, place) for place in places if not text[place].isspace()] == [
+        prose for place, prose in zip(places, prose_of(text), strict=True) if not text[place].isspace()
+    ]
+
+
+def test_prose_of_other_languages_has_their_comments() -> None:
+    text = "#include <a>\n// one\nint x; /* two\n three */ int y;\n"
+    places = {word: text.index(word) for word in ("#include", "one", "int x", "two", "three", "int y")}
+    assert {word for word, place in places.items() if in_prose(text, place, "a.c")} == {"one", "two", "three"}
+
+
+def test_cursors_are_seldom_in_prose_unless_there_is_nothing_else() -> None:
+    text = "".join(f"# {i} is a number\nvalue{i} = {i}\n" for i in range(50))
+    document = Document("package", "file.py", text)
+    mixture = Mixture(
+        fim_share=1.0, excerpt_share=0.0, prose_share=0.0, most_padding=0, header_share=0.0, spm_share=0.0
+    )
+    tokenizer = byte_tokenizer()
+    for number in range(30):
+        ids = Batches([document], tokenizer, 1, 200, 0, mixture).batch(number).tokens[0].tolist()
+        prefix = tokenizer.decode(ids[2 : ids.index(tokenizer.fim_hole)])
+        assert not in_prose(text, text.index(prefix) + len(prefix))
+    only = Document("package", "file.py", "# nothing but this\n" * 20)
+    assert Batches([only], tokenizer, 1, 200, 0, mixture).batch(0).weights.any()
 
 
 @given(st.text(alphabet="ab\n", max_size=40), st.integers(0, 10_000), st.data())

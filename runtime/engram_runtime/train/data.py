@@ -27,8 +27,8 @@ _LEAST_TOKENS = 24
 """A remainder of a row shorter than this is padded instead of filled."""
 _EXCERPT_CHARACTERS = (300, 1200)
 _EXCERPT_CANDIDATES = 12
-_PROSE = re.compile(r'''"""(?:.|\n)*?"""|\'\'\'(?:.|\n)*?\'\'\'|^[ \t]*\#.*$''', re.MULTILINE)
 _NAME = re.compile(r"[^\W\d]\w{2,}")
+_SLASHED = (".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".go", ".java", ".js", ".jsx", ".mjs", ".rs", ".ts", ".tsx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,16 @@ class Mixture:
     """Rows that begin with excerpts of the sample's own package."""
     prose_share: float = 0.3
     """Cursors that fall into a docstring or a comment are kept with this probability."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A part of a row: tokens, how much predicting each one counts, the document and the characters of it they are of."""
+
+    ids: list[int]
+    weights: list[float]
+    index: int
+    span: tuple[int, int]
 
 
 class Batches:
@@ -87,86 +97,84 @@ class Batches:
         size = self._length + 1
         tokens = [self._tokenizer.pad] * chance.randint(0, self._mixture.most_padding)
         weights = [0.0] * len(tokens)
-        index, place = self._place(chance)
         if chance.random() < self._mixture.excerpt_share:
-            for ids in self._excerpts(chance, index, place, int(size * chance.uniform(0.2, 0.6))):
-                tokens += ids
-                weights += self._counted(ids)
+            room = int(size * chance.uniform(0.2, 0.6))
+            sample = self._sample(chance, size - len(tokens) - room)
+            for excerpt in (*self._excerpts(chance, sample, room), sample):
+                tokens += excerpt.ids
+                weights += excerpt.weights
         while size - len(tokens) >= _LEAST_TOKENS:
-            ids, counted = self._sample(chance, index, place, size - len(tokens))
-            tokens += ids
-            weights += counted
-            index, place = self._place(chance)
+            sample = self._sample(chance, size - len(tokens))
+            tokens += sample.ids
+            weights += sample.weights
         tokens += [self._tokenizer.pad] * (size - len(tokens))
         weights += [0.0] * (size - len(weights))
         return np.array(tokens[:size], dtype=np.int64), np.array(weights[1:size], dtype=np.float32)
-
-    def _counted(self, ids: list[int]) -> list[float]:
-        return [float(token != self._tokenizer.begin) for token in ids]
 
     def _place(self, chance: random.Random) -> tuple[int, int]:
         """A document's index and a place in it, every character of the code in the corpus equally likely."""
         while True:
             drawn = chance.randrange(int(self._cumulative[-1]))
             index = int(np.searchsorted(self._cumulative, drawn, side="right"))
-            text = self._texts[index].text
-            place = drawn - int(self._cumulative[index]) + len(text)
-            if chance.random() < self._mixture.prose_share or not in_prose(text, place):
+            document = self._texts[index]
+            place = drawn - int(self._cumulative[index]) + len(document.text)
+            if chance.random() < self._mixture.prose_share or not in_prose(document.text, place, document.path):
                 return index, place
 
-    def _excerpts(self, chance: random.Random, index: int, place: int, room: int) -> list[list[int]]:
-        """Pieces of the sample's package, at most `room` tokens together, those that share most names with it last.
-
-        Of its own document only what a row cannot reach from the place.
-        """
-        document = self._texts[index]
-        reach = self._length * _CHARACTERS_PER_TOKEN
-        near = document.text[max(place - reach // 2, 0) : place + reach // 2]
-        wanted = set(_NAME.findall(near))
+    def _excerpts(self, chance: random.Random, sample: _Sample, room: int) -> list[_Sample]:
+        """Pieces of the sample's package beside the sample, at most `room` tokens together; those that share most names
+        with it come last, which is next to it."""
+        index, document = sample.index, self._texts[sample.index]
+        wanted = set(_NAME.findall(document.text, *sample.span))
         siblings = self._packages[document.package]
         at = bisect.bisect_left(siblings, index)
-        pieces: list[tuple[float, int, str]] = []
+        taken = {index: [sample.span]}
+        found: list[tuple[float, int, int, int]] = []
         for number in range(_EXCERPT_CANDIDATES):
             # Files lie in path order: neighbours in the list are neighbours in the tree.
             close = min(max(at + chance.randint(-4, 4), 0), len(siblings) - 1)
             other = siblings[close] if number % 2 else chance.choice(siblings)
             text = self._texts[other].text
             start = line_start(text, chance.randrange(len(text)))
-            if other == index and place - reach < start < place + reach:
-                continue
-            end = text.find("\n", start + chance.randint(*_EXCERPT_CHARACTERS))
-            piece = text[start : end + 1 if end >= 0 else len(text)]
-            names = set(_NAME.findall(piece))
-            pieces.append((len(names & wanted) / (len(names) + 8) ** 0.5, other, piece))
-        chosen: list[list[int]] = []
-        for _, other, piece in sorted(pieces, reverse=True):
+            end = text.find("\n", start + chance.randint(*_EXCERPT_CHARACTERS)) + 1 or len(text)
+            if all(end <= first or last <= start for first, last in taken.setdefault(other, [])):
+                taken[other].append((start, end))
+                names = set(_NAME.findall(text, start, end))
+                found.append((len(names & wanted) / (len(names) + 8) ** 0.5, other, start, end))
+        chosen: list[_Sample] = []
+        for _, other, start, end in sorted(found, reverse=True):
             header = self._tokenizer.encode(fim.path_header(self._texts[other].path))
-            ids = [self._tokenizer.begin, *header, *self._tokenizer.encode(piece)][:room]
+            body = self._tokenizer.encode(self._texts[other].text[start:end])
+            ids = [self._tokenizer.begin, *header, *body][:room]
             if len(ids) < _LEAST_TOKENS:
                 break
-            chosen.append(ids)
+            chosen.append(_Sample(ids, _from(1 + len(header), len(ids)), other, (start, end)))
             room -= len(ids)
         return chosen[::-1]
 
-    def _sample(self, chance: random.Random, index: int, place: int, room: int) -> tuple[list[int], list[float]]:
-        """Ids of one sample around a place, at most `room` of them, and how much predicting each one counts."""
+    def _sample(self, chance: random.Random, room: int) -> _Sample:
+        """A sample around a place drawn at random, of at most `room` tokens."""
+        index, place = self._place(chance)
         document = self._texts[index]
         header: list[int] = []
         if chance.random() < self._mixture.header_share:
             header = self._tokenizer.encode(fim.path_header(document.path))[: room // 4]
         if chance.random() < self._mixture.fim_share and room >= 4 * _LEAST_TOKENS:
-            return self._fim(chance, document.text, place, header, room)
+            return self._fim(chance, index, place, header, room)
         start = line_start(document.text, max(place - chance.randrange(room * _CHARACTERS_PER_TOKEN), 0))
-        body = self._tokenizer.encode(document.text[start : start + room * _CHARACTERS_PER_TOKEN * 2])
-        ended = start + room * _CHARACTERS_PER_TOKEN * 2 >= len(document.text)
-        ids = [self._tokenizer.begin, *header, *body, *([self._tokenizer.end] if ended else [])][:room]
-        masked = 1 + len(header)
-        return ids, [0.0] * masked + [1.0] * (len(ids) - masked)
+        end = min(start + room * _CHARACTERS_PER_TOKEN * 2, len(document.text))
+        body = self._tokenizer.encode(document.text[start:end])
+        if len(body) > room - 1 - len(header):
+            body = body[: room - 1 - len(header)]
+            end = start + len(self._tokenizer.decode(body))
+        ids = [self._tokenizer.begin, *header, *body]
+        if end == len(document.text):
+            ids.append(self._tokenizer.end)
+        return _Sample(ids[:room], _from(1 + len(header), min(len(ids), room)), index, (start, end))
 
-    def _fim(
-        self, chance: random.Random, text: str, cursor: int, header: list[int], room: int
-    ) -> tuple[list[int], list[float]]:
-        """A sample around the cursor. Text counts, header and markers do not."""
+    def _fim(self, chance: random.Random, index: int, cursor: int, header: list[int], room: int) -> _Sample:
+        """A sample around the cursor, rearranged. Text counts, header and markers do not."""
+        text = self._texts[index].text
         end = middle_end(chance, text, cursor)
         tokenizer = self._tokenizer
         middle = tokenizer.encode(text[cursor:end])
@@ -177,27 +185,35 @@ class Batches:
         before = int(left * chance.uniform(0.4, 0.9))
         start = line_start(text, max(cursor - before * _CHARACTERS_PER_TOKEN, 0))
         prefix = tokenizer.encode(text[start:cursor])[-before:]
-        suffix = tokenizer.encode(text[end : end + (left - before) * _CHARACTERS_PER_TOKEN])
-        suffix = suffix[: left - len(prefix)]
+        last = min(end + (left - before) * _CHARACTERS_PER_TOKEN, len(text))
+        suffix = tokenizer.encode(text[end:last])
+        if len(suffix) > left - len(prefix):
+            suffix = suffix[: left - len(prefix)]
+            last = end + len(tokenizer.decode(suffix))
         order: fim.Order = "spm" if chance.random() < self._mixture.spm_share else "psm"
         prompt = fim.prompt(tokenizer, prefix, suffix, header, order)
         ids = [*prompt, *middle, tokenizer.end]
         markers = {tokenizer.begin, tokenizer.fim_begin, tokenizer.fim_hole, tokenizer.fim_end}
         weights = [0.0 if token in markers else 1.0 for token in ids]
         weights[1 : 1 + len(header)] = [0.0] * len(header)
-        return ids, weights
+        return _Sample(ids, weights, index, (start, last))
 
 
-def in_prose(text: str, place: int) -> bool:
-    """Whether a place lies in a docstring (or another long string) or in a line that is a comment."""
-    # Only near the place: a docstring longer than that is rare, and a corpus file may be long.
-    first = max(place - 4000, 0)
-    opened = text.count('"""', 0, first) % 2 == 1
-    near = ('"""' if opened else "") + text[first : place + 200]
-    shift = first - (3 if opened else 0)
-    return any(m.start() + shift <= place < m.end() + shift for m in _PROSE.finditer(near)) or (
-        near.count('"""', 0, place - shift) % 2 == 1
-    )
+def _from(first: int, count: int) -> list[float]:
+    """Weights of which the first ones are zero."""
+    return [0.0] * min(first, count) + [1.0] * (count - first)
+
+
+def in_prose(text: str, place: int, path: str = "") -> bool:
+    """Whether a place lies in a comment that has its lines to itself, or in a docstring (or another long string).
+
+    The path says the language: Python unless its ending is one of a language with C's comments.
+    """
+    line = text[line_start(text, place) : place + 2].lstrip()
+    if path.endswith(_SLASHED):
+        return line.startswith("//") or text.rfind("/*", 0, place) > text.rfind("*/", 0, place)
+    # A quote that opens a long string has none, or whole strings of its kind, before it.
+    return line.startswith("#") or any(text.count(quotes, 0, place) % 2 for quotes in ('"""', "'''"))
 
 
 def line_start(text: str, place: int) -> int:
