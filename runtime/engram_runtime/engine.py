@@ -18,6 +18,9 @@ from engram_runtime.tokenizer import Tokenizer
 CHUNK = 128
 """Prompt tokens per graph call: a cancelled prefill ends after at most one of these."""
 
+_TRIED = 16
+"""Tokens of a continuation that is only tried, for which room is made beforehand."""
+
 KEPT_BYTES = 64 << 20
 """Memory for caches of earlier prompts."""
 
@@ -306,6 +309,33 @@ class OnnxEngine:
             call = self._opened().call(cache, run.tokens[cache.position :], logits=1)
             self._kept.keep(call.cache())
             return log_probabilities(call.logits[0])
+
+    def fork(
+        self, prompt: Sequence[int], cancelled: Callable[[], bool] = never
+    ) -> Callable[[Sequence[int]], np.ndarray] | None:
+        """Reads `prompt` once, to try several short continuations; None when cancelled.
+
+        What is returned gives the log-probabilities [V] of the token after `prompt` and some more tokens, for one graph
+        call each. They are not kept: the next question about `prompt` finds its cache as if none had been tried.
+        """
+        run = self._run(Request(prompt, max_tokens=1))
+        cache = self._read(run, cancelled)
+        if cache is None or cancelled():
+            return None
+        with self._lock:
+            call = self._opened().call(cache, run.tokens[cache.position :], logits=1)
+            # Room for every continuation at once: each of them would move to a tape of its own otherwise.
+            read = call.cache().writable(_TRIED)
+            self._kept.keep(read)
+        first = log_probabilities(call.logits[0])
+
+        def after(tokens: Sequence[int]) -> np.ndarray:
+            if not tokens:
+                return first
+            with self._lock:
+                return log_probabilities(self._opened().call(read, tokens, logits=1).logits[0])
+
+        return after
 
     def read(
         self,

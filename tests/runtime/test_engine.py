@@ -403,6 +403,22 @@ def test_kept_prompts_stay_within_their_memory(folder: Path) -> None:
     assert engine.describe()["kept_caches"] >= 1
 
 
+def test_continuations_that_are_tried_are_judged_as_if_each_were_the_prompt_and_leave_no_trace(
+    engine: OnnxEngine,
+) -> None:
+    after = engine.fork(PROMPT)
+    assert after is not None
+    tried = [[], [7], [9, 11, 8], [7, 12], [9]]
+    kept = engine.describe()["kept_caches"]
+    rows = [after(tokens) for tokens in tried]
+    assert engine.describe()["kept_caches"] == kept
+    for tokens, row in zip(tried, rows, strict=True):
+        expected = engine.next_log_probs([*PROMPT, *tokens])
+        assert expected is not None
+        np.testing.assert_allclose(row, expected, atol=1e-4)
+    assert engine.fork(PROMPT, lambda: True) is None
+
+
 def test_next_log_probs_can_be_cancelled(engine: OnnxEngine) -> None:
     assert engine.next_log_probs(PROMPT, lambda: True) is None
 
