@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "corpus": ("corpus", "build the training text from ordinary packages (extra: train)"),
     "train": ("train", "train the model on a corpus (extra: train)"),
     "export": ("export", "turn a checkpoint into the ONNX model that the server runs (extra: train)"),
+    "eval": ("eval", "measure completions on repositories"),
     "compare": ("compare", "say how far a quantised model is from the original"),
 }
 

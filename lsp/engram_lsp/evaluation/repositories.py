@@ -5,16 +5,19 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from engram_context.ignore import Ignore
 from engram_context.languages import language_of
 from engram_context.text import Unreadable, read_text
-from engram_runtime.train.sources import reason_against
+from engram_runtime.train.corpus import Document, documents, heldout
+from engram_runtime.train.sources import STDLIB, reason_against
 
 TEST_FOLDERS: Final = frozenset({"tests"})
 """Nothing is asked inside these; `django.test` is a part of its library, so a folder "test" is not among them."""
@@ -28,11 +31,13 @@ class RepositoryError(Exception):
 class Repository:
     """`root` is the folder that a project memory reads. `files` are (path below root, text) in path order: those in
     which questions are asked, so without tests, vendored copies, generated code and data. Line ends are \\n.
+    `lines`: the zero-based lines of a file that may be asked about, where these are not all of its code.
     """
 
     name: str
     root: Path
     files: tuple[tuple[str, str], ...]
+    lines: Mapping[str, frozenset[int]] = field(default_factory=dict[str, frozenset[int]])
 
     @property
     def size(self) -> int:
@@ -70,6 +75,51 @@ def repository(root: Path, name: str | None = None) -> Repository:
             f"{root} has no Python files to measure on (tests, generated and data files do not count)"
         )
     return Repository(name or root.name, root, files)
+
+
+Opening = tuple[str, Callable[[], AbstractContextManager[Repository]]]
+"""A repository's name, and how to open it."""
+
+
+def of_corpus(folder: Path, split: str, most: int = 8) -> list[Opening]:
+    """What a corpus holds to measure on, the files written into a folder that goes away afterwards.
+
+    `split` "heldout": every held-out repository. "validation": the `most` packages with most validation text; those
+    files are asked about, the others of the package are memory. Raises RepositoryError without such a corpus.
+    """
+    try:
+        if split == "heldout":
+            return [(name, partial(_written, name, files, files)) for name, files in heldout(folder).items()]
+        held = _by_package(documents(folder, "validation"))
+        # The standard library is no project, and larger than most.
+        held.pop(STDLIB, None)
+        chosen = sorted(held, key=lambda package: -sum(len(file.text) for file in held[package]))[:most]
+        others = _by_package(file for file in documents(folder) if file.package in chosen)
+    except FileNotFoundError as problem:
+        raise RepositoryError(f"{folder} is no corpus: {problem}") from problem
+    return [(name, partial(_written, name, [*others[name], *held[name]], held[name])) for name in chosen]
+
+
+def _by_package(files: Iterable[Document]) -> defaultdict[str, list[Document]]:
+    found: defaultdict[str, list[Document]] = defaultdict(list)
+    for file in files:
+        found[file.package].append(file)
+    return found
+
+
+@contextmanager
+def _written(name: str, files: Iterable[Document], asked: Iterable[Document]) -> Generator[Repository]:
+    with tempfile.TemporaryDirectory(prefix="engram-eval-", ignore_cleanup_errors=True) as holder:
+        root = Path(holder).resolve() / name
+        root.mkdir()
+        for file in files:
+            if (target := _target(root, file.path)) is not None:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(file.text.encode("utf-8", "replace"))
+        python = sorted((file.path, file.text) for file in asked if language_of(file.path) == "python")
+        if not python:
+            raise RepositoryError(f"{name} has no Python files to measure on")
+        yield Repository(name, root, tuple(python))
 
 
 def is_asked(path: str, text: str) -> bool:

@@ -1,0 +1,105 @@
+"""`engram-ls eval`: how good completions are on repositories that nothing was fitted to."""
+
+import argparse
+import json
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from engram_runtime.engine import Engine
+from engram_runtime.tokenizer import Tokenizer
+
+from engram_lsp import model
+from engram_lsp.cli.terminal import UserError, notes, number, out, progress
+from engram_lsp.coding import coding_of
+from engram_lsp.evaluation import report
+from engram_lsp.evaluation.ground import ARMS
+from engram_lsp.evaluation.repositories import Opening, RepositoryError, name_of, of_corpus, opened
+from engram_lsp.evaluation.run import GROUPS, Evaluation, Options, evaluate
+from engram_lsp.settings import ModelSettings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "repositories", type=Path, nargs="*", metavar="REPO", help="a folder, a wheel or a source archive to measure on"
+    )
+    corpora = parser.add_mutually_exclusive_group()
+    corpora.add_argument("--heldout", type=Path, metavar="CORPUS", help="the held-out packages of a corpus as well")
+    corpora.add_argument(
+        "--validation", type=Path, metavar="CORPUS", help="its validation files: those on which settings are chosen"
+    )
+    parser.add_argument("--model", default="", metavar="FOLDER", help='a model folder, or "none" for the memory alone')
+    parser.add_argument(
+        "--cursors", type=number(int, 2, 100_000), default=60, metavar="N", help="per repository (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=number(int, 0, 2**31), default=0, metavar="N", help="which ones are drawn")
+    parser.add_argument("--only", nargs="+", choices=GROUPS, metavar="GROUP", help=f"of {', '.join(GROUPS)}")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, metavar="ARM", help=f"of {', '.join(ARMS)}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and single answers as JSON")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="write plots as SVG")
+
+
+def run(options: argparse.Namespace) -> int:
+    began = time.time()
+    tokenizer, engine = _opened_model(options.model)
+    chosen = Options(
+        cursors=options.cursors,
+        seed=options.seed,
+        groups=tuple(options.only or GROUPS),
+        arms=tuple(options.arms or ARMS),
+    )
+    coding = coding_of(model.tokenizer_file(ModelSettings(path=options.model)))
+    try:
+        openings = _openings(options)
+        with progress("measuring") as advance:
+            done = evaluate(openings, coding, tokenizer, engine, chosen, advance)
+    except RepositoryError as problem:
+        raise UserError(str(problem)) from problem
+    _show(done)
+    about = {"model": model.describe(engine), "cursors": options.cursors, "seed": options.seed}
+    notes.print(f"{time.time() - began:.0f} s")
+    _write(done, about, options)
+    return 0
+
+
+def _openings(options: argparse.Namespace) -> list[Opening]:
+    found: list[Opening] = [(name_of(path), partial(opened, path)) for path in options.repositories]
+    if options.heldout:
+        found += of_corpus(options.heldout, "heldout")
+    if options.validation:
+        found += of_corpus(options.validation, "validation")
+    if not found:
+        raise UserError("say what to measure on: REPO, --heldout CORPUS or --validation CORPUS")
+    return found
+
+
+def _opened_model(path: str) -> tuple[Tokenizer, Engine | None]:
+    """Raises UserError for a model that cannot be used: to measure the memory instead would deceive."""
+    settings = ModelSettings(path=path)
+    try:
+        predictor, problem = model.open_predictor(settings)
+    except (OSError, ValueError) as error:
+        raise UserError(f"no tokenizer: {error}") from error
+    if problem:
+        raise UserError(problem)
+    return predictor.tokenizer, predictor.engine
+
+
+def _show(done: Evaluation) -> None:
+    for group in done.records:
+        out.print(report.table(done, group))
+        out.print()
+    out.print(f"[dim]{report.footnote(done)}[/]")
+
+
+def _write(done: Evaluation, about: dict[str, Any], options: argparse.Namespace) -> None:
+    try:
+        if options.json:
+            text = json.dumps(report.as_json(done, about), ensure_ascii=False)
+            options.json.write_text(text + "\n", encoding="utf-8")
+        if options.plots:
+            for file in report.write_plots(done, options.plots):
+                notes.print(f"wrote {file}", markup=False)
+    except OSError as problem:
+        raise UserError(f"what was measured cannot be written: {problem}") from problem

@@ -1,0 +1,78 @@
+"""A perfect reader types through a stretch of code: accepts ghost text that is right to its end, else types a token."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from engram_lsp.evaluation.figures import Figure, less, mean, ratio
+from engram_lsp.evaluation.ground import Arm, Ground
+from engram_lsp.evaluation.lines import Record
+from engram_lsp.evaluation.questions import Hole
+
+LINES = 8
+"""How long a stretch is."""
+
+FIGURES = (
+    Figure("completed", "characters completed", "share", ratio("accepted", "characters")),
+    Figure("saved", "keystrokes saved", "share", less(ratio("keystrokes", "characters"))),
+    Figure("shown", "places with ghost text", "share", ratio("shown", "places")),
+    Figure("right", "of it right to its end", "share", ratio("taken", "shown")),
+    Figure("length", "characters per acceptance", "ratio", ratio("accepted", "taken")),
+    Figure("completed_median", "characters completed, mean of stretches", "share", mean("completed")),
+)
+
+
+def measure(
+    ground: Ground, asked: Sequence[Hole], arms: Sequence[Arm], tick: Callable[[], None]
+) -> dict[str, list[Record]]:
+    """A row for each stretch, by arm."""
+    found: dict[str, list[Record]] = {arm.name: [] for arm in arms}
+    for hole in asked:
+        for arm in arms:
+            found[arm.name].append(_typed(ground, arm, hole))
+        tick()
+    return found
+
+
+def _typed(ground: Ground, arm: Arm, stretch: Hole) -> Record:
+    tokenizer = arm.usual.tokenizer
+    written, rest = "", stretch.hidden
+    keystrokes = accepted = places = shown = taken = 0
+    while rest:
+        here = replace(stretch, before=stretch.before + written, hidden=rest)
+        guesses = ground.guesses(arm.usual, ground.query(here, arm.known))
+        places += 1
+        shown += bool(guesses)
+        if guesses and is_right(guesses[0].added, rest):
+            step = guesses[0].added
+            taken += 1
+            accepted += characters(step)
+            keystrokes += 1
+        else:
+            step = tokenizer.decode(tokenizer.encode(rest)[:1]) or rest[0]
+            step = step if rest.startswith(step) else rest[0]
+            keystrokes += characters(step)
+        written, rest = written + step, rest[len(step) :]
+    size = characters(stretch.hidden)
+    return {
+        "characters": float(size),
+        "accepted": float(accepted),
+        "completed": accepted / size,
+        "keystrokes": float(keystrokes),
+        "places": float(places),
+        "shown": float(shown),
+        "taken": float(taken),
+    }
+
+
+def is_right(added: str, rest: str) -> bool:
+    """Whether the text goes on just so, and no word is left half said."""
+    if not added or not rest.startswith(added):
+        return False
+    joint = rest[len(added) - 1 : len(added) + 1]
+    return not (len(joint) == 2 and all(letter.isalnum() or letter == "_" for letter in joint))
+
+
+def characters(text: str) -> int:
+    """How many keys it takes to type: a line's indentation comes with its beginning."""
+    return len(re.sub(r"\n[ \t]*", "\n", text))
