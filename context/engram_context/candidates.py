@@ -21,7 +21,17 @@ from engram_context.text import Place, Span, Text
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot
 
-Origin = Literal["local", "module", "builtin", "import", "member", "keyword", "auto-import"]
+Origin = Literal[
+    "local",
+    "module",
+    "builtin",
+    "import",
+    "member",
+    "keyword",
+    "auto-import",
+    "argument",  # name= in a call
+    "recalled",  # nothing allows it, but it is expected: only rankings make these
+]
 
 AUTO_IMPORTS = 50
 """No more names than this are offered from modules that are not imported yet."""

@@ -10,22 +10,36 @@ Everything here runs on the single model thread and looks at `cancelled` between
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from engram_context.candidates import Candidate
 from engram_context.text import Text
+from engram_lsp.naming import Judge
+from engram_lsp.prompt import Limits, Window, window
+from engram_lsp.ranking import Ranker, Spread
+from engram_lsp.spelling import Spellings
+from engram_lsp.suggestion import Source, Suggestion, best_first, fit
 from engram_runtime import fim
 from engram_runtime.engine import Engine, Request, Step, never
-from engram_runtime.sampling import Prior, blended, mixed
+from engram_runtime.sampling import Opinion, Prior, blended, mixed
 from engram_runtime.speculation import Drafter
 from engram_runtime.tokenizer import Tokenizer
 
-from engram_lsp.prompt import Limits, Window, window
-from engram_lsp.ranking import NamedT, Ranker
-from engram_lsp.spelling import Spellings
-from engram_lsp.suggestion import Source, Suggestion, best_first, fit
-
 Cancelled = Callable[[], bool]
+
+
+CONTEXT = 64
+"""More tokens than this before a place the memory does not look at."""
+
+
+@runtime_checkable
+class Forks(Protocol):
+    """An engine that reads a prompt once for several short continuations: see `OnnxEngine.fork`."""
+
+    def fork(
+        self, prompt: Sequence[int], cancelled: Cancelled = never
+    ) -> Callable[[Sequence[int]], np.ndarray] | None: ...
 
 
 class Memory(Drafter, Prior, Protocol):
@@ -73,7 +87,7 @@ class Predictor:
         self.engine = engine
         self.style = style or Style()
         self._spelled = Spellings(tokenizer)
-        self._ranker = Ranker(tokenizer, self._spelled, self._window, self._prompt, self._next)
+        self._ranker = Ranker(tokenizer, self._spelled, self._window, self._prompt, self._judge)
         self._bytes = self._spelled.of
         self._ends_line = np.fromiter((b"\n" in spelling for spelling in self._bytes), bool, tokenizer.vocab_size)
 
@@ -163,15 +177,21 @@ class Predictor:
 
     # The completion list
 
-    def rank(
-        self, query: Query, candidates: Sequence[NamedT], cancelled: Cancelled = never
-    ) -> tuple[tuple[NamedT, float], ...]:
-        """The candidates that continue the typed word, most probable first: see ranking.py."""
-        return self._ranker.rank(query, candidates, cancelled)
+    @property
+    def ranker(self) -> Ranker:
+        """Orders completion lists; what it considers is there to be measured."""
+        return self._ranker
 
-    def recall(self, query: Query, most: int = 8, cancelled: Cancelled = never) -> tuple[tuple[str, float], ...]:
-        """Names that the memory expects here, though nothing proves that they may stand here: see ranking.py."""
-        return self._ranker.recall(query, most, cancelled)
+    def rank(
+        self,
+        query: Query,
+        candidates: Sequence[Candidate],
+        cancelled: Cancelled = never,
+        spread: Spread | None = None,
+    ) -> tuple[tuple[Candidate, float], ...]:
+        """The candidates that continue the typed word, and names that are expected though nothing allows them, most
+        probable first: see ranking.py."""
+        return self._ranker.rank(query, candidates, cancelled, spread)
 
     # Asking
 
@@ -221,14 +241,32 @@ class Predictor:
         """Log probabilities [V] of the next token, model and memory together; None when neither has an answer."""
         opinion = memory.next(prompt) if memory is not None else None
         if self.engine is None:
-            if opinion is None:
-                return None
-            model = np.full(self.tokenizer.vocab_size, 1.0 / self.tokenizer.vocab_size)
-            return np.log(blended(model, opinion.ids, opinion.chances, 1.0))
+            return self._together(None, opinion)
         log_probs = self.engine.next_log_probs(prompt, cancelled)
-        if log_probs is None:
+        return None if log_probs is None else self._together(log_probs, opinion)
+
+    def _judge(self, prompt: tuple[int, ...], memory: Memory | None, cancelled: Cancelled) -> Judge:
+        """As `_next` of one prompt and several short continuations: the prompt is read once for all of them."""
+        fork = self.engine.fork(prompt, cancelled) if isinstance(self.engine, Forks) else None
+
+        def judge(path: tuple[int, ...]) -> np.ndarray | None:
+            if cancelled():
+                return None
+            if fork is None:
+                return self._next(prompt + path, memory, cancelled)
+            opinion = memory.next(prompt[-CONTEXT:] + path) if memory is not None else None
+            return self._together(fork(path), opinion)
+
+        return judge
+
+    def _together(self, log_probs: np.ndarray | None, opinion: Opinion | None) -> np.ndarray | None:
+        """Log probabilities [V] by the model's, where there is one, and the memory's opinion."""
+        if log_probs is not None:
+            return np.log(np.maximum(mixed(np.exp(log_probs), opinion), 1e-12))
+        if opinion is None:
             return None
-        return np.log(np.maximum(mixed(np.exp(log_probs), opinion), 1e-12))
+        model = np.full(self.tokenizer.vocab_size, 1.0 / self.tokenizer.vocab_size)
+        return np.log(blended(model, opinion.ids, opinion.chances, 1.0))
 
     def _steps(self, request: Request, cancelled: Cancelled) -> Iterator[Step]:
         if self.engine is not None:

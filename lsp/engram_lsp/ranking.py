@@ -1,32 +1,100 @@
-"""The order of the completion list: candidates by model and memory together, and names that only the memory knows."""
+"""The order of the completion list: every name that may stand at a place, by model and memory together.
+
+What model and memory say of a name's tokens (naming.py) is one of several things that speak for it. How often and how
+lately the name stood in the file, how many files know it, what kind of candidate it is and how it agrees with the
+typed letters are the others; a log-linear model weighs them (`ranking.json`, fitted by tests/bench/fit_ranking.py).
+
+Names that no rule allows here may still be what is meant: the attribute of a receiver whose type nobody knows, an
+argument of a function from elsewhere, a name that is just being given. Where model and memory expect one that the
+project knows, it is in the list, too.
+"""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from engram_context.candidates import Candidate
+from engram_context.snapshot import Snapshot
 from engram_runtime.engine import never
 from engram_runtime.tokenizer import Tokenizer
 
+from engram_lsp.naming import Judge, Letters, Names
 from engram_lsp.prompt import Window
 from engram_lsp.spelling import Spellings
 
 if TYPE_CHECKING:
     from engram_lsp.predictor import Cancelled, Memory, Query
 
-UNSEEN = math.log(1e-5)  # what a name costs whose first token neither memory nor model expects
+Spread = Callable[[str], int]
+"""How many files of the project mention a name."""
 
 
-class Named(Protocol):
-    """Anything that may stand in a completion list."""
-
-    @property
-    def name(self) -> str: ...
+def spread_of(snapshot: Snapshot) -> Spread:
+    """How many files mention a name in `snapshot`."""
+    return lambda name: len(snapshot.files_naming(name))
 
 
-NamedT = TypeVar("NamedT", bound=Named)
+ORIGINS: Final = ("local", "module", "builtin", "import", "member", "keyword", "auto-import", "argument", "recalled")
+FEATURES: Final = (
+    "expected",  # log probability by model and memory, as far as it was looked into
+    "guessed",  # 1 where a part of that is the name's share of what begins alike
+    "before",  # log of 1 + how often it stands in the file before the cursor, and after it
+    "after",
+    "distance",  # log of how many names ago it stood last; of many where it did not
+    "files",  # log of 1 + how many files mention it
+    "cased",  # 1 where it begins with the typed letters, and where it does but for their case
+    "uncased",
+    "private",
+    "dunder",
+    *ORIGINS,
+    "member recalled",  # 1 for a recalled name among members that are known
+    "position",  # log of 1 + the place among the candidates, which come nearest scope first
+)
+TYPED: Final = 3
+"""Weights are learned apart for no typed letter, one, and two or more."""
+
+_NEAR = 1 << 14
+_FAR = 2000
+_NAME = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """float64 [TYPED, len(FEATURES)]."""
+
+    of: np.ndarray
+
+    @staticmethod
+    def parse(content: str) -> Weights:
+        """What `ranking.json` says. Raises ValueError where it was made for other features."""
+        data = json.loads(content)
+        if tuple(data["features"]) != FEATURES:
+            raise ValueError("ranking.json does not fit this version: run tests/bench/fit_ranking.py")
+        return Weights(np.array(data["weights"], np.float64))
+
+
+@lru_cache(maxsize=1)
+def learned() -> Weights:
+    """The weights that come with the package."""
+    return Weights.parse(files("engram_lsp").joinpath("ranking.json").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Considered:
+    """The names for one place and what speaks for each: `features` float64 [n, len(FEATURES)]."""
+
+    candidates: tuple[Candidate, ...]
+    features: np.ndarray
+    typed: int
 
 
 class Ranker:
@@ -38,116 +106,132 @@ class Ranker:
         spelled: Spellings,
         window: Callable[[Query], Window],
         prompt: Callable[[Query, Window], tuple[int, ...]],
-        following: Callable[[tuple[int, ...], Memory | None, Cancelled], np.ndarray | None],
+        judge: Callable[[tuple[int, ...], Memory | None, Cancelled], Judge],
+        weights: Weights | None = None,
     ) -> None:
-        """`window` and `prompt`: what the model is shown of a place. `following`: log probabilities [V] of the token
-        after a prompt, by model and memory together; None when neither has an answer."""
-        self.tokenizer = tokenizer
-        self._bytes = spelled.of
-        self._window, self._prompt, self._next = window, prompt, following
-        self._spellings: dict[str, tuple[int, ...]] = {}
+        """`window` and `prompt`: what the model is shown of a place. `judge`: what model and memory say together about
+        what follows a prompt."""
+        self._letters = Letters(tokenizer, spelled)
+        self._window, self._prompt, self._judge = window, prompt, judge
+        self._weights = weights or learned()
 
     def rank(
-        self, query: Query, candidates: Sequence[NamedT], cancelled: Cancelled = never
-    ) -> tuple[tuple[NamedT, float], ...]:
-        """The candidates that continue the typed word, most probable first, each with its log probability.
+        self, query: Query, candidates: Sequence[Candidate], cancelled: Cancelled, spread: Spread | None
+    ) -> tuple[tuple[Candidate, float], ...]:
+        """The candidates that continue the typed word, and names that are expected though nothing allows them, the
+        likeliest first, each with its log probability among them.
 
-        The first token of a name is judged by model and memory together, the rest by the memory, for the few first
-        tokens that matter. Where two names tie, the one given first stays first.
+        Without `spread` nobody knows which names the project has, and none are added. Where two names tie, the one
+        given first stays first; where neither model nor memory has an answer, all do.
         """
+        considered = self.consider(query, candidates, cancelled, spread)
+        if considered is None:
+            word = query.text.slice(self._window(query).word)
+            return tuple((candidate, 0.0) for candidate in candidates if matches(word, candidate.name))
+        scores = considered.features @ self._weights.of[considered.typed]
+        scores -= np.logaddexp.reduce(scores) if len(scores) else 0.0
+        order = np.argsort(-scores, kind="stable").tolist()
+        return tuple((considered.candidates[index], float(scores[index])) for index in order)
+
+    def consider(
+        self, query: Query, candidates: Sequence[Candidate], cancelled: Cancelled = never, spread: Spread | None = None
+    ) -> Considered | None:
+        """Everything that may stand here and what speaks for it; None where neither model nor memory has an answer."""
         around = self._window(query)
         word = query.text.slice(around.word)
-        kept = [candidate for candidate in candidates if matches(word, candidate.name)]
-        if not kept:
-            return ()
-        prompt = self._prompt(query, around)
-        log_probs = self._next(prompt, query.memory, cancelled)
-        if log_probs is None:
-            return tuple((candidate, 0.0) for candidate in kept)
         lead = around.typed.removesuffix(word)
-        spellings = [self._spell(lead + candidate.name) for candidate in kept]
-        scores = [max(float(log_probs[spelling[0]]), UNSEEN) for spelling in spellings]
-        firsts = sorted({s[0] for s in spellings if len(s) > 1}, key=lambda first: -log_probs[first])[:8]
-        tails = {first: self._tails((*prompt, first), query.memory, cancelled) for first in firsts}
-        scores = [
-            score + tails.get(spelling[0], {}).get(spelling[1], UNSEEN / 2) if len(spelling) > 1 else score
-            for score, spelling in zip(scores, spellings, strict=True)
+        spell = self._letters.spell
+        kept = [candidate for candidate in candidates if matches(word, candidate.name)]
+        if not kept and spread is None:
+            return None
+        spellings = [spell(lead + candidate.name) for candidate in kept]
+        names = Names(self._letters, self._judge(self._prompt(query, around), query.memory, cancelled), around.typed)
+        fitting = [s for s, candidate in zip(spellings, kept, strict=True) if candidate.name.startswith(word)]
+        if not names.explore(fitting, free=spread is not None):
+            return None
+        if spread is not None:
+            known = {candidate.name for candidate in kept}
+            for name, path in sorted(names.found()):
+                if name not in known and name != word and spread(name):
+                    known.add(name)
+                    kept.append(Candidate(name, "variable", "used so in this project", "recalled"))
+                    spellings.append(path)
+        stood = Stood.of(query, around)
+        files = [spread(candidate.name) if spread is not None else 0 for candidate in kept]
+        usual = [
+            1.0 + 4.0 * (stood.before[candidate.name] + stood.after[candidate.name]) + count
+            for candidate, count in zip(kept, files, strict=True)
         ]
-        order = sorted(range(len(kept)), key=lambda index: -scores[index])
-        return tuple((kept[index], scores[index]) for index in order)
+        rows = np.zeros((len(kept), len(FEATURES)))
+        rows[:, 0], rows[:, 1] = _expected(names, spellings, usual)
+        rows[:, 2:5] = [stood.row(candidate.name) for candidate in kept] or np.zeros((0, 3))
+        rows[:, 5] = np.log1p(files)
+        for at, candidate in enumerate(kept):
+            _describe(rows[at], candidate, word, at)
+        if any(candidate.origin == "member" for candidate in kept):
+            rows[:, _MEMBER_RECALLED] = rows[:, _FIRST_ORIGIN + ORIGINS.index("recalled")]
+        return Considered(tuple(kept), rows, min(len(word), TYPED - 1))
 
-    def recall(self, query: Query, most: int = 8, cancelled: Cancelled = never) -> tuple[tuple[str, float], ...]:
-        """Names that the memory expects here, with their log probabilities: they need no resolution, only habit.
 
-        This is what completes the attribute of a receiver whose type nobody knows.
-        """
-        memory = query.memory
-        if memory is None:
-            return ()
-        around = self._window(query)
-        prompt = self._prompt(query, around)
-        names: dict[str, float] = {}
-        for tokens, log_prob in self._beginnings(prompt, memory, around.typed, most):
-            if cancelled():
-                break
-            name, certain = self._name(prompt, tokens, memory, around.typed)
-            if name and name != query.text.slice(around.word):
-                names[name] = max(names.get(name, -math.inf), log_prob + certain)
-        return tuple(sorted(names.items(), key=lambda item: -item[1]))
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """How often every name stands near a place, on both sides, and how many names ago it stood last."""
 
-    def _beginnings(
-        self, prompt: tuple[int, ...], memory: Memory, typed: str, most: int
-    ) -> Iterator[tuple[tuple[int, ...], float]]:
-        answer = memory.next(prompt)
-        if answer is None:
-            return
-        ids, probabilities = answer.ids, answer.chances
-        required = typed.encode()
-        for token, probability in sorted(zip(ids.tolist(), probabilities.tolist(), strict=True), key=lambda x: -x[1]):
-            spelling = self._bytes[token]
-            fits = spelling.startswith(required) or (spelling and required.startswith(spelling))
-            if fits and probability > 0:
-                yield (token,), math.log(probability)
-                most -= 1
-                if not most:
-                    return
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+    ago: Mapping[str, int]
 
-    def _name(self, prompt: tuple[int, ...], tokens: tuple[int, ...], memory: Memory, typed: str) -> tuple[str, float]:
-        """Follows the memory's most probable tokens to the end of an identifier; at most eight tokens."""
-        total = 0.0
-        for _ in range(8):
-            spelled = self._text(tokens)
-            answer = memory.next((*prompt, *tokens))
-            if answer is None or not len(answer.ids):
-                break
-            best = int(np.argmax(answer.chances))
-            following = self._bytes[int(answer.ids[best])]
-            if not following or not (following[:1].isalnum() or following[:1] in b"_" or following[0] >= 0x80):
-                break
-            if not spelled.isidentifier() and not spelled.lstrip().isidentifier():
-                break
-            tokens += (int(answer.ids[best]),)
-            total += math.log(max(float(answer.chances[best]), 1e-9))
-        spelled = self._text(tokens)
-        name = spelled.lstrip(" ") if spelled.startswith(typed) else ""
-        return (name, total) if name.isidentifier() else ("", 0.0)
+    @staticmethod
+    def of(query: Query, around: Window) -> Stood:
+        data, start = query.text.data, around.word.start
+        before = _NAME.findall(data[max(start - _NEAR, 0) : start].decode("utf-8", errors="ignore"))
+        after = _NAME.findall(data[query.offset : query.offset + _NEAR].decode("utf-8", errors="ignore"))
+        ago = {name: len(before) - at for at, name in enumerate(before)}
+        return Stood(Counter(before), Counter(after), ago)
 
-    def _tails(self, tokens: tuple[int, ...], memory: Memory | None, cancelled: Cancelled) -> dict[int, float]:
-        answer = memory.next(tokens) if memory is not None and not cancelled() else None
-        if answer is None:
-            return {}
-        return {int(i): math.log(max(float(p), 1e-9)) for i, p in zip(answer.ids, answer.chances, strict=True)}
+    def row(self, name: str) -> tuple[float, float, float]:
+        """The features "before", "after" and "distance"."""
+        ago = min(self.ago.get(name, _FAR), _FAR)
+        return math.log1p(self.before.get(name, 0)), math.log1p(self.after.get(name, 0)), math.log(ago)
 
-    def _spell(self, text: str) -> tuple[int, ...]:
-        spelling = self._spellings.get(text)
-        if spelling is None:
-            if len(self._spellings) > 50_000:
-                self._spellings.clear()
-            spelling = self._spellings[text] = tuple(self.tokenizer.encode(text))
-        return spelling
 
-    def _text(self, tokens: Sequence[int]) -> str:
-        return b"".join(self._bytes[token] for token in tokens).decode("utf-8", errors="ignore")
+def _expected(
+    names: Names, spellings: Sequence[tuple[int, ...]], usual: Sequence[float]
+) -> tuple[list[float], list[int]]:
+    """The features "expected" and "guessed". What is known of a beginning alone is shared by the names that have it,
+    each as much as it is `usual`."""
+    judged = [names.of(spelling) for spelling in spellings]
+    shared: dict[tuple[int, ...], float] = {}
+    beginnings = [s[: one.known] for s, one in zip(spellings, judged, strict=True)]
+    for beginning, one, weight in zip(beginnings, judged, usual, strict=True):
+        if not one.whole:
+            shared[beginning] = shared.get(beginning, 0.0) + weight
+    expected: list[float] = []
+    for beginning, one, weight in zip(beginnings, judged, usual, strict=True):
+        share = 0.0 if one.whole else math.log(weight / shared[beginning])
+        expected.append(max(one.log_probability + share, _LEAST))
+    return expected, [int(not one.whole) for one in judged]
+
+
+_LEAST = -25.0
+_FIRST_ORIGIN = FEATURES.index(ORIGINS[0])
+_CASED, _PRIVATE = FEATURES.index("cased"), FEATURES.index("private")
+_MEMBER_RECALLED, _POSITION = FEATURES.index("member recalled"), FEATURES.index("position")
+
+
+def _describe(row: np.ndarray, candidate: Candidate, word: str, position: int) -> None:
+    """Fills in what is seen of the candidate itself."""
+    name = candidate.name
+    if name.startswith(word):
+        row[_CASED] = 1.0
+    elif name.lower().startswith(word.lower()):
+        row[_CASED + 1] = 1.0
+    if name.startswith("__"):
+        row[_PRIVATE + 1] = 1.0
+    elif name.startswith("_"):
+        row[_PRIVATE] = 1.0
+    row[_FIRST_ORIGIN + ORIGINS.index(candidate.origin)] = 1.0
+    row[_POSITION] = math.log1p(position)
 
 
 def matches(typed: str, name: str) -> bool:

@@ -7,7 +7,6 @@ from threading import RLock
 from typing import Any, Literal, Protocol
 
 import numpy as np
-
 from engram_runtime.cache import Cache, Prefixes
 from engram_runtime.mtp import MtpDrafter, cost_of_draft
 from engram_runtime.sampling import Opinion, Prior, Sampler, log_probabilities, mixed
@@ -190,6 +189,25 @@ class _Run:
         )
 
 
+class _Fork:
+    """A prompt that was read, and what may be tried after it."""
+
+    __slots__ = ("_first", "_lock", "_read", "_session", "prompt")
+
+    def __init__(self, prompt: tuple[int, ...], session: Session, read: Cache, first: np.ndarray, lock: Any) -> None:
+        """`read`: the cache after `prompt`; `first`: log-probabilities [V] of what follows it."""
+        self.prompt, self._session, self._read, self._first, self._lock = prompt, session, read, first, lock
+
+    def after(self, tokens: Sequence[int]) -> np.ndarray:
+        """Log-probabilities [V] of the token after the prompt and `tokens`."""
+        if not tokens:
+            return self._first
+        with self._lock:
+            # Room for every continuation at once: each of them would move to a tape of its own otherwise.
+            self._read = self._read.writable(_TRIED)
+            return log_probabilities(self._session.call(self._read, tokens, logits=1).logits[0])
+
+
 class OnnxEngine:
     """An `Engine` on ONNX Runtime in this process.
 
@@ -207,6 +225,7 @@ class OnnxEngine:
         # Reentrant: a dropped generator hands its cache back wherever the interpreter happens to notice.
         self._lock = RLock()
         self._history = History()
+        self._forked: _Fork | None = None
         head = session.draft_head(threads)
         self._own_drafter = None if head is None else MtpDrafter(head, cost_of_draft(session.config))
 
@@ -240,7 +259,7 @@ class OnnxEngine:
     def close(self) -> None:
         """Frees the model and every cache; the engine cannot be asked again."""
         with self._lock:
-            self._session = self._own_drafter = None
+            self._session = self._own_drafter = self._forked = None
             self._kept = Prefixes(0)
 
     def describe(self) -> dict[str, Any]:
@@ -318,24 +337,21 @@ class OnnxEngine:
         What is returned gives the log-probabilities [V] of the token after `prompt` and some more tokens, for one graph
         call each. They are not kept: the next question about `prompt` finds its cache as if none had been tried.
         """
+        # While a word is typed, its prompt stays the same.
+        forked = self._forked
+        if forked is not None and not cancelled() and forked.prompt == tuple(prompt):
+            return forked.after
         run = self._run(Request(prompt, max_tokens=1))
         cache = self._read(run, cancelled)
         if cache is None or cancelled():
             return None
         with self._lock:
-            call = self._opened().call(cache, run.tokens[cache.position :], logits=1)
-            # Room for every continuation at once: each of them would move to a tape of its own otherwise.
-            read = call.cache().writable(_TRIED)
+            session = self._opened()
+            call = session.call(cache, run.tokens[cache.position :], logits=1)
+            read = call.cache()
             self._kept.keep(read)
-        first = log_probabilities(call.logits[0])
-
-        def after(tokens: Sequence[int]) -> np.ndarray:
-            if not tokens:
-                return first
-            with self._lock:
-                return log_probabilities(self._opened().call(read, tokens, logits=1).logits[0])
-
-        return after
+            self._forked = _Fork(tuple(prompt), session, read, log_probabilities(call.logits[0]), self._lock)
+        return self._forked.after
 
     def read(
         self,

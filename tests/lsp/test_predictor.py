@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from engram_context.candidates import Candidate
 from engram_context.ngrams import NgramMemory
 from engram_context.text import Text
 from engram_lsp.predictor import Predictor, Query, Style
@@ -30,6 +31,7 @@ class Script:
 
     story: str
     prompts: list[tuple[int, ...]] = field(default_factory=list)
+    gate: None = None
 
     def _following(self, prompt: Sequence[int]) -> int:
         start = len(prompt) - 1 - list(reversed(prompt)).index(TOKENIZER.fim_end)
@@ -64,9 +66,8 @@ class Script:
         return Prediction(tokens, tuple(step.log_probs[0] for step in steps), finish, 0, 0, len(steps), 0, 0)
 
 
-@dataclass(frozen=True)
-class Name:
-    name: str
+def named(name: str) -> Candidate:
+    return Candidate(name, "variable", "", "local")
 
 
 def ask(before: str, after: str = "", *, invoked: bool = False, memory: object = None) -> Query:
@@ -120,7 +121,7 @@ def test_what_was_typed_is_never_taken_back() -> None:
 
 def test_names_are_ranked_by_what_the_model_expects() -> None:
     predictor = Predictor(TOKENIZER, Script("for item in items:\n"), Style())
-    ranked = predictor.rank(ask("for item in "), [Name("apples"), Name("items"), Name("zebra")])
+    ranked = predictor.rank(ask("for item in "), [named("apples"), named("items"), named("zebra")])
     assert ranked[0][0].name == "items"
     assert {name.name for name, _ in ranked} == {"apples", "items", "zebra"}
 
@@ -128,7 +129,7 @@ def test_names_are_ranked_by_what_the_model_expects() -> None:
 def test_names_are_ranked_by_the_memory_where_there_is_no_model() -> None:
     memory = remembering("total = basket.price\n" * 3, "print(basket.price)\n")
     predictor = Predictor(TOKENIZER, None)
-    names = [Name("amount"), Name("price"), Name("weight")]
+    names = [named("amount"), named("price"), named("weight")]
     ranked = predictor.rank(ask("x = basket.", memory=memory.view("new.py")), names)
     assert ranked[0][0].name == "price"
 
@@ -137,8 +138,9 @@ def test_the_memory_recalls_attributes_that_nobody_can_resolve() -> None:
     memory = remembering("total = basket.shipping_address\n" * 2, "print(basket.shipping_address.city)\n")
     predictor = Predictor(TOKENIZER, None)
     for before in ("x = basket.", "x = basket.ship", "x = basket.shipping_a"):
-        names = [name for name, _ in predictor.recall(ask(before, memory=memory.view("new.py")))]
-        assert "shipping_address" in names, before
+        query = ask(before, memory=memory.view("new.py"))
+        names = [candidate.name for candidate, _ in predictor.rank(query, (), spread=["shipping_address"].count)]
+        assert names == ["shipping_address"], before
 
 
 def test_the_memory_alone_completes_a_line_it_has_seen() -> None:
@@ -152,8 +154,7 @@ def test_the_memory_alone_completes_a_line_it_has_seen() -> None:
 def test_without_model_and_memory_there_is_silence() -> None:
     predictor = Predictor(TOKENIZER, None)
     assert predictor.inline(ask("x = ")) == ()
-    assert predictor.recall(ask("x = ")) == ()
-    assert [name.name for name, _ in predictor.rank(ask("x = "), [Name("b"), Name("a")])] == ["b", "a"]
+    assert [name.name for name, _ in predictor.rank(ask("x = "), [named("b"), named("a")])] == ["b", "a"]
 
 
 def test_typing_only_extends_the_prompt() -> None:

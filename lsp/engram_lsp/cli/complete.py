@@ -4,6 +4,7 @@ import argparse
 import time
 from dataclasses import replace
 
+from engram_context.candidates import is_silent
 from engram_context.text import Span
 from engram_runtime.servers import RemoteError
 from engram_runtime.tokenizer import Tokenizer
@@ -16,6 +17,7 @@ from engram_lsp.cli.terminal import UserError, notes, number, out, print_json
 from engram_lsp.coding import coding_of
 from engram_lsp.model import open_predictor, tokenizer_file
 from engram_lsp.predictor import Query
+from engram_lsp.ranking import spread_of
 from engram_lsp.remote import Remote
 from engram_lsp.settings import ModelSettings, RemoteSettings
 
@@ -72,8 +74,9 @@ def run(options: argparse.Namespace) -> int:
             remote.close()
         inline_ms = (time.perf_counter() - began) * 1000
         began = time.perf_counter()
-        ranked = predictor.rank(query, project.snapshot.candidates(place))[: options.most]
-        recalled = predictor.recall(query)
+        snapshot = project.snapshot
+        spread = None if is_silent(text, place.offset) else spread_of(snapshot)
+        ranked = predictor.rank(query, snapshot.candidates(place), spread=spread)[: options.most]
         list_ms = (time.perf_counter() - began) * 1000
     line = text.slice(Span(text.line_start(text.line_of(place.offset)), place.offset)).lstrip()
     if options.json:
@@ -81,12 +84,11 @@ def run(options: argparse.Namespace) -> int:
             {
                 "ghost_text": [{"text": s.text, "probability": s.probability, "source": s.source} for s in suggestions],
                 "list": [{"name": c.name, "kind": c.kind, "origin": c.origin, "score": s} for c, s in ranked],
-                "recalled": [{"name": name, "score": score} for name, score in recalled],
                 "ghost_text_ms": inline_ms,
                 "list_ms": list_ms,
             }
         )
-        return 0 if suggestions or ranked or recalled else 1
+        return 0 if suggestions or ranked else 1
     table = Table(title=f"ghost text ({inline_ms:.0f} ms)", title_justify="left", show_header=False)
     for suggestion in suggestions:
         typed = place.offset - suggestion.span.start
@@ -96,10 +98,6 @@ def run(options: argparse.Namespace) -> int:
     names = Table(title=f"names ({list_ms:.0f} ms)", title_justify="left", show_header=False)
     for candidate, score in ranked:
         names.add_row(candidate.name, candidate.kind, f"[dim]{candidate.origin}[/]", f"[dim]{score:.1f}[/]")
-    known = {candidate.name for candidate, _ in ranked}
-    for name, score in recalled:
-        if name not in known:
-            names.add_row(name, "", "[dim]from memory[/]", f"[dim]{score:.1f}[/]")
     if names.row_count:
         out.print(names)
     return 0 if suggestions or names.row_count else 1

@@ -170,11 +170,9 @@ class Ground:
         word = query.text.slice(Span(start, query.offset))
         found = snapshot.candidates(Place(hole.path, query.offset))
         fitting = [candidate for candidate in found if matches(word, candidate.name)]
-        unknown = not found and follows_receiver(query.text, start)
-        if not fitting and not unknown:
-            return []
-        order, recalled = listed(arm.open, query, snapshot, fitting, unknown)
-        return list(dict.fromkeys([*(candidate.name for candidate in order[:_LONGEST_LIST]), *recalled]))
+        free = bool(found) or follows_receiver(query.text, start)
+        order = listed(arm.open, query, snapshot, fitting, free)
+        return list(dict.fromkeys(candidate.name for candidate in order[:_LONGEST_LIST]))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from lsprotocol import types
 from engram_lsp import convert
 from engram_lsp.guard import stale
 from engram_lsp.predictor import Predictor, Query
-from engram_lsp.ranking import matches
+from engram_lsp.ranking import matches, spread_of
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Asked, Session
 from engram_lsp.suggestion import Suggestion
@@ -36,17 +36,16 @@ KINDS: dict[str, types.CompletionItemKind] = {
 }
 
 
-_RECEIVER = re.compile(r"(?:[^\W\d]\w*|[\])}\"'])\s*\.\s*\Z")
+_RECEIVER = re.compile(r"(?:[^\W\d]\w*|[\])}\"'])\s*\.\s*\Z|\A\s*(?:from|import)\s[\w\s.,*]*\Z")
 # How long to wait for names that only the memory knows, where there are no others to show, in seconds.
 _PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates in order, names the memory expects of a receiver nobody knows, and perhaps a whole line."""
+    """The candidates in order, and perhaps a whole line."""
 
     candidates: Sequence[Candidate]
-    recalled: Sequence[str] = ()
     line: Suggestion | None = None
     judged: bool = True  # False: there was no time to ask the model
 
@@ -65,7 +64,6 @@ async def completion(session: Session, params: types.CompletionParams) -> types.
     # A list is best effort: it stays right while the word it is for only grows, so a newer text does not void it.
     shown = ranking.candidates[: settings.limit]
     items = [to_protocol(session, asked, word, candidate, order) for order, candidate in enumerate(shown)]
-    items += [recalled(session, asked, word, name, len(items) + order) for order, name in enumerate(ranking.recalled)]
     if ranking.line is not None:
         items.insert(0, whole_line(session, asked, ranking.line))
     incomplete = len(shown) < len(ranking.candidates) or not ranking.judged or ranking.line is not None
@@ -88,7 +86,8 @@ def is_word_byte(byte: int) -> bool:
 
 
 def follows_receiver(text: Text, start: int) -> bool:
-    """Whether an attribute begins at `start`: behind the dot of an expression, not of a number or of a sentence."""
+    """Whether a name begins at `start` that some other file may know: in an import, or behind the dot of an expression,
+    not of a number or of a sentence."""
     before = text.slice(Span(text.line_start(text.line_of(start)), start))
     return bool(_RECEIVER.search(before)) and not is_silent(text, start)
 
@@ -98,9 +97,9 @@ async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], wor
     typed = asked.text.slice(Span(word.start, asked.offset))
     fitting = [candidate for candidate in found if matches(typed, candidate.name)]
     unordered = Ranking(fitting, judged=False)
-    unknown = not found and follows_receiver(asked.text, word.start)
+    free = bool(found) or follows_receiver(asked.text, word.start)
     line_wanted = not session.client.inline_completion and session.settings.completion.whole_line
-    if session.predictor is None or not (fitting or unknown or line_wanted):
+    if session.predictor is None or not (fitting or free or line_wanted):
         return Ranking(fitting)
     outdated = session.newest_ranking.ticket()
     patience = session.settings.completion.wait_ms / 1000
@@ -116,9 +115,9 @@ async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], wor
         if predictor is None or ended():
             return unordered
         query = session.query(asked, asked.text, asked.offset)
-        order, names = listed(predictor, query, asked.snapshot, fitting, unknown, ended)
+        order = listed(predictor, query, asked.snapshot, fitting, free, ended)
         lines = predictor.inline(query, ended) if line_wanted and not ended() else ()
-        return Ranking(order, names, lines[0] if lines else None)
+        return Ranking(order, lines[0] if lines else None)
 
     # The model thread may be busy with ghost text: an unordered list now is better than one too late, not than none.
     try:
@@ -137,14 +136,13 @@ def listed(
     query: Query,
     snapshot: Snapshot,
     fitting: Sequence[Candidate],
-    unknown: bool,
+    free: bool,
     cancelled: Cancelled = never,
-) -> tuple[Sequence[Candidate], Sequence[str]]:
-    """The candidates in order, and, of a receiver that is `unknown`, the names that the memory expects."""
-    order = [candidate for candidate, _ in predictor.rank(query, fitting, cancelled)]
-    recalled = [name for name, _ in predictor.recall(query, cancelled=cancelled)] if unknown else []
-    # Tokens can add up to names that nobody ever wrote.
-    return order, [name for name in recalled if snapshot.files_naming(name)]
+) -> Sequence[Candidate]:
+    """The candidates in order, and, where the place is `free` for other names, those of the project that are expected
+    though nothing allows them. In strings and comments no place is."""
+    spread = spread_of(snapshot) if free else None
+    return [candidate for candidate, _ in predictor.rank(query, fitting, cancelled, spread)]
 
 
 def line_elsewhere(
@@ -163,21 +161,14 @@ def line_elsewhere(
 
 def to_protocol(session: Session, asked: Asked, word: Span, candidate: Candidate, order: int) -> types.CompletionItem:
     item = plain(session, asked, word, candidate.name, order)
-    item.kind = KINDS.get(candidate.kind, types.CompletionItemKind.Text)
+    known = candidate.origin != "recalled"
+    item.kind = KINDS.get(candidate.kind) if known else types.CompletionItemKind.Text
     if session.client.label_details and candidate.origin == "auto-import":
         item.label_details = types.CompletionItemLabelDetails(description=candidate.detail)
     else:
         item.detail = candidate.detail or None
     if candidate.import_edit is not None:
         item.additional_text_edits = convert.text_edits(asked.text, [candidate.import_edit], session.unit)
-    return item
-
-
-def recalled(session: Session, asked: Asked, word: Span, name: str, order: int) -> types.CompletionItem:
-    """A name that usually stands here in this project, though nothing proves that it may."""
-    item = plain(session, asked, word, name, order)
-    item.kind = types.CompletionItemKind.Text
-    item.detail = "used so in this project"
     return item
 
 
