@@ -11,12 +11,13 @@ from engram_runtime.engine import Engine
 from engram_runtime.tokenizer import Tokenizer
 
 from engram_lsp import model
-from engram_lsp.cli.terminal import UserError, notes, number, out, progress
+from engram_lsp.cli.terminal import OnProgress, UserError, notes, number, out, progress
 from engram_lsp.coding import coding_of
 from engram_lsp.evaluation import report
 from engram_lsp.evaluation.ground import ARMS
+from engram_lsp.evaluation.history import split
 from engram_lsp.evaluation.repositories import Opening, RepositoryError, name_of, of_corpus, opened
-from engram_lsp.evaluation.run import GROUPS, Evaluation, Options, evaluate
+from engram_lsp.evaluation.run import GROUPS, RUNS_CODE, Evaluation, Options, evaluate
 from engram_lsp.settings import ModelSettings
 
 
@@ -34,6 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cursors", type=number(int, 2, 100_000), default=60, metavar="N", help="per repository (default: %(default)s)"
     )
     parser.add_argument("--seed", type=number(int, 0, 2**31), default=0, metavar="N", help="which ones are drawn")
+    parser.add_argument(
+        "--split-date",
+        metavar="DATE",
+        help="REPO is a git checkout: ask lines written since DATE (or in the last so many commits), the memory being "
+        "all files as they were before",
+    )
+    parser.add_argument(
+        "--run",
+        action="store_true",
+        help="run doctests of the repositories with completed lines in them (group infill): this executes their code",
+    )
     parser.add_argument("--only", nargs="+", choices=GROUPS, metavar="GROUP", help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--arms", nargs="+", choices=ARMS, metavar="ARM", help=f"of {', '.join(ARMS)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and single answers as JSON")
@@ -43,17 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     began = time.time()
     tokenizer, engine = _opened_model(options.model)
-    chosen = Options(
-        cursors=options.cursors,
-        seed=options.seed,
-        groups=tuple(options.only or GROUPS),
-        arms=tuple(options.arms or ARMS),
-    )
+    chosen = Options(options.cursors, options.seed, _groups(options), tuple(options.arms or ARMS))
     coding = coding_of(model.tokenizer_file(ModelSettings(path=options.model)))
     try:
         openings = _openings(options)
         with progress("measuring") as advance:
-            done = evaluate(openings, coding, tokenizer, engine, chosen, advance)
+            done = evaluate(openings, coding, tokenizer, engine, chosen, _told(advance))
     except RepositoryError as problem:
         raise UserError(str(problem)) from problem
     _show(done)
@@ -63,8 +70,37 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _told(advance: OnProgress) -> OnProgress:
+    """Where no bar can be drawn, a line says what was begun."""
+    begun: set[str] = set()
+
+    def tell(done: int, total: int, what: str) -> None:
+        advance(done, total, what)
+        if not notes.is_terminal and what not in begun:
+            begun.add(what)
+            notes.print(what, markup=False)
+
+    return tell
+
+
+def _groups(options: argparse.Namespace) -> tuple[str, ...]:
+    """Raises UserError when code would have to be run and nobody said that it may."""
+    wanted = tuple(options.only or (name for name in GROUPS if options.run or name not in RUNS_CODE))
+    if not options.run and not RUNS_CODE.isdisjoint(wanted):
+        raise UserError(
+            f"{', '.join(RUNS_CODE.intersection(wanted))} runs code of the repositories: say --run if it may"
+        )
+    return wanted
+
+
 def _openings(options: argparse.Namespace) -> list[Opening]:
-    found: list[Opening] = [(name_of(path), partial(opened, path)) for path in options.repositories]
+    since = options.split_date
+    if since and (options.heldout or options.validation):
+        raise UserError("a corpus has no history: --split-date is for a REPO that is a git checkout")
+    found: list[Opening] = [
+        (name_of(path), partial(split, path, since) if since else partial(opened, path))
+        for path in map(Path.resolve, options.repositories)
+    ]
     if options.heldout:
         found += of_corpus(options.heldout, "heldout")
     if options.validation:

@@ -151,11 +151,16 @@ def _unpack(path: Path, folder: Path) -> None:
                         _write(target, source)
         return
     with tarfile.open(path) as archive:
-        for member in archive:
-            target = _target(folder, member.name) if member.isfile() else None
-            source = archive.extractfile(member) if target is not None else None
-            if target is not None and source is not None:
-                _write(target, source)
+        unpack_tar(archive, folder)
+
+
+def unpack_tar(archive: tarfile.TarFile, folder: Path) -> None:
+    """The source files of a tar archive, written below `folder`, without links and names that lead elsewhere."""
+    for member in archive:
+        target = _target(folder, member.name) if member.isfile() else None
+        source = archive.extractfile(member) if target is not None else None
+        if target is not None and source is not None:
+            _write(target, source)
 
 
 def _target(folder: Path, name: str) -> Path | None:

@@ -1,5 +1,6 @@
 """An evaluation: which groups of figures, of which repositories, and what came of it."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -8,11 +9,11 @@ from engram_context.ngrams import NgramMemory
 from engram_runtime.engine import Engine
 from engram_runtime.tokenizer import Tokenizer
 
-from engram_lsp.evaluation import lines, names, phases, tokens, typing
+from engram_lsp.evaluation import infill, lines, names, phases, tokens, typing
 from engram_lsp.evaluation.figures import Figure, Measured, Rows, measured, rows_of
-from engram_lsp.evaluation.ground import ARMS, Arm, ArmName, Ground, arms, memory_of, read
+from engram_lsp.evaluation.ground import ARMS, ArmName, Ground, arms, memory_of, read
 from engram_lsp.evaluation.lines import Record
-from engram_lsp.evaluation.questions import Hole, Questions
+from engram_lsp.evaluation.questions import Questions
 from engram_lsp.evaluation.repositories import Opening
 
 Progress = Callable[[int, int, str], None]
@@ -23,8 +24,11 @@ GROUPS: dict[str, tuple[str, tuple[Figure, ...]]] = {
     "names": ("the next name in the list", names.FIGURES),
     "typing": ("a perfect reader types", typing.FIGURES),
     "phases": ("phases of the prompt", phases.FIGURES),
+    "infill": ("a line of a function, judged by its doctests", infill.FIGURES),
 }
 """What can be measured: its title and its figures."""
+RUNS_CODE = frozenset({"infill"})
+"""Groups that run code of the repositories: never by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Options:
 
     cursors: int = 60
     seed: int = 0
-    groups: tuple[str, ...] = tuple(GROUPS)
+    groups: tuple[str, ...] = tuple(name for name in GROUPS if name not in RUNS_CODE)
     arms: tuple[ArmName, ...] = ARMS
 
 
@@ -102,47 +106,31 @@ def _ask(
 ) -> None:
     name = ground.repository.name
     answering = [arm for arm in arms(tokenizer, engine, options.arms) if arm.known != "other" or ground.has_other]
-    for group, (holes, ask) in _asked(ground, questions, tokenizer, engine, options, answering).items():
-        count = 0
-
-        def tick(group: str = group, total: int = len(holes)) -> None:
-            nonlocal count
-            count += 1
-            progress(count, total, f"{name}: {GROUPS[group][0]}")
-
-        done.add(group, name, ask(holes, tick))
-
-
-Ask = Callable[[Sequence[Hole], Callable[[], None]], dict[str, list[Record]]]
-
-
-def _asked(
-    ground: Ground,
-    questions: Questions,
-    tokenizer: Tokenizer,
-    engine: Engine | None,
-    options: Options,
-    answering: Sequence[Arm],
-) -> dict[str, tuple[Sequence[Hole], Ask]]:
-    """The holes of each wanted group, and who measures them."""
-    in_lines = lines.holes(questions, options.cursors)
-    plain = [hole for hole in in_lines if hole.kind in ("start", "middle")]
     # A list without names to choose from, or ghost text by a stranger, is nobody's question.
     listing = [arm for arm in answering if arm.name in ("fused", "memory")]
-    found: dict[str, tuple[Sequence[Hole], Ask]] = {}
-    if "tokens" in options.groups:
-        found["tokens"] = plain, lambda holes, tick: tokens.measure(ground, holes, answering, tick)
-    if "lines" in options.groups:
-        found["lines"] = in_lines, lambda holes, tick: lines.measure(ground, holes, answering, tick)
-    if "names" in options.groups:
-        found["names"] = (
-            questions.names(options.cursors),
-            lambda holes, tick: names.measure(ground, holes, listing, tick),
-        )
-    if "typing" in options.groups:
-        stretches = questions.stretches(max(1, options.cursors // 6), typing.LINES)
-        found["typing"] = stretches, lambda holes, tick: typing.measure(ground, holes, listing, tick)
-    if "phases" in options.groups and engine is not None:
-        shifted = phases.shifted_arms(tokenizer, engine)
-        found["phases"] = plain[::2], lambda holes, tick: phases.measure(ground, holes, shifted, tick)
-    return found
+    in_lines = lines.holes(questions, options.cursors)
+    plain = [hole for hole in in_lines if hole.kind in ("start", "middle")]
+    for group in options.groups:
+        tick = _ticker(progress, f"{name}: {GROUPS[group][0]}", options.cursors)
+        if group == "tokens":
+            done.add(group, name, tokens.measure(ground, plain, answering, tick))
+        elif group == "lines":
+            done.add(group, name, lines.measure(ground, in_lines, answering, tick))
+        elif group == "names":
+            done.add(group, name, names.measure(ground, questions.names(options.cursors), listing, tick))
+        elif group == "typing":
+            stretches = questions.stretches(max(1, options.cursors // 6), typing.LINES)
+            done.add(group, name, typing.measure(ground, stretches, listing, tick))
+        elif group == "phases" and engine is not None:
+            alike = phases.shifted_arms(tokenizer, engine)
+            done.add(group, name, phases.measure(ground, plain[::2], alike, tick))
+        elif group == "infill":
+            with infill.workshop(ground.repository) as shop:
+                asked = infill.questions(ground.repository, shop, options.cursors, options.seed)
+                done.add(group, name, infill.measure(ground, asked, shop, answering, tick))
+
+
+def _ticker(progress: Progress, title: str, most: int) -> Callable[[], None]:
+    """Says that one more question of a group has been asked; how many there are is known roughly."""
+    count = itertools.count(1)
+    return lambda: progress(next(count), most, title)
