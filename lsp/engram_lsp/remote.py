@@ -14,11 +14,13 @@ from engram_lsp.prompt import Limits
 from engram_lsp.settings import RemoteSettings
 from engram_lsp.suggestion import Suggestion
 
-# Such a model reads more than the one in the package was trained on. One suggestion: each is a request.
+# Such a model reads more than the one in the package was trained on. One suggestion: each is a request. Often it tells
+# no probabilities, so that unasked it only finishes the statement.
 STYLE = Style(
     limits=Limits(lines_before=192, lines_after=64, bytes_before=16_384, bytes_after=4096),
     line_tokens=64,
     block_tokens=192,
+    further=2.0,
     candidates=1,
 )
 

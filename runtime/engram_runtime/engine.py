@@ -262,6 +262,11 @@ class OnnxEngine:
             self._session = self._own_drafter = self._forked = None
             self._kept = Prefixes(0)
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """The folder's model.json: how the model was made, and thereby which one it is."""
+        return self._opened().about
+
     def describe(self) -> dict[str, Any]:
         """What runs and where, for people: provider, model, context, and the folder's model.json."""
         session = self._opened()

@@ -23,6 +23,7 @@ from engram_context.ngrams import NgramMemory
 from engram_context.text import Text
 from engram_lsp.predictor import Predictor, Query, Style
 from engram_lsp.prompt import Limits
+from engram_lsp.shown import USUAL
 from engram_runtime.engine import OnnxEngine
 from engram_runtime.models import default_model
 from engram_runtime.tokenizer import Tokenizer
@@ -157,10 +158,10 @@ def main() -> None:
         rows.append((f"model, {label}", asked(projects, Predictor(tokenizer, engine, style), tokenizer, False)))
     rows.append(("memory", asked(projects, Predictor(tokenizer, None, Style(shown=0.0)), tokenizer, True)))
     table.add_column("who")
-    for column in ("exact", "start", "mid", f"shown ≥{usual.shown:g}", "exact", "90 % at", "coverage", "CPU ms"):
+    for column in ("exact", "start", "mid", f"shown ≥{USUAL:g}", "exact", "90 % at", "coverage", "CPU ms"):
         table.add_column(column, justify="right")
     for name, outcomes in rows:
-        report[name] = found = figures(outcomes, usual.shown)
+        report[name] = found = figures(outcomes, USUAL)
         cells = [f"{100 * found[key]:.1f}" for key in ("exact", "line_start", "mid_line", "shown", "shown_exact")]
         cells += [f"{found['sure_threshold']:.2f}", f"{100 * found['sure_coverage']:.1f}", f"{found['cpu_ms']:.0f}"]
         table.add_row(name, *cells)

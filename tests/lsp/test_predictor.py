@@ -1,83 +1,24 @@
-"""Model and memory together, with a scripted model whose every word is known and a memory that counts for real."""
+"""Model and memory together."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from engram_context.candidates import Candidate
-from engram_context.ngrams import NgramMemory
 from engram_context.text import Text
-from engram_lsp.predictor import Predictor, Query, Style
+from engram_lsp.predictor import Predictor, Style
 from engram_lsp.prompt import Limits, window
 from engram_lsp.ranking import matches
 from engram_lsp.spelling import Spellings
 from engram_runtime import fim
-from engram_runtime.engine import Prediction, Request, Step
-from engram_runtime.models import default_model
-from engram_runtime.tokenizer import Tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted import TOKENIZER, Script, ask, remembering
 
-TOKENIZER = Tokenizer.read(default_model() / "tokenizer.json")
 SPELLINGS = Spellings(TOKENIZER)
-SURE = 0.9
-
-
-@dataclass
-class Script:
-    """A model that continues any prompt so that the text after `fim_end` becomes `story`, each token with p = 0.9."""
-
-    story: str
-    prompts: list[tuple[int, ...]] = field(default_factory=list)
-    gate: None = None
-
-    def _following(self, prompt: Sequence[int]) -> int:
-        start = len(prompt) - 1 - list(reversed(prompt)).index(TOKENIZER.fim_end)
-        written = list(prompt[start + 1 :])
-        story = TOKENIZER.encode(self.story)
-        agrees = story[: len(written)] == written and len(story) > len(written)
-        return story[len(written)] if agrees else TOKENIZER.end
-
-    def next_log_probs(self, prompt: Sequence[int], cancelled: Callable[[], bool] = lambda: False) -> np.ndarray | None:
-        if cancelled():
-            return None
-        self.prompts.append(tuple(prompt))
-        p = np.full(TOKENIZER.vocab_size, (1 - SURE) / (TOKENIZER.vocab_size - 1))
-        p[self._following(prompt)] = SURE
-        return np.log(p)
-
-    def steps(self, request: Request, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Step]:
-        tokens: list[int] = []
-        while len(tokens) < request.max_tokens and not cancelled():
-            token = self._following([*request.prompt, *tokens])
-            if token in request.stop_tokens:
-                return
-            tokens.append(token)
-            yield Step((token,), (float(np.log(SURE)),))
-            if request.stop is not None and request.stop(tokens):
-                return
-
-    def predict(self, request: Request, cancelled: Callable[[], bool] = lambda: False) -> Prediction:
-        steps = list(self.steps(request, cancelled))
-        tokens = tuple(step.tokens[0] for step in steps)
-        finish = "cancelled" if cancelled() else "stop"
-        return Prediction(tokens, tuple(step.log_probs[0] for step in steps), finish, 0, 0, len(steps), 0, 0)
 
 
 def named(name: str) -> Candidate:
     return Candidate(name, "variable", "", "local")
-
-
-def ask(before: str, after: str = "", *, invoked: bool = False, memory: object = None) -> Query:
-    return Query("app.py", Text.of(before + after), len(before.encode()), 7, memory, invoked)  # type: ignore[arg-type]
-
-
-def remembering(*files: str) -> NgramMemory:
-    memory = NgramMemory(TOKENIZER.vocab_size)
-    memory.update({f"file{i}.py": np.array(TOKENIZER.encode(text), np.uint16) for i, text in enumerate(files)})
-    return memory
 
 
 @pytest.mark.parametrize("cut", range(29, 50))
