@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from tree_sitter import Tree
+
+from engram_context.arguments import argument_names
 from engram_context.edits import Edit
 from engram_context.import_edit import import_edit
 from engram_context.imports import Module
@@ -17,6 +20,7 @@ from engram_context.scopes import visible_scopes
 from engram_context.symbols import match
 from engram_context.targets import Slot, Target
 from engram_context.text import Place, Span, Text
+from engram_context.unfinished import missing
 
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot
@@ -75,24 +79,42 @@ def candidates(snapshot: Snapshot, place: Place) -> tuple[Candidate, ...]:
     statement = _import_statement(text, offset)
     if statement is not None:
         return _in_import(Resolver(snapshot), place.path, statement)
-    if is_silent(text, offset):
+    text, added = _finished(text, offset, word)
+    line = text.line_span(text.line_of(offset))
+    tree = parse(text, record.language)
+    if _is_silent(tree, offset):
         return ()
-    # What is being typed is often no expression yet: the file is read as if a name stood there.
-    if not word:
-        text = text.splice(offset, offset, _PLACEHOLDER)
     if before[: len(before) - len(word)].rstrip().endswith("."):
         if record.digest != text.digest:
-            record = read_record(text, record.language)
+            record = read_record(text, record.language, tree)
         if any(line.start <= problem.span.start <= line.end + 1 for problem in record.errors):
             text, start = _only_receiver(text, start)
             record = read_record(text, record.language)
         resolver = Resolver(snapshot.after({place.path: record}))
         return _members(resolver, place.path, record, start)
     if record.digest != text.digest:
-        record = read_record(text, record.language)
+        record = read_record(text, record.language, tree)
         snapshot = snapshot.after({place.path: record})
     placeholder = "" if word else _PLACEHOLDER.decode()
-    return _names(Resolver(snapshot), place.path, record, text, start, word, placeholder)
+    found = _names(Resolver(snapshot), place.path, record, text, start, word, placeholder)
+    if len(word) < _AUTO_IMPORT_LETTERS:
+        return tuple(found.values())
+    for candidate in _to_import(Resolver(snapshot), place.path, text, tree, word):
+        edit = candidate.import_edit
+        if edit is not None and edit.span.start > offset:
+            span = Span(edit.span.start - added, edit.span.end - added)
+            candidate = replace(candidate, import_edit=replace(edit, span=span))
+        found.setdefault(candidate.name, candidate)
+    return tuple(found.values())
+
+
+def _finished(text: Text, offset: int, word: str) -> tuple[Text, int]:
+    """The text as if a name stood at `offset` and its line were complete, for what is being typed is often no
+    expression yet; and how many bytes were added."""
+    lacking = missing(text, offset).encode()
+    name = b"" if word else _PLACEHOLDER
+    end = text.line_span(text.line_of(offset)).end
+    return text.splice(end, end, lacking).splice(offset, offset, name), len(lacking) + len(name)
 
 
 def _only_receiver(text: Text, start: int) -> tuple[Text, int]:
@@ -136,7 +158,10 @@ def _receiver_start(data: bytes, low: int, at: int) -> int:
 
 def is_silent(text: Text, offset: int) -> bool:
     """Whether a place is inside a string or comment (but not in an f-string's braces)."""
-    tree = parse(text, "python")
+    return _is_silent(parse(text, "python"), offset)
+
+
+def _is_silent(tree: Tree | None, offset: int) -> bool:
     at = max(offset - 1, 0)
     node = None if tree is None else tree.root_node.descendant_for_byte_range(at, at)
     if node is None or node.type not in _SILENT:
@@ -212,7 +237,8 @@ def _names(
     offset: int,
     word: str,
     placeholder: str,
-) -> tuple[Candidate, ...]:
+) -> dict[str, Candidate]:
+    """Names in scope, arguments, keywords and builtins; arguments by their names with a "=" behind."""
     found: dict[str, Candidate] = {}
     for scope in visible_scopes(record, record.scope_at(offset)):
         own = {
@@ -232,21 +258,20 @@ def _names(
                 for name in sorted(resolver.public_names(module) - found.keys()):
                     for target in resolver.member(module, name)[:1]:
                         found[name] = _candidate(resolver, name, target, "import")
+    for name, target in argument_names(resolver, path, record, text, offset).items():
+        found[f"{name}="] = replace(_candidate(resolver, name, target, "argument"), kind="parameter")
     for candidate in _keywords((*keyword.kwlist, *keyword.softkwlist)):
         found.setdefault(candidate.name, candidate)
     for name in sorted(BUILTINS):
         found.setdefault(name, Candidate(name, "builtin", "", "builtin"))
-    if len(word) >= _AUTO_IMPORT_LETTERS:
-        for candidate in _to_import(resolver, path, text, word):
-            found.setdefault(candidate.name, candidate)
-    return tuple(found.values())
+    return found
 
 
 def _keywords(words: tuple[str, ...]) -> tuple[Candidate, ...]:
     return tuple(Candidate(word, "keyword", "", "keyword") for word in words if word != "_")
 
 
-def _to_import(resolver: Resolver, path: str, text: Text, word: str) -> list[Candidate]:
+def _to_import(resolver: Resolver, path: str, text: Text, tree: Tree | None, word: str) -> list[Candidate]:
     """Names at the top of other modules that fit the letters, best first, with the edit that imports them."""
     snapshot = resolver.snapshot
     first = word[0].lower()
@@ -257,7 +282,6 @@ def _to_import(resolver: Resolver, path: str, text: Text, word: str) -> list[Can
         if (score := match(word, name)) is not None
     ]
     own = snapshot.modules.dotted(path)
-    tree = parse(text, "python")
     found: list[Candidate] = []
     for _, _, name in sorted(scored)[: 4 * AUTO_IMPORTS]:
         for module in import_path(snapshot, name)[:1]:

@@ -7,6 +7,7 @@ and memory, so only the likeliest beginnings are looked behind; names beyond sha
 from __future__ import annotations
 
 import heapq
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ class Letters:
             (each[:1] == b" " and bool(_BEGINS.match(each[1:])) for each in spelled.of), bool, size
         )
         self.goes_on = np.flatnonzero(np.fromiter((bool(_GOES_ON.match(each)) for each in spelled.of), bool, size))
+        self.gives = np.flatnonzero(
+            np.fromiter((each[:1] == b"=" and each[:2] != b"==" for each in spelled.of), bool, size)
+        )
         self._spellings: dict[str, Path] = {}
 
     def spell(self, text: str) -> Path:
@@ -71,13 +75,19 @@ def _only(tokens: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return tokens[mask[tokens]]
 
 
+def _log(chance: float) -> float:
+    return math.log(max(chance, 1e-6))
+
+
 @dataclass(frozen=True, slots=True)
 class _Beginning:
-    """A beginning that was looked behind: its log probability, those of what follows [V], and that nothing does."""
+    """A beginning that was looked behind: its log probability, those of what follows [V], and that no letter does;
+    that "=" does (as behind an argument's name)."""
 
     reached: float
     following: np.ndarray
     ends: float
+    gives: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +151,16 @@ class Names:
         following = self._judge(path)
         if following is None:
             return False
-        goes_on = float(np.exp(following[self._letters.goes_on]).sum())
-        self._seen[path] = _Beginning(reached, following, float(np.log(max(1.0 - goes_on, 1e-6))))
+        ends = 1.0 - float(np.exp(following[self._letters.goes_on]).sum())
+        gives = float(np.exp(following[self._letters.gives]).sum())
+        self._seen[path] = _Beginning(reached, following, _log(ends), _log(gives))
         return True
 
-    def of(self, spelling: Path) -> Judged:
-        """What is known about a spelling."""
+    def of(self, spelling: Path, argument: bool = False) -> Judged:
+        """What is known about a spelling; as the name of an `argument`, behind which stands a "="."""
         whole = self._seen.get(spelling)
         if whole is not None:
-            return Judged(whole.reached + whole.ends, len(spelling), True)
+            return Judged(whole.reached + (whole.gives if argument else whole.ends), len(spelling), True)
         for length in range(len(spelling) - 1, -1, -1):
             seen = self._seen.get(spelling[:length])
             if seen is not None:

@@ -27,7 +27,7 @@ from engram_context.snapshot import Snapshot
 from engram_runtime.engine import never
 from engram_runtime.tokenizer import Tokenizer
 
-from engram_lsp.naming import Judge, Letters, Names
+from engram_lsp.naming import Judge, Judged, Letters, Names
 from engram_lsp.prompt import Window
 from engram_lsp.spelling import Spellings
 
@@ -163,7 +163,8 @@ class Ranker:
             for candidate, count in zip(kept, files, strict=True)
         ]
         rows = np.zeros((len(kept), len(FEATURES)))
-        rows[:, 0], rows[:, 1] = _expected(names, spellings, usual)
+        judged = [names.of(s, c.origin == "argument") for s, c in zip(spellings, kept, strict=True)]
+        rows[:, 0], rows[:, 1] = _expected(judged, spellings, usual)
         rows[:, 2:5] = [stood.row(candidate.name) for candidate in kept] or np.zeros((0, 3))
         rows[:, 5] = np.log1p(files)
         for at, candidate in enumerate(kept):
@@ -196,11 +197,10 @@ class Stood:
 
 
 def _expected(
-    names: Names, spellings: Sequence[tuple[int, ...]], usual: Sequence[float]
+    judged: Sequence[Judged], spellings: Sequence[tuple[int, ...]], usual: Sequence[float]
 ) -> tuple[list[float], list[int]]:
     """The features "expected" and "guessed". What is known of a beginning alone is shared by the names that have it,
     each as much as it is `usual`."""
-    judged = [names.of(spelling) for spelling in spellings]
     shared: dict[tuple[int, ...], float] = {}
     beginnings = [s[: one.known] for s, one in zip(spellings, judged, strict=True)]
     for beginning, one, weight in zip(beginnings, judged, usual, strict=True):

@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Hashable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 from engram_lsp import guard
@@ -23,6 +24,54 @@ async def in_worker(executor: Executor, work: Callable[[Cancelled], Result]) -> 
     except asyncio.CancelledError:
         flag.set()
         raise
+
+
+class Desk:
+    """One worker thread, at which urgent work is also done between the steps of other work: whenever that asks whether
+    it was cancelled."""
+
+    def __init__(self, executor: Executor) -> None:
+        """`executor` has one thread."""
+        self._executor = executor
+        self._urgent: deque[Callable[[], None]] = deque()
+
+    async def do(self, work: Callable[[Cancelled], Result]) -> Result:
+        """`work` when its turn comes; cancelled as by `in_worker`."""
+
+        def in_turn(cancelled: Cancelled) -> Result:
+            def asked() -> bool:
+                self._serve()
+                return cancelled()
+
+            return work(asked)
+
+        return await in_worker(self._executor, in_turn)
+
+    async def do_soon(self, work: Callable[[Cancelled], Result]) -> Result:
+        """`work` before all that waits, and in the midst of what is being done."""
+        flag = threading.Event()
+        answer: Future[Result] = Future()
+
+        def now() -> None:
+            if not answer.set_running_or_notify_cancel():
+                return
+            try:
+                answer.set_result(work(flag.is_set))
+            except BaseException as error:
+                answer.set_exception(error)
+
+        self._urgent.append(now)
+        # Where the thread has nothing to do, nobody would ask.
+        self._executor.submit(self._serve)
+        try:
+            return await asyncio.wrap_future(answer)
+        except asyncio.CancelledError:
+            flag.set()
+            raise
+
+    def _serve(self) -> None:
+        while self._urgent:
+            self._urgent.popleft()()
 
 
 class Newest:

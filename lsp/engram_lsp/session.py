@@ -32,7 +32,7 @@ from engram_lsp.folder import Folder, Loose, is_read
 from engram_lsp.predictor import Predictor, Query
 from engram_lsp.progress import Progress
 from engram_lsp.remote import Remote
-from engram_lsp.schedule import Cancelled, Newest, Rest, Tasks, in_worker
+from engram_lsp.schedule import Cancelled, Desk, Newest, Rest, Tasks, in_worker
 from engram_lsp.settings import Settings
 from engram_lsp.suggestion import Suggestion
 
@@ -99,6 +99,7 @@ class Session:
         self.background = ThreadPoolExecutor(2, "engram questions")
         self.reading = ThreadPoolExecutor(1, "engram reading")
         self.model_thread = ThreadPoolExecutor(1, "engram model")
+        self.model_desk = Desk(self.model_thread)
         self.remote_threads = ThreadPoolExecutor(2, "engram remote")
         self.tasks = Tasks()
         self.rest = Rest()
@@ -175,8 +176,9 @@ class Session:
     async def in_background(self, work: Callable[[Cancelled], Result]) -> Result:
         return await in_worker(self.background, work)
 
-    async def in_model_thread(self, work: Callable[[Cancelled], Result]) -> Result:
-        return await in_worker(self.model_thread, work)
+    async def in_model_thread(self, work: Callable[[Cancelled], Result], *, urgent: bool = False) -> Result:
+        """`urgent` work comes first, and between the steps of what is being done: a list cannot wait for ghost text."""
+        return await (self.model_desk.do_soon(work) if urgent else self.model_desk.do(work))
 
     def tell(self, message: str, kind: types.MessageType = types.MessageType.Info) -> None:
         """Says something to the person: only what they asked about or have to act on."""

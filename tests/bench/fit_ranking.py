@@ -73,12 +73,12 @@ def questions(repository: Repository, predictor: Predictor, settings: ModelSetti
                 without = text.splice(offset, text.line_span(line).end, b"")
                 project.edit(path, without)
                 project.apply(project.refresh())
-                began = time.perf_counter()
+                began = time.process_time()
                 found = project.snapshot.candidates(Place(path, offset))
-                between = time.perf_counter()
+                between = time.process_time()
                 query = Query(path, without, offset, 0, project.view(path, offset, without))
                 considered = predictor.ranker.consider(query, found, spread=spread_of(project.snapshot))
-                ended = time.perf_counter()
+                ended = time.process_time()
                 if considered is None:
                     continue
                 names = [candidate.name for candidate in considered.candidates]
@@ -156,7 +156,7 @@ def main() -> None:
             console.print(f"{repository.name}: {len(asked)} questions so far")
     projects = sorted({one.project for one in asked})
     table = Table(title="projects left out of the fit: top-1 / top-5", title_justify="left")
-    for column in ("typed, where", "n", "by present weights", "fitted", "allowed %", "in list %", "ms (median)"):
+    for column in ("typed, where", "n", "by present weights", "fitted", "allowed %", "in list %", "CPU ms"):
         table.add_column(column, justify="left" if column == "typed, where" else "right")
     weights: list[np.ndarray] = []
     for typed in range(TYPED):

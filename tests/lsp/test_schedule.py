@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from engram_lsp.schedule import Cancelled, Newest, Rest, Tasks, in_worker
+from engram_lsp.schedule import Cancelled, Desk, Newest, Rest, Tasks, in_worker
 
 
 def test_cancelling_the_caller_tells_the_work() -> None:
@@ -44,6 +44,72 @@ def test_work_that_waits_for_the_thread_never_starts_once_cancelled() -> None:
     with ThreadPoolExecutor(1) as executor:
         asyncio.run(main(executor))
     assert not started.is_set()
+
+
+def test_urgent_work_is_done_between_the_steps_of_other_work_and_before_what_waits() -> None:
+    done: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(cancelled: Cancelled) -> None:
+        begun.set()
+        go_on.wait()
+        assert not cancelled()
+        done.append("slow")
+
+    async def main(executor: ThreadPoolExecutor) -> None:
+        desk = Desk(executor)
+        busy = asyncio.create_task(desk.do(slow))
+        await asyncio.to_thread(begun.wait)
+        waiting = asyncio.create_task(desk.do(lambda _: done.append("waiting")))
+        urgent = asyncio.create_task(desk.do_soon(lambda _: done.append("urgent")))
+        await asyncio.sleep(0.01)
+        go_on.set()
+        await asyncio.gather(busy, waiting, urgent)
+        await desk.do_soon(lambda _: done.append("idle"))
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(main(executor))
+    assert done == ["urgent", "slow", "waiting", "idle"]
+
+
+def test_urgent_work_that_fails_tells_its_caller_and_nobody_else() -> None:
+    def fails(_: Cancelled) -> None:
+        raise ValueError
+
+    async def main(executor: ThreadPoolExecutor) -> bool:
+        desk = Desk(executor)
+        with pytest.raises(ValueError):
+            await desk.do_soon(fails)
+        return await desk.do(lambda cancelled: not cancelled())
+
+    with ThreadPoolExecutor(1) as executor:
+        assert asyncio.run(main(executor))
+
+
+def test_cancelling_the_caller_tells_urgent_work_or_keeps_it_from_starting() -> None:
+    begun, told = threading.Event(), threading.Event()
+    started: list[str] = []
+
+    def work(cancelled: Cancelled) -> None:
+        begun.set()
+        while not cancelled():
+            threading.Event().wait(0.001)
+        told.set()
+
+    async def main(executor: ThreadPoolExecutor) -> None:
+        desk = Desk(executor)
+        running = asyncio.create_task(desk.do_soon(work))
+        await asyncio.to_thread(begun.wait)
+        waiting = asyncio.create_task(desk.do_soon(lambda _: started.append("waiting")))
+        await asyncio.sleep(0.01)
+        for task in (waiting, running):
+            task.cancel()
+        await asyncio.gather(running, waiting, return_exceptions=True)
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(main(executor))
+    assert told.is_set()
+    assert started == []
 
 
 def test_a_new_ticket_ends_the_one_before() -> None:

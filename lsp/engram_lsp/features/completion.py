@@ -121,7 +121,7 @@ async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], wor
 
     # The model thread may be busy with ghost text: an unordered list now is better than one too late, not than none.
     try:
-        ranking = await asyncio.wait_for(session.in_model_thread(rank), patience)
+        ranking = await asyncio.wait_for(session.in_model_thread(rank, urgent=True), patience)
         lines = await elsewhere if elsewhere is not None else None
     except TimeoutError:
         return unordered
@@ -160,7 +160,8 @@ def line_elsewhere(
 
 
 def to_protocol(session: Session, asked: Asked, word: Span, candidate: Candidate, order: int) -> types.CompletionItem:
-    item = plain(session, asked, word, candidate.name, order)
+    name = f"{candidate.name}=" if candidate.origin == "argument" else candidate.name
+    item = plain(session, asked, word, name, order)
     known = candidate.origin != "recalled"
     item.kind = KINDS.get(candidate.kind) if known else types.CompletionItemKind.Text
     if session.client.label_details and candidate.origin == "auto-import":
