@@ -7,6 +7,7 @@ engram.npy          rows of the Engram tables, looked up by the host (weights.py
 engram_classes.npy  token -> class, for the Engram hashes
 config.json, tokenizer.json
 model.json          how it was made: weights, training figures, sizes
+gate.json           how far a prior is trusted beside this very model (gate.py); learned afterwards, so not written here
 
 Of these a network without Engram layers has no engram files, and one that came without a tokenizer no tokenizer.json.
 
@@ -42,7 +43,7 @@ _BYTES: dict[WeightKind, float] = {"fp32": 4, "int8": 1.15, "int4": 0.7}
 
 FILES = (
     *("model.onnx", "model.onnx.data", "draft.onnx", "engram.npy", "engram_classes.npy", "config.json"),
-    *("tokenizer.json", "model.json"),
+    *("tokenizer.json", "model.json", "gate.json"),
 )
 
 ONE_FILE = 200_000_000
