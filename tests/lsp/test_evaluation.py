@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engram_lsp.coding import coding_of
-from engram_lsp.evaluation import infill, lines, names, tokens, typing
+from engram_lsp.evaluation import infill, lines, names, phases, tokens, typing
 from engram_lsp.evaluation.ground import Ground, arms, memory_of, read, shifted
 from engram_lsp.evaluation.questions import Hole, Kind, Questions, names_of
 from engram_lsp.evaluation.repositories import Repository, RepositoryError, name_of, of_corpus, opened, repository
@@ -188,11 +188,11 @@ def test_a_memory_of_another_repository_knows_the_open_document_and_nothing_else
 def test_a_line_is_right_when_it_comes_out_as_it_was(ground: Ground) -> None:
     (memory,) = arms(TOKENIZER, None)
     hole = hole_at("shop/till.py", "        basket.", "add_article(article)")
-    guesses = ground.guesses(memory.open, ground.query(hole, "own"))
-    assert guesses[0].text == hole.before + guesses[0].added + hole.after
-    right = Hole(hole.path, hole.before, guesses[0].added, hole.after)
-    assert lines.is_exact(guesses[0], right)
-    assert not lines.is_exact(guesses[0], Hole(hole.path, hole.before, guesses[0].added + "x", hole.after))
+    guess = ground.guess(memory.usual, ground.query(hole, "own"))
+    assert guess is not None and guess.text == hole.before + guess.added + hole.after
+    right = Hole(hole.path, hole.before, guess.added, hole.after)
+    assert lines.is_exact(guess, right)
+    assert not lines.is_exact(guess, Hole(hole.path, hole.before, guess.added + "x", hole.after))
     assert not lines.is_exact(None, right)
 
 
@@ -302,14 +302,24 @@ def test_with_a_model_all_ways_to_answer_are_asked(tmp_path: Path) -> None:
     roots = [written(tmp_path / name, FILES) for name in ("one", "two")]
     openings = [(root.name, lambda root=root: opened(root)) for root in roots]
     told: list[str] = []
-    options = Options(cursors=2, groups=("tokens", "lines", "phases"))
+    options = Options(cursors=2, groups=("tokens",))
     done = evaluate(openings, CODING, TOKENIZER, engine, options, lambda _d, _t, what: told.append(what))
-    assert set(done.records["tokens"]) == set(done.records["lines"]) == {"fused", "memory", "model", "random"}
-    assert set(done.records["phases"]) == {"fused", "model"}
+    assert set(done.records["tokens"]) == {"fused", "memory", "model", "random"}
     figures = {(one.arm, one.figure.key): one for one in done.figures("tokens")}
     assert len({figures[arm, "bits"].value for arm in ("fused", "memory", "model")}) == 3
     assert set(figures["fused", "bits"].by_repository) == {"one", "two"}
     assert "two: the next token" in told
+
+
+def test_a_line_and_its_phases_are_asked_of_the_model(ground: Ground) -> None:
+    engine = OnnxEngine.open(default_model())
+    hole = hole_at("shop/till.py", "article):\n    basket.", "articles.remove(article)")
+    fused = arms(TOKENIZER, engine, ("fused",))
+    (row,) = lines.measure(ground, [hole], fused, lambda: None)["fused"]
+    assert {"exact", "similarity", "sureness", "shown", "any", "cpu_ms", "names_f1"} <= row.keys()
+    assert 0 <= row["sureness"] <= 1 and row["any"] >= row["exact"]
+    found = phases.measure(ground, [hole], phases.shifted_arms(TOKENIZER, engine), lambda: None)
+    assert len({found["model"][0][f"bits{phase}"] for phase in (0, 1, 2, 3)}) > 1
 
 
 # Where repositories come from

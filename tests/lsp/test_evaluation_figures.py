@@ -18,11 +18,11 @@ from engram_lsp.evaluation.figures import (
 )
 
 SURE_AND_RIGHT = [
-    {"exact": 1.0, "probability": 0.9},
-    {"exact": 1.0, "probability": 0.8},
-    {"exact": 0.0, "probability": 0.7},
-    {"exact": 1.0, "probability": 0.6},
-    {"exact": 0.0, "probability": 0.1},
+    {"exact": 1.0, "sureness": 0.9},
+    {"exact": 1.0, "sureness": 0.8},
+    {"exact": 0.0, "sureness": 0.7},
+    {"exact": 1.0, "sureness": 0.6},
+    {"exact": 0.0, "sureness": 0.1},
 ]
 
 
@@ -43,7 +43,7 @@ def test_coverage_is_the_most_that_can_be_shown_at_a_precision() -> None:
     rows = [rows_of(SURE_AND_RIGHT)]
     assert coverage(0.9)(rows) == 0.4
     assert coverage(0.75)(rows) == 0.8
-    assert coverage(1.0)([rows_of([{"exact": 0.0, "probability": 1.0}])]) == 0.0
+    assert coverage(1.0)([rows_of([{"exact": 0.0, "sureness": 1.0}])]) == 0.0
 
 
 def test_of_the_surest_share_those_that_are_right_count() -> None:

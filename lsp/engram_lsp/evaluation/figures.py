@@ -118,8 +118,8 @@ def median(column: str) -> Of:
     return of
 
 
-def right_among(share: float, right: str = "exact", sure: str = "probability", where: str = "") -> Of:
-    """How many are right of that share of all rows in which the probability is highest."""
+def right_among(share: float, right: str = "exact", sure: str = "sureness", where: str = "") -> Of:
+    """How many are right of that share of all rows that are the surest."""
 
     def of(tables: Sequence[Rows]) -> float:
         ordered = by_sureness(tables, right, sure, where)
@@ -129,7 +129,7 @@ def right_among(share: float, right: str = "exact", sure: str = "probability", w
     return of
 
 
-def coverage(precision: float, right: str = "exact", sure: str = "probability", where: str = "") -> Of:
+def coverage(precision: float, right: str = "exact", sure: str = "sureness", where: str = "") -> Of:
     """The largest share of all rows, the surest first, of which so many are right."""
 
     def of(tables: Sequence[Rows]) -> float:

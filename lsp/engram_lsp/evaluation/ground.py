@@ -19,15 +19,17 @@ from engram_context.ngrams import NgramMemory
 from engram_context.project import Project
 from engram_context.snapshot import Snapshot
 from engram_context.text import Place, Span, Text
-from engram_runtime.engine import Engine, Prediction, Request, Step, never
+from engram_runtime.engine import Engine, OnnxEngine, Prediction, Request, Step, never
 from engram_runtime.tokenizer import Tokenizer
 
 from engram_lsp.evaluation.questions import Hole
 from engram_lsp.evaluation.repositories import Repository
 from engram_lsp.features.completion import follows_receiver, is_word_byte, listed
+from engram_lsp.ghost import Written
 from engram_lsp.predictor import Predictor, Query, Style
 from engram_lsp.prompt import window
 from engram_lsp.ranking import matches
+from engram_lsp.shown import Learned, filter_for, name_of
 from engram_lsp.suggestion import Suggestion
 
 Known = Literal["own", "other", "nothing"]
@@ -42,7 +44,7 @@ _LONGEST_LIST = 100  # as `engram.completion.limit`
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One way to answer. `open` shows every guess however unlikely, `usual` only what the server would show."""
+    """One way to answer: `usual` as the server does, `open` with four lines for who asks instead of a block."""
 
     name: ArmName
     known: Known
@@ -63,18 +65,26 @@ def arms(tokenizer: Tokenizer, engine: Engine | None, wanted: Sequence[ArmName] 
 
 def _pair(tokenizer: Tokenizer, engine: Engine | None) -> tuple[Predictor, Predictor]:
     usual = Style()
-    # Blocks are not measured here: who asks gets four lines, as others give four.
-    freely = replace(usual, shown=0.0, candidates=4, block_tokens=usual.line_tokens)
+    # Blocks are not measured here.
+    freely = replace(usual, candidates=4, block_tokens=usual.line_tokens)
     return Predictor(tokenizer, engine, freely), Predictor(tokenizer, engine, usual)
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A suggestion in place. `added`: what it writes at the cursor; `text`: the file with it accepted."""
+    """A suggestion in place. `added`: what it writes at the cursor; `text`: the file with it accepted; `sureness`: what
+    decides whether it is shown, 0 to 1."""
 
     added: str
     text: str
-    probability: float
+    sureness: float
+
+
+def sureness(predictor: Predictor, written: Written) -> float:
+    """The chance that the filter gives a suggestion; its probability where no filter was fitted."""
+    about = predictor.engine.about if isinstance(predictor.engine, OnnxEngine) else None
+    judge = filter_for(name_of(about), written.suggestion.source)
+    return judge.chance(written.signs) if isinstance(judge, Learned) else written.suggestion.probability
 
 
 class Ground:
@@ -115,8 +125,14 @@ class Ground:
 
     # Ghost text
 
+    def guess(self, predictor: Predictor, query: Query) -> Guess | None:
+        """What ghost text would write if all of it were shown."""
+        written = predictor.guess(query)
+        guess = None if written is None else self._guess(query, written.suggestion)
+        return None if guess is None or written is None else replace(guess, sureness=sureness(predictor, written))
+
     def guesses(self, predictor: Predictor, query: Query) -> list[Guess]:
-        """What ghost text would write, best first."""
+        """What ghost text does write, best first."""
         found = (self._guess(query, suggestion) for suggestion in predictor.inline(query))
         return [guess for guess in found if guess is not None]
 

@@ -64,15 +64,14 @@ def measure(
 
 def _answered(ground: Ground, arm: Arm, hole: Hole) -> Record:
     query = ground.query(hole, arm.known)
-    guesses, spent = timed(lambda: ground.guesses(arm.open, query))
-    guess = guesses[0] if guesses else None
+    guess, spent = timed(lambda: ground.guess(arm.usual, query))
     plain = hole.kind in ("start", "middle")
     row: Record = {
         hole.kind: 1.0,
         "plain": float(plain),
         "exact": float(is_exact(guess, hole)),
         "similarity": similarity(guess.added if guess else "", hole.hidden),
-        "probability": guess.probability if guess else 0.0,
+        "sureness": guess.sureness if guess else 0.0,
     }
     if arm.name in ("fused", "memory"):  # the others find the prompt read by the arm before them
         row["cpu_ms"] = spent

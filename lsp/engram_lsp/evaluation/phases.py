@@ -37,8 +37,8 @@ def measure(
         for phased in zip(*alike, strict=True):
             row: Record = {}
             for phase, arm in enumerate(phased):
-                guesses = ground.guesses(arm.open, ground.query(hole, arm.known))
-                row[f"exact{phase}"] = float(is_exact(guesses[0] if guesses else None, hole))
+                guess = ground.guess(arm.usual, ground.query(hole, arm.known))
+                row[f"exact{phase}"] = float(is_exact(guess, hole))
                 size = arm.open.tokenizer.vocab_size
                 bits = [tokens.judged(said, token, size)["bits"] for token, said in ground.next_tokens(arm, hole)]
                 if bits:

@@ -93,7 +93,7 @@ def coverage_plot(done: Evaluation) -> str:
     """How many lines are right (upwards) among the surest share of all (to the right), by arm."""
     parts: list[str] = []
     for arm in done.records["lines"]:
-        ordered = by_sureness(list(done.tables("lines", arm).values()), "exact", "probability", "plain")
+        ordered = by_sureness(list(done.tables("lines", arm).values()), "exact", "sureness", "plain")
         if not len(ordered):
             continue
         shares = np.arange(1, len(ordered) + 1) / len(ordered)
