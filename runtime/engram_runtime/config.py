@@ -135,6 +135,31 @@ class ModelConfig:
         if self.engram_layers and (not self.engram_orders or min(self.engram_orders) < 2):
             raise ValueError(f"engram_orders {self.engram_orders}: n-grams of two tokens or more, at least one order")
 
+    @classmethod
+    def of_width(cls, width: int) -> Self:
+        """The default model's proportions at another width (a multiple of 64; 256 is the default model itself).
+
+        One head and one layer for each 64 channels, so parameters outside the tables grow with the cube; experts and
+        Engram tables grow with the square. Raises ValueError for a width that cannot be cut so.
+        """
+        if width < 128 or width % 64:
+            raise ValueError(f"a width is a multiple of 64, 128 or more; {width} is not")
+        units = width // 64
+        layers: list[LayerType] = [SLIDING, *(HCA if n % 2 else CSA for n in range(units - 1))]
+        groups = 2 if units % 2 == 0 else 1
+        return cls(
+            hidden_size=width,
+            layer_types=tuple(layers),
+            mlp_layer_types=("hash_moe", *["moe"] * (units - 1)),
+            num_attention_heads=units,
+            q_lora_rank=width // 2,
+            o_groups=groups,
+            o_lora_rank=width // (2 * groups),
+            moe_intermediate_size=width // 2,
+            engram_layers=tuple(layer for layer in (1, 2) if layer < units),
+            engram_rows=24576 * units * units // 16,
+        )
+
     @property
     def num_hidden_layers(self) -> int:
         return len(self.layer_types)

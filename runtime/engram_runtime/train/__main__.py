@@ -13,7 +13,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for the checkpoint")
     parser.add_argument("--corpus", type=Path, default=default_folder(), help="the corpus (%(default)s)")
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json (default: the corpus folder's)")
-    parser.add_argument("--config", type=Path, help="config.json of the network's shape (default: the nano shape)")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--width", type=int, default=256, help="the dial for size, in 64s (default: %(default)s)")
+    shape.add_argument("--config", type=Path, help="config.json of any other shape")
     parser.add_argument("--minutes", type=float, help="budget in minutes (60, unless --tokens is given)")
     parser.add_argument("--tokens", type=int, help="budget in tokens; the first budget to run out ends the run")
     parser.add_argument("--from", dest="start_from", type=Path, metavar="CHECKPOINT", help="begin with these weights")
@@ -27,13 +29,11 @@ def main(arguments: list[str] | None = None) -> None:
             f"--{name.replace('_', '-')}", type=kind, default=default, help=f"{meaning} (default: %(default)s)"
         )
     given = vars(parser.parse_args(arguments))
-    if given["config"] is None:
-        del given["config"]
-    else:
-        given["config"] = ModelConfig.read(given["config"])
+    width, shape_file = given.pop("width"), given.pop("config")
     if given["minutes"] is None and given["tokens"] is None:
         given["minutes"] = 60.0
     try:
+        given["config"] = ModelConfig.read(shape_file) if shape_file else ModelConfig.of_width(width)
         train(TrainOptions(**given))
     except (ValueError, FileNotFoundError) as problem:
         parser.exit(2, f"{parser.prog}: {problem}\n")
