@@ -313,7 +313,7 @@ def test_with_a_model_all_ways_to_answer_are_asked(tmp_path: Path) -> None:
 
 def test_a_line_and_its_phases_are_asked_of_the_model(ground: Ground) -> None:
     engine = OnnxEngine.open(default_model())
-    hole = hole_at("shop/till.py", "article):\n    basket.", "articles.remove(article)")
+    hole = hole_at("shop/till.py", "    basket.", "add_article(article)")
     fused = arms(TOKENIZER, engine, ("fused",))
     (row,) = lines.measure(ground, [hole], fused, lambda: None)["fused"]
     assert {"exact", "similarity", "sureness", "shown", "any", "cpu_ms", "names_f1"} <= row.keys()
