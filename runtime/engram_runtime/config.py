@@ -146,11 +146,12 @@ class ModelConfig:
             raise ValueError(f"a width is a multiple of 64, 128 or more; {width} is not")
         units = width // 64
         layers: list[LayerType] = [SLIDING, *(HCA if n % 2 else CSA for n in range(units - 1))]
+        experts: list[MlpType] = ["hash_moe" if n == 0 else "moe" for n in range(units)]
         groups = 2 if units % 2 == 0 else 1
         return cls(
             hidden_size=width,
             layer_types=tuple(layers),
-            mlp_layer_types=("hash_moe", *["moe"] * (units - 1)),
+            mlp_layer_types=tuple(experts),
             num_attention_heads=units,
             q_lora_rank=width // 2,
             o_groups=groups,
