@@ -69,7 +69,9 @@ def wheel(
 
 
 def options(folder: Path, packages: list[str], withheld: list[str]) -> CorpusOptions:
-    return CorpusOptions(folder=folder, packages=tuple(packages), heldout=tuple(withheld), standard_library=False)
+    return CorpusOptions(
+        folder=folder, packages=tuple(packages), heldout=tuple(withheld), debian=(), standard_library=False
+    )
 
 
 def silent() -> Console:
@@ -142,9 +144,7 @@ def test_a_large_package_is_cut_to_its_share(tmp_path: Path) -> None:
     packages = [wheel(tmp_path / "wheels", "large", files)]
     limit = sum(len(text) for text in files.values()) // 2
     secret = wheel(tmp_path / "heldout-wheels", "secret", {})
-    build_corpus(
-        CorpusOptions(tmp_path, tuple(packages), (secret,), standard_library=False, package_bytes=limit), silent()
-    )
+    build_corpus(CorpusOptions(tmp_path, tuple(packages), (), (secret,), False, package_bytes=limit), silent())
     kept = sum(len(document.text) for split in ("train", "validation") for document in documents(tmp_path, split))
     assert 0.8 * limit < kept <= limit
 

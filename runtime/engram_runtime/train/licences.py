@@ -67,6 +67,36 @@ def expression_is_permissive(expression: str) -> bool:
     return alternatives() and position == len(tokens)
 
 
+_DEBIAN_NAMES: Final = {
+    "apache": "Apache-2.0",
+    "expat": "MIT",
+    "expat-nginx": "MIT",
+    "mit/x11": "MIT",
+    "curl": "MIT",
+    "postgresql": "MIT",
+    "go": "BSD-3-Clause",
+    "bsd": "BSD-3-Clause",
+    "bsd-like": "BSD-3-Clause",
+    "zlib/libpng": "Zlib",
+    "libpng": "Zlib",
+    "libpng-2.0": "Zlib",
+    "public-domain": "LicenseRef-Public-Domain",
+    "pd": "LicenseRef-Public-Domain",
+    "boost": "BSL-1.0",
+    "boost-1.0": "BSL-1.0",
+    "bsl-1": "BSL-1.0",
+}
+"""Short names of Debian's copyright files that SPDX does not know; as permissive as what they are mapped to."""
+
+
+def debian_licence_is_permissive(name: str) -> bool:
+    """Whether the short name of a stanza in a machine-readable `debian/copyright` can be met permissively."""
+    expression = re.sub(r"\band/or\b|,\s*and\b", " and ", name, flags=re.IGNORECASE).replace(",", " ")
+    expression = re.sub(r"\bwith\s+(\S+)\s+exception\b", r"with \1", expression, flags=re.IGNORECASE)
+    words = re.sub(r"[^\s()]+", lambda word: _DEBIAN_NAMES.get(word[0].lower(), word[0]), expression)
+    return expression_is_permissive(words)
+
+
 def permissive_licence(metadata: Message) -> str | None:
     """The declared licence in a few words when it is permissive; None when it is copyleft or unknown."""
     if expression := (metadata.get("License-Expression") or "").strip():

@@ -11,12 +11,15 @@ import sysconfig
 import warnings
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import Parser
+from importlib.metadata import Distribution, distributions
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from engram_runtime.train.languages import comment_marks, has_generated_name, is_bundled, is_comment, is_test_elsewhere
 from engram_runtime.train.licences import has_copyleft_header, permissive_licence
 
 MIN_BYTES: Final = 200
@@ -41,7 +44,7 @@ _GENERATED: Final = re.compile(
     r"do not (edit|modify|change)|this file (is|was) generated|machine generated",
     re.IGNORECASE,
 )
-_DATA_LINE: Final = re.compile(r"""^\s*[\[({]*\s*([bru]?['"]|-?\d|None,|True,|False,).*[,\])}:]\s*$""")
+_DATA_LINE: Final = re.compile(r"""^\s*[\[({]*\s*([bru]?['"]|-?\d|None,|True,|False,|NULL,).*[,\])}:]\s*$""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class Package:
     licence: str | None
     """None where the licence is copyleft or unknown: the package must not be trained on."""
     files: tuple[tuple[str, str], ...]
+    language: str = "python"
+    share: int | None = None
+    """How many bytes of it to take at most where it has a share of its own."""
+    refused: tuple[tuple[str, int], ...] = ()
+    """How many files were refused for what when the source was read."""
 
 
 def canonical(name: str) -> str:
@@ -60,39 +68,41 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def found_wheel(requirement: str, folder: Path) -> Path | None:
+    """The wheel of `name==version` (or of a bare name) that lies in the folder."""
+    name, _, version = requirement.partition("==")
+    for path in sorted(folder.glob("*.whl")):
+        parts = path.name.split("-")
+        if canonical(parts[0]) == canonical(name) and (not version or parts[1] == version):
+            return path
+    return None
+
+
 def download(requirement: str, folder: Path, timeout: float = 600.0) -> Path:
     """The wheel of `name==version` (or of a bare name: the newest), fetched by pip unless already in `folder`.
 
     Raises OSError, with pip's last words, when pip cannot get a wheel for this Python.
     """
-    name, _, version = requirement.partition("==")
     folder.mkdir(parents=True, exist_ok=True)
-
-    def present() -> Path | None:
-        for path in sorted(folder.glob("*.whl")):
-            parts = path.name.split("-")
-            if canonical(parts[0]) == canonical(name) and (not version or parts[1] == version):
-                return path
-        return None
-
-    if (path := present()) is None:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        try:
-            done = subprocess.run(
-                [*command, "--dest", str(folder), requirement],
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise OSError(f"pip took more than {timeout:.0f} s over {requirement}") from None
-        if (path := present()) is None:
-            words = [line for line in done.stderr.splitlines() if line.strip()]
-            raise OSError(f"no wheel of {requirement}: {words[-1] if words else 'pip said nothing'}")
-    return path
+    if path := found_wheel(requirement, folder):
+        return path
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    try:
+        done = subprocess.run(
+            [*command, "--dest", str(folder), requirement],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(f"pip took more than {timeout:.0f} s over {requirement}") from None
+    if path := found_wheel(requirement, folder):
+        return path
+    words = [line for line in done.stderr.splitlines() if line.strip()]
+    raise OSError(f"no wheel of {requirement}: {words[-1] if words else 'pip said nothing'}")
 
 
 def read_wheel(path: Path) -> Package:
@@ -106,7 +116,7 @@ def read_wheel(path: Path) -> Package:
                 (name, text)
                 for name in names
                 if name.endswith(".py") and ".data/" not in name and ".dist-info/" not in name
-                if (text := _decoded(archive.read(name))) is not None
+                if (text := decoded(archive.read(name))) is not None
             )
     except (StopIteration, zipfile.BadZipFile) as problem:
         raise ValueError(f"{path} is not a wheel") from problem
@@ -118,53 +128,92 @@ def read_wheel(path: Path) -> Package:
     )
 
 
+def installed_distributions(folders: Sequence[Path]) -> list[Distribution]:
+    """The packages installed in the folders, by name; of several versions the one that is imported."""
+    found: dict[str, Distribution] = {}
+    for distribution in distributions(path=[str(folder) for folder in folders]):
+        if "Name" in distribution.metadata:
+            found.setdefault(canonical(distribution.name), distribution)
+    return [found[name] for name in sorted(found)]
+
+
+def read_installed(distribution: Distribution) -> Package:
+    """The Python files of an installed package with its declared licence; none where its list of files is missing."""
+    found: list[tuple[str, str]] = []
+    refused = 0
+    for listed in sorted(distribution.files or (), key=str):
+        path = listed.as_posix()
+        if path.endswith(".py") and not path.startswith(("/", "../")) and ".dist-info/" not in path:
+            place = Path(str(distribution.locate_file(listed)))
+            if place.is_file() and place.stat().st_size > MAX_BYTES:
+                refused += 1
+            elif place.is_file() and (text := decoded(place.read_bytes())) is not None:
+                found.append((path, text))
+    metadata = Parser().parsestr(distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "")
+    return Package(
+        canonical(metadata.get("Name") or "unknown"),
+        metadata.get("Version") or "",
+        permissive_licence(metadata),
+        tuple(found),
+        refused=(("size", refused),) if refused else (),
+    )
+
+
 def read_standard_library(root: Path | None = None) -> Package:
     """The running Python's own library without its tests, its editor and its demos."""
     root = root or Path(sysconfig.get_path("stdlib"))
     found = (path for path in sorted(root.rglob("*.py")) if not _STDLIB_LEFT_OUT & set(path.relative_to(root).parts))
     files = tuple(
-        (path.relative_to(root).as_posix(), text) for path in found if (text := _decoded(path.read_bytes())) is not None
+        (path.relative_to(root).as_posix(), text) for path in found if (text := decoded(path.read_bytes())) is not None
     )
-    return Package(STDLIB, ".".join(map(str, sys.version_info[:3])), "PSF-2.0", files)
+    size = sum(len(text.encode()) for _, text in files)
+    return Package(STDLIB, ".".join(map(str, sys.version_info[:3])), "PSF-2.0", files, share=size)
 
 
-def reason_against(path: str, text: str, test_folders: frozenset[str] = _TESTS) -> str | None:
-    """Why this file is no training text, in one or two words; None when it is."""
+def reason_against(path: str, text: str, test_folders: frozenset[str] = _TESTS, *, own: bool = False) -> str | None:
+    """Why this file is no training text, in one or two words; None when it is.
+
+    `own`: the code is of the one who asks, who may learn from it whatever its licence, and from its tests.
+    """
     pure = PurePosixPath(path)
+    python = pure.suffix == ".py"
     folders = set(pure.parts[:-1])
-    if (
-        folders & test_folders
-        or pure.name.startswith("test_")
-        or pure.stem.endswith("_test")
-        or pure.stem == "conftest"
-    ):
+    if not own and (folders & test_folders or (_is_python_test(pure) if python else is_test_elsewhere(pure))):
         return "test"
-    if folders & _VENDORED:
+    if folders & _VENDORED or (not python and is_bundled(pure)):
         return "vendored"
     size = len(text.encode())
     if not MIN_BYTES <= size <= MAX_BYTES:
         return "size"
-    if _GENERATED_NAME.search(pure.name) or _says_generated(text):
+    if _GENERATED_NAME.search(pure.name) or (not python and has_generated_name(pure)) or _says_generated(path, text):
         return "generated"
-    if has_copyleft_header(text):
+    if not own and has_copyleft_header(text):
         return "licence"
     if _is_data(text, size):
         return "data"
-    if not _parses(text):
+    if python and not _parses(text):
         return "syntax"
     return None
 
 
-def _decoded(content: bytes) -> str | None:
+def _is_python_test(path: PurePosixPath) -> bool:
+    return path.name.startswith("test_") or path.stem.endswith("_test") or path.stem == "conftest"
+
+
+def decoded(content: bytes) -> str | None:
+    """A file's text with plain newlines; None when it is not UTF-8."""
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         return None
 
 
-def _says_generated(text: str) -> bool:
+def _says_generated(path: str, text: str) -> bool:
     opening = text[:1500].splitlines()[:20]
-    claims = (line for line in opening if line.lstrip().startswith(("#", '"""', "'''")))
+    marks = comment_marks(path)
+    if path.endswith(".py"):
+        marks += ('"""', "'''")
+    claims = (line for line in opening if is_comment(line.strip(), marks))
     return any(_GENERATED.search(line) for line in claims)
 
 
