@@ -185,10 +185,13 @@ class Project:
     def excerpts(self, path: str, offset: int, budget: int) -> tuple[Excerpt, ...]:
         """Pieces of other files, of at most `budget` bytes, that share names with the lines before `offset`."""
         text = self.text(path)
-        if text is None:
-            return ()
-        first = text.line_start(max(text.line_of(min(offset, len(text))) - 20, 0))
-        names = names_in(text.slice(Span(first, min(offset, len(text)))))
+        return () if text is None else self.excerpts_at(path, text, offset, budget)
+
+    def excerpts_at(self, path: str, text: Text, offset: int, budget: int) -> tuple[Excerpt, ...]:
+        """As `excerpts`, for a text that need not be the file's."""
+        offset = min(offset, len(text))
+        first = text.line_start(max(text.line_of(offset) - 20, 0))
+        names = names_in(text.slice(Span(first, offset)))
         return self._excerpts.find(self.snapshot, names, budget, exclude={path})
 
     def encode(self, text: str) -> NDArray[np.uint32]:

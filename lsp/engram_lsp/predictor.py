@@ -13,8 +13,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from engram_context.candidates import Candidate
+from engram_context.excerpts import Excerpt
 from engram_context.text import Text
-from engram_runtime import fim
 from engram_runtime.engine import Engine, OnnxEngine, never
 from engram_runtime.sampling import Opinion, Prior, blended, mixed
 from engram_runtime.speculation import Drafter
@@ -22,7 +22,7 @@ from engram_runtime.tokenizer import Tokenizer
 
 from engram_lsp.ghost import Writer, Written
 from engram_lsp.naming import Judge
-from engram_lsp.prompt import Limits, Window, window
+from engram_lsp.prompt import Limits, Prompts, Window, window
 from engram_lsp.ranking import Ranker, Spread
 from engram_lsp.shown import Filter, Threshold, filter_for, name_of
 from engram_lsp.spelling import Spellings
@@ -50,7 +50,8 @@ class Memory(Drafter, Prior, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A place in one revision of a document; `offset` in UTF-8 bytes, `path` as the prompt shows it."""
+    """A place in one revision of a document; `offset` in UTF-8 bytes, `path` as the prompt shows it. `excerpts` of
+    other files come before the document in the prompt."""
 
     path: str
     text: Text
@@ -58,6 +59,7 @@ class Query:
     revision: int
     memory: Memory | None = None
     invoked: bool = False
+    excerpts: tuple[Excerpt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Predictor:
         self.engine = engine
         self.style = style or Style()
         self._spelled = Spellings(tokenizer)
+        self._prompts = Prompts(tokenizer)
         self._ranker = Ranker(tokenizer, self._spelled, self._window, self._prompt, self._judge)
         self._writer = Writer(
             tokenizer, self._spelled, engine, self.style, self._window, self._prompt, self._next, self._filter
@@ -136,13 +139,15 @@ class Predictor:
         unfinished word, and `written` tokens; None when neither has an answer."""
         return self._next((*self._prompt(query, self._window(query)), *written), query.memory, cancelled)
 
+    def prompt(self, query: Query) -> tuple[int, ...]:
+        """What the model is shown of a place, less its unfinished word."""
+        return self._prompt(query, self._window(query))
+
     def _window(self, query: Query) -> Window:
         return window(query.text, query.offset, self.style.limits)
 
     def _prompt(self, query: Query, around: Window) -> tuple[int, ...]:
-        encode = self.tokenizer.encode
-        header = encode(fim.path_header(query.path))
-        return tuple(fim.prompt(self.tokenizer, encode(around.before), encode(around.after), header))
+        return self._prompts.of(query.path, around, query.excerpts)
 
     def _next(self, prompt: tuple[int, ...], memory: Memory | None, cancelled: Cancelled) -> np.ndarray | None:
         """Log probabilities [V] of the next token, model and memory together; None when neither has an answer."""

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from engram_context.excerpts import Excerpt
 from engram_context.ignore import Ignore
 from engram_context.indexing import Coding
 from engram_context.project import Change, Project
@@ -31,6 +32,7 @@ from engram_lsp.documents import Document, Documents
 from engram_lsp.folder import Folder, Loose, is_read
 from engram_lsp.predictor import Predictor, Query
 from engram_lsp.progress import Progress
+from engram_lsp.prompt import Pieces, beginning
 from engram_lsp.remote import Remote
 from engram_lsp.schedule import Cancelled, Desk, Newest, Rest, Tasks, in_worker
 from engram_lsp.settings import Settings
@@ -100,6 +102,7 @@ class Session:
         self.reading = ThreadPoolExecutor(1, "engram reading")
         self.model_thread = ThreadPoolExecutor(1, "engram model")
         self.model_desk = Desk(self.model_thread)
+        self.pieces = Pieces(self.background.submit)
         self.remote_threads = ThreadPoolExecutor(2, "engram remote")
         self.tasks = Tasks()
         self.rest = Rest()
@@ -150,7 +153,20 @@ class Session:
         """
         project = asked.folder.project
         memory = project.view(asked.path, offset, text) if project is not None and self.coding is not None else None
-        return Query(asked.path, text, offset, asked.document.revision, memory, invoked)
+        return Query(
+            asked.path, text, offset, asked.document.revision, memory, invoked, self._excerpts(asked, text, offset)
+        )
+
+    def _excerpts(self, asked: Asked, text: Text, offset: int) -> tuple[Excerpt, ...]:
+        project = asked.folder.project
+        if project is None or self.predictor is None:
+            return ()
+        limits = self.predictor.style.limits
+        start, budget = beginning(text, offset, limits), limits.bytes_excerpts
+        # Twice as many as there is room for: what is shown stays while it is still among the good ones.
+        return self.pieces.of(
+            asked.document.uri, start, budget, lambda: project.excerpts_at(asked.path, text, offset, 2 * budget)
+        )
 
     async def elsewhere(
         self, asked: Asked, text: Text, offset: int, outdated: Cancelled, *, invoked: bool = False
@@ -199,6 +215,7 @@ class Session:
             return
         folder, path = self.folder_of(document)
         folder.holder.close(path)
+        self.pieces.forget(document.uri)
         self.when_closed(document)
         self._document_changed(folder, None)
         self._forget_loose()
