@@ -57,7 +57,7 @@ class Expected(NamedTuple):
     # How far to trust them against a model where nothing better judges: mix as
     # (1 - weight) * model + weight * (chances + rest * model).
     weight: float
-    evidence: NDArray[np.float32]  # [e]: what speaks for and against all this, for a gate to judge by
+    evidence: NDArray[np.float32]  # [EVIDENCE] (prior.py): what speaks for and against all this, for a gate to judge by
 
 
 class MemoryView:
@@ -124,8 +124,7 @@ class MemoryView:
             best = np.argpartition(probabilities, len(ids) - count)[-count:]
             ids, probabilities = ids[best], probabilities[best]
         best = np.argsort(-probabilities, kind="stable")
-        evidence = np.array([weighed.longest, weighed.rest], np.float32)
-        return Expected(ids[best].astype(np.int32), probabilities[best], weighed.trust, evidence)
+        return Expected(ids[best].astype(np.int32), probabilities[best], weighed.trust, weighed.evidence)
 
     def propose(self, tokens: Tokens, count: int) -> list[int]:
         """At most `count` tokens to try next: what stood after the longest match. Longer matches earn longer drafts."""

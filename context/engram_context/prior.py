@@ -9,7 +9,7 @@ deserve very different trust, and no fixed rule comes close to learned shares.
 What no level claims is left over: `Weighed.probabilities` sum to less than 1 and the model has the rest.
 
 `prior.json` holds what was learned: the shares by `tests/bench/fit_prior.py` (the file names the projects), the trust
-against a model by `tests/bench/fit_trust.py`.
+against a model by `tests/bench/fit_gate.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from math import log1p
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,10 @@ SCOPES = 3
 COUNTS = (2, 3, 5, 9, 17, 65)
 SHARES = (0.34, 0.5, 0.67, 0.85, 0.999)
 LEVELS = len(LENGTHS) * SCOPES
+# How much `Weighed` says of what it rests on: the class of the longest match's length; what no level claims; how often
+# the longest match stood in the project and with how many continuations (logarithms); whether it stood in the
+# directory and in the file; and how many continuations follow shorter matches (logarithm).
+EVIDENCE = 7
 BUCKETS = (len(COUNTS) + 1) * (len(SHARES) + 1)
 # Trust against a model: by the longest matching length, and by the memory's own highest probability.
 TOPS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97)
@@ -61,6 +66,8 @@ class Weighed:
     rest: float
     trust: float
     longest: int  # index into LENGTHS
+    # float32 [EVIDENCE]: what speaks for and against all this.
+    evidence: NDArray[np.float32]
 
 
 @lru_cache(maxsize=1)
@@ -158,7 +165,16 @@ def interpolate(
     probabilities: NDArray[np.float32] = (parts / np.maximum(levels.totals, _NOTHING)).dot(levels.counts)
     longest = len(levels.totals) // SCOPES - 1
     top = int(_TOPS.searchsorted(probabilities.max(), "right"))
-    return Weighed(levels.ids, probabilities, rest, float(table.trust[longest, top]), longest)
+    trust = float(table.trust[longest, top])
+    return Weighed(levels.ids, probabilities, rest, trust, longest, _evidence(levels, longest, rest))
+
+
+def _evidence(levels: Levels, longest: int, rest: float) -> NDArray[np.float32]:
+    project, directory, file = levels.totals[longest * SCOPES : (longest + 1) * SCOPES].tolist()
+    kinds = int(np.count_nonzero(levels.counts[longest * SCOPES]))
+    return np.array(
+        [longest, rest, log1p(project), log1p(kinds), directory > 0, file > 0, log1p(len(levels.ids))], np.float32
+    )
 
 
 def learn_shares(

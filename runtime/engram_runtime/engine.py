@@ -7,7 +7,10 @@ from threading import RLock
 from typing import Any, Literal, Protocol
 
 import numpy as np
+
+from engram_runtime import gate as gates
 from engram_runtime.cache import Cache, Prefixes
+from engram_runtime.gate import Gate
 from engram_runtime.mtp import MtpDrafter, cost_of_draft
 from engram_runtime.sampling import Opinion, Prior, Sampler, log_probabilities, mixed
 from engram_runtime.session import Call, Logits, ModelError, Session
@@ -80,6 +83,11 @@ def never() -> bool:
 class Engine(Protocol):
     """Something that continues token sequences: the local model, or one on another machine."""
 
+    @property
+    def gate(self) -> Gate | None:
+        """Judges how far a prior is to be trusted against this model; None leaves that to the prior."""
+        ...
+
     def steps(self, request: Request, cancelled: Callable[[], bool] = never) -> Iterator[Step]:
         """The continuation as it is found. `cancelled` is asked before every graph call and ends it."""
         ...
@@ -113,10 +121,10 @@ class _Run:
         "tokens",
     )
 
-    def __init__(self, request: Request, prompt: np.ndarray, room: int, drafts: Drafts) -> None:
+    def __init__(self, request: Request, prompt: np.ndarray, room: int, drafts: Drafts, gate: Gate | None) -> None:
         """`prompt`: the request's, int64; `room`: how many tokens may be generated at most."""
         self.request, self.prompt, self.room = request, prompt, room
-        self.sampler = Sampler(request.temperature, request.top_p, request.seed)
+        self.sampler = Sampler(request.temperature, request.top_p, request.seed, gate)
         self.tokens = list(request.prompt)
         self.generated: list[int] = []
         self.finish: Finish | None = None
@@ -215,9 +223,16 @@ class OnnxEngine:
     """
 
     def __init__(
-        self, session: Session, tokenizer: Tokenizer, context: int, kept_bytes: int = KEPT_BYTES, threads: int = 1
+        self,
+        session: Session,
+        tokenizer: Tokenizer,
+        context: int,
+        kept_bytes: int = KEPT_BYTES,
+        threads: int = 1,
+        gate: Gate | None = None,
     ) -> None:
         self.tokenizer = tokenizer
+        self.gate = gate
         self.context = context
         self._session: Session | None = session
         self._logits = Logits(session.config, 1 + MOST)
@@ -253,8 +268,12 @@ class OnnxEngine:
             raise ModelError(
                 f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, the model {session.config.vocab_size}"
             )
+        try:
+            gate = Gate.read(folder / gates.FILE) if (folder / gates.FILE).exists() else None
+        except (OSError, ValueError) as problem:
+            raise ModelError(str(problem)) from problem
         limit = session.config.max_position_embeddings
-        return cls(session, tokenizer, min(context or limit, limit), kept_bytes, threads)
+        return cls(session, tokenizer, min(context or limit, limit), kept_bytes, threads, gate)
 
     def close(self) -> None:
         """Frees the model and every cache; the engine cannot be asked again."""
@@ -309,7 +328,7 @@ class OnnxEngine:
             cache = call.cache()
             self._kept.keep(cache)
         opinion = run.opinion()
-        chances = mixed(np.exp(log_probabilities(row)), opinion)
+        chances = mixed(np.exp(log_probabilities(row)), opinion, self.gate)
         best: list[int] = np.argsort(-chances, kind="stable")[:count].tolist()
         for i in range(count if request.temperature else len(best)):
             if i:
@@ -390,7 +409,7 @@ class OnnxEngine:
         room = min(request.max_tokens, self.context - len(prompt))
         vocab_size, biased = session.config.vocab_size, request.prior is not None
         drafts = Drafts(request.drafter, self._history, vocab_size, prompt, room, biased)
-        return _Run(request, prompt, room, drafts)
+        return _Run(request, prompt, room, drafts, self.gate)
 
     def _read(
         self, run: _Run, cancelled: Callable[[], bool], progress: Callable[[int, int], None] | None = None

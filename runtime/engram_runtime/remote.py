@@ -76,6 +76,8 @@ class RemoteEngine:
     server does not tell them, so that nothing is held back for being improbable.
     """
 
+    gate = None  # a prior is not mixed into what a server says
+
     def __init__(
         self,
         tokenizer: Tokenizer,

@@ -11,6 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from engram_runtime.gate import Gate, Glance
+
 
 class Opinion(Protocol):
     """What someone else than the model expects next."""
@@ -52,9 +54,19 @@ def log_probabilities(logits: np.ndarray) -> np.ndarray:
     return wide
 
 
-def mixed(model: np.ndarray, opinion: Opinion | None) -> np.ndarray:
-    """(1 - w) model + w prior. What the prior leaves of its 1 stays with the model, so that the sum is 1."""
-    return model if opinion is None else blended(model, opinion.ids, opinion.chances, opinion.weight)
+def mixed(model: np.ndarray, opinion: Opinion | None, gate: Gate | None = None) -> np.ndarray:
+    """(1 - w) model + w prior. What the prior leaves of its 1 stays with the model, so that the sum is 1.
+
+    w is what the gate says, or the opinion itself where there is none.
+    """
+    if opinion is None:
+        return model
+    weight = opinion.weight
+    if gate is not None and gate.fits(opinion):
+        top = int(model.argmax())
+        entropy = -float(model @ np.log(np.maximum(model, 1e-12)))
+        weight = gate.weight(Glance(top, float(model[top]), entropy, model[opinion.ids]), opinion)
+    return blended(model, opinion.ids, opinion.chances, weight)
 
 
 def blended(model: np.ndarray, ids: np.ndarray, chances: np.ndarray, weight: float) -> np.ndarray:
@@ -89,6 +101,7 @@ class Sampler:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    gate: Gate | None = None
     _random: np.random.Generator = field(init=False, repr=False)
     # Memory of one row of logits: what is fresh is cold.
     _odds: np.ndarray = field(init=False, repr=False)
@@ -117,7 +130,7 @@ class Sampler:
             token = self._drawn(self._heated(odds, logits, top))
             return token, float(logits[token]) - float(logits[top]) - math.log(total)
         ids, chances = opinion.ids, opinion.chances
-        weight = min(max(opinion.weight, 0.0), 1.0)
+        weight = min(max(self._weight(opinion, odds, logits, top, total), 0.0), 1.0)
         claimed = float(chances.sum())
         left = 1.0 - weight * min(claimed, 1.0)  # what the model's own p are multiplied by
         scale = left + weight * claimed  # 1, unless the prior claims more than there is
@@ -135,6 +148,13 @@ class Sampler:
         token = self._drawn(p)
         at = np.flatnonzero(ids == token)
         return token, math.log(float(named[at[0]]) if len(at) else float(odds[token]) * unit)
+
+    def _weight(self, opinion: Opinion, odds: np.ndarray, logits: np.ndarray, top: int, total: float) -> float:
+        if self.gate is None or not self.gate.fits(opinion):
+            return opinion.weight
+        # -sum p log p, of p = odds / total and log p = logits - logits[top] - log total.
+        entropy = math.log(total) - float(odds @ logits) / total + float(logits[top])
+        return self.gate.weight(Glance(top, 1.0 / total, entropy, odds[opinion.ids] / total), opinion)
 
     def _heated(self, odds: np.ndarray, logits: np.ndarray, top: int) -> np.ndarray:
         if self.temperature == 1.0:

@@ -55,7 +55,7 @@ class Mixture:
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """A part of a row: tokens, how much predicting each one counts, and what characters of which document they are of."""
+    """A part of a row: tokens, how much predicting each one counts, and which characters of which document they are."""
 
     ids: list[int]
     weights: list[float]
