@@ -261,7 +261,8 @@ def test_apt_fetches_from_the_archives_that_the_machine_knows(tmp_path: Path, mo
     configuration = f'Dir::Etc::sourcelist "{etc}/none";\nDir::Etc::sourceparts "{etc}/parts";\n'
     (etc / "apt.conf").write_text(configuration, encoding="utf-8")
     monkeypatch.setenv("APT_CONFIG", str(etc / "apt.conf"))
-    folder = Archive(tmp_path / "corpus" / "debian")
+    monkeypatch.chdir(tmp_path)
+    folder = Archive(Path("corpus/debian"))
     assert not folder.has(pin)
     fetched = folder.fetch(pin)
     assert folder.has(pin)

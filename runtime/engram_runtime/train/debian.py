@@ -68,7 +68,7 @@ class Archive:
     """
 
     def __init__(self, folder: Path, timeout: float = 600.0) -> None:
-        self._folder, self._timeout = folder, timeout
+        self._folder, self._timeout = folder.absolute(), timeout
         self._lock = Lock()
         self._options: tuple[str, ...] | None = None
         self._problem: OSError | None = None
@@ -196,7 +196,8 @@ def _members(archive: Path, component: str | None, language: str) -> Iterator[tu
             path = PurePosixPath(member.name)
             if not member.isreg() or path.suffix not in endings or path.is_absolute() or ".." in path.parts:
                 continue
-            inside = PurePosixPath(component or "", *path.parts[1:]).as_posix()
+            # A tarball has one folder on top, but for the rare one that has none.
+            inside = PurePosixPath(component or "", *(path.parts[1:] or path.parts)).as_posix()
             opened = members.extractfile(member) if member.size <= MAX_BYTES else None
             yield inside, member.size, opened.read() if opened else b""
 
@@ -244,12 +245,17 @@ def _source_lists(folder: Path, timeout: float) -> tuple[str, ...]:
             text = found.read_text(encoding="utf-8", errors="replace")
             text = re.sub(r"^Types:.*$", "Types: deb-src", text, flags=re.MULTILINE)
             (lists / found.name).write_text(re.sub(r"^deb\s", "deb-src ", text, flags=re.MULTILINE), encoding="utf-8")
-    options = (
-        *("-o", f"Dir::Etc::sourcelist={folder / 'none'}"),
-        *("-o", f"Dir::Etc::sourceparts={lists}"),
-        *("-o", f"Dir::State::lists={folder / 'lists'}"),
-        *("-o", f"Dir::Cache={folder / 'cache'}"),
+    configuration = folder / "apt.conf"
+    configuration.write_text(
+        f'Dir::Etc::sourcelist "{folder / "none"}";\n'
+        f'Dir::Etc::sourceparts "{lists}";\n'
+        f'Dir::State::lists "{folder / "lists"}";\n'
+        f'Dir::Cache "{folder / "cache"}";\n'
+        # What the machine does after an update of its own, it shall not do after ours.
+        "#clear APT::Update::Pre-Invoke;\n#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n",
+        encoding="utf-8",
     )
+    options = ("--config-file", str(configuration))
     words = _run(["apt-get", *options, "update", "--quiet"], folder, timeout)
     if not any("_Sources" in path.name for path in (folder / "lists").iterdir()):
         raise OSError(f"apt-get update found no source packages: {words}")
@@ -257,7 +263,7 @@ def _source_lists(folder: Path, timeout: float) -> tuple[str, ...]:
 
 
 def _run(command: list[str], folder: Path, timeout: float) -> str:
-    """Runs apt-get and returns the last line that it complained with."""
+    """Runs apt-get and returns the first line of error, or else the last one that it complained with."""
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
@@ -265,4 +271,4 @@ def _run(command: list[str], folder: Path, timeout: float) -> str:
     except subprocess.TimeoutExpired:
         return f"apt-get took more than {timeout:.0f} s"
     lines = [line for line in done.stderr.splitlines() if line.strip()]
-    return next((line for line in reversed(lines) if line.startswith("E:")), lines[-1] if lines else "")
+    return next((line for line in lines if line.startswith("E:")), lines[-1] if lines else "")
