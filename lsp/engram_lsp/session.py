@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +30,8 @@ from engram_lsp.capabilities import Client
 from engram_lsp.coding import coding_of, read_tokenizer
 from engram_lsp.documents import Document, Documents
 from engram_lsp.folder import Folder, Loose, is_read
+from engram_lsp.offers import Offers
+from engram_lsp.pace import Pace
 from engram_lsp.predictor import Predictor, Query
 from engram_lsp.progress import Progress
 from engram_lsp.prompt import Pieces, beginning
@@ -107,6 +109,8 @@ class Session:
         self.tasks = Tasks()
         self.rest = Rest()
         self.newest_inline = Newest()
+        self.offers = Offers()
+        self.pace = Pace()
         self.newest_ranking = Newest()
 
     @property
@@ -429,6 +433,7 @@ class Session:
         if wanted != self.settings.model:
             return
         self.predictor = predictor
+        self.offers.clear()
         if problem:
             log.warning("%s", problem)
             if wanted.path:
@@ -470,6 +475,8 @@ class Session:
     def configure(self, settings: Settings) -> None:
         """Takes other settings into use. What depends on them is opened anew."""
         before, self.settings = self.settings, settings
+        self.offers.clear()
+        self.pace = Pace()
         if before.model != settings.model:
             self.__dict__.pop("coding", None)
             if self.started.is_set():
@@ -507,6 +514,7 @@ class Session:
             "remote": self.remote.describe() if self.remote is not None else {"problem": self.remote_refusal or "off"},
             "folders": [folder.status() for folder in self.folders.values()],
             "documents": len(self.documents),
+            "ghostText": asdict(self.offers.tally),
             "client": {"name": self.client.name, "positionEncoding": self.unit},
         }
 
@@ -517,6 +525,7 @@ class Session:
         self.rest.clear()
         self.newest_inline.ticket()
         self.newest_ranking.ticket()
+        self.offers.stop()
         await asyncio.gather(*(self._leave(folder) for folder in self.folders.values()), return_exceptions=True)
         self.closed = True
 

@@ -20,6 +20,7 @@ Source = Literal["memory", "model", "both"]
 _NEARBY = 8  # lines behind the cursor that are not said again
 _TELLING = 4  # characters from which on a line is not one of those that code is full of
 _INDENTED = re.compile(r"^([ \t]+)\S", re.MULTILINE)
+_ENDS_BLOCK = re.compile(r"(?:return|raise|pass|break|continue)\b")
 # A suffix's first sign that is never written twice.
 _ONCE = frozenset(":,=.")
 
@@ -177,6 +178,18 @@ def reindented(line: str, unit: str) -> str:
         tabs, spaces = divmod(_columns(line), 4)
         return "\t" * tabs + " " * spaces + bare
     return line[: len(line) - len(bare)].replace("\t", unit) + bare
+
+
+def next_indentation(around: Surroundings) -> str:
+    """How editors indent a new line behind the cursor: as this one, deeper behind a colon or within a bracket that was
+    opened last, and less behind what ends a block."""
+    own = around.line[: len(around.line) - len(around.line.lstrip(" \t"))]
+    bare = around.line.strip()
+    if bare.endswith((":", "(", "[", "{")):
+        return own + around.unit
+    if _ENDS_BLOCK.match(bare) and not around.standing.unfinished:
+        return own.removesuffix(around.unit)
+    return own
 
 
 def best_first(suggestions: Sequence[Suggestion]) -> tuple[Suggestion, ...]:

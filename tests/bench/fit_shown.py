@@ -215,8 +215,9 @@ def main() -> None:
     for column in ("says", "n", "right", f"shown ≥{USUAL:g}", "right", "learned", "right", "90 %", "learned"):
         table.add_column(column, justify="left" if column == "says" else "right")
     filters: dict[str, object] = {}
+    alone, together = (Predictor(engine.tokenizer, one, freely) for one in (None, engine))
     for source in SOURCES:
-        predictor = Predictor(engine.tokenizer, None if source == "memory" else engine, freely)
+        predictor = alone if source == "memory" else together
         found = samples(asked, predictor, with_memory=source != "model", console=console)
         row = figures(found, by_others(found))
         filters[source] = filter_of(found, row)

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 from engram_lsp.brackets import Standing, closed_later, scan, standing_at
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -73,6 +73,7 @@ def test_what_follows_the_cursor_closes_what_it_can(before: str, after: str, lat
 CODE = st.text(alphabet="ab(){'\"f#\\\n, ", max_size=40)
 
 
+@settings(deadline=None)
 @given(CODE, CODE)
 def test_reading_on_is_reading_at_once(first: str, second: str) -> None:
     """Cut anywhere but in a quote of three, behind a backslash or a prefix, where half a sign says something else."""
@@ -81,6 +82,7 @@ def test_reading_on_is_reading_at_once(first: str, second: str) -> None:
     assert scan(second, scan(first).standing).standing == scan(first + second).standing
 
 
+@settings(deadline=None)
 @given(st.recursive(st.just("a"), lambda inner: st.builds("({}, [{}], f'{{b}}')".format, inner, inner), max_leaves=4))
 def test_nothing_is_open_behind_an_expression_and_something_within_it_always_is(expression: str) -> None:
     ast.parse(expression)

@@ -6,7 +6,7 @@ import pytest
 from engram_context.text import Span
 from engram_lsp.brackets import closed_later, scan, standing_at
 from engram_lsp.suggestion import Suggestion, Surroundings, balanced, best_first, fit
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -126,6 +126,7 @@ def test_each_text_is_suggested_once_most_probable_first() -> None:
 CODE = st.text(alphabet="ab()[]{}'\", ", max_size=12)
 
 
+@settings(deadline=None)
 @given(CODE, CODE, CODE)
 def test_what_is_kept_closes_nothing_that_is_not_open(before: str, text: str, after: str) -> None:
     around = Surroundings.of(before, after)
@@ -135,6 +136,7 @@ def test_what_is_kept_closes_nothing_that_is_not_open(before: str, text: str, af
     assert all(closing.entry >= 0 and closing.entry not in around.later for closing in closed)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(st.just("a"), lambda inner: st.builds("({}, ['{}'])".format, inner, inner), max_leaves=6), st.data()
 )
@@ -150,6 +152,7 @@ def test_any_split_of_an_expression_is_completed_as_it_was(expression: str, data
     assert before + kept == expression if rest.strip() else kept == ""
 
 
+@settings(deadline=None)
 @given(st.recursive(st.just("a"), lambda inner: st.builds("f({}, [{}])".format, inner, inner), max_leaves=6), st.data())
 def test_a_hole_is_filled_though_the_prediction_goes_on_to_the_end_of_the_line(
     expression: str, data: st.DataObject

@@ -1,15 +1,22 @@
-"""textDocument/inlineCompletion: ghost text. Only the newest question counts, and only for the text it was asked of."""
+"""textDocument/inlineCompletion: ghost text. Only the newest question counts, and only for the text it was asked of.
+
+While the text of a suggestion is being typed or accepted piece by piece, what is left of it answers at once.
+"""
 
 import asyncio
+import time
 from dataclasses import dataclass
+from functools import partial
 
 from engram_context.text import Span, Text
 from lsprotocol import types
 
 from engram_lsp import convert
+from engram_lsp.documents import Document
+from engram_lsp.offers import Offer
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Asked, Session
-from engram_lsp.suggestion import Suggestion
+from engram_lsp.suggestion import Suggestion, Surroundings, next_indentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +43,86 @@ async def inline_completion(
     answerable = session.predictor is not None or session.remote is not None
     if asked is None or not answerable or not settings.enable or not (invoked or settings.automatic):
         return None
-    if not invoked and settings.debounce_ms:
-        await asyncio.sleep(settings.debounce_ms / 1000)
-    if outdated() or not session.is_current(asked):
-        return None
     ground = ground_of(asked, params.context.selected_completion_info, session)
-
-    def suggest(cancelled: Cancelled) -> tuple[Suggestion, ...]:
-        predictor = session.predictor
-        if predictor is None or outdated():
-            return ()
-        query = session.query(asked, ground.text, ground.offset, invoked=invoked)
-        return predictor.inline(query, lambda: cancelled() or outdated())
-
-    suggestions = await session.elsewhere(asked, ground.text, ground.offset, outdated, invoked=invoked)
-    if suggestions is None and not outdated():
-        suggestions = await session.in_model_thread(suggest)
+    suggestions = None if invoked else await session.offers.known(asked.document.uri, ground.text, ground.offset)
+    if suggestions is not None:
+        session.offers.tally.kept += 1
+    else:
+        if not invoked and (rest := session.pace.wait(settings.debounce_ms / 1000)):
+            await asyncio.sleep(rest)
+        if outdated() or not session.is_current(asked):
+            return None
+        suggestions = await computed(session, asked, ground, outdated, invoked=invoked)
     if suggestions is None or outdated() or not session.is_current(asked):
         return None
     items = [
         item for suggestion in suggestions if (item := to_protocol(session, asked, ground, suggestion)) is not None
     ]
     return types.InlineCompletionList(items)
+
+
+async def computed(
+    session: Session, asked: Asked, ground: Ground, outdated: Cancelled, *, invoked: bool
+) -> tuple[Suggestion, ...] | None:
+    """Asks the model, the remote one first; None once outdated. What it says is kept for as long as it is right."""
+    session.offers.stop()
+    session.offers.tally.computed += 1
+    began = time.monotonic()
+    suggestions = await session.elsewhere(asked, ground.text, ground.offset, outdated, invoked=invoked)
+    if suggestions is None and not outdated():
+        suggestions = await suggested(session, asked, ground.text, ground.offset, outdated, invoked=invoked)
+    if suggestions is None or outdated() or not session.is_current(asked):
+        return None
+    if not invoked:
+        session.pace.answered(time.monotonic() - began)
+    session.offers.keep(Offer(asked.document.uri, ground.text, ground.offset, suggestions))
+    return suggestions
+
+
+async def suggested(
+    session: Session, asked: Asked, text: Text, offset: int, outdated: Cancelled, *, invoked: bool = False
+) -> tuple[Suggestion, ...] | None:
+    """What the local model and the memory suggest; None where nobody can be asked."""
+
+    def suggest(cancelled: Cancelled) -> tuple[Suggestion, ...] | None:
+        predictor = session.predictor
+        if predictor is None or outdated():
+            return None
+        query = session.query(asked, text, offset, invoked=invoked)
+        return predictor.inline(query, lambda: cancelled() or outdated())
+
+    return await session.in_model_thread(suggest)
+
+
+def edited(session: Session, document: Document) -> None:
+    """A document was edited: offers that this made wrong go, and behind an accepted one the next is made at once."""
+    session.pace.typed(time.monotonic())
+    end = session.offers.edited(document.uri, document.text)
+    settings = session.settings.inline
+    # A server is asked when the user types, not on the chance that they might.
+    if end is None or not (settings.enable and settings.automatic) or session.remote is not None:
+        return
+    folder, path = session.folder_of(document)
+    asked = Asked(document, folder, path, end, folder.snapshot)
+
+    async def suggest(text: Text, offset: int, outdated: Cancelled) -> tuple[Suggestion, ...] | None:
+        return await suggested(session, asked, text, offset, outdated)
+
+    session.offers.ahead(
+        document.uri, next_places(document.text, end), suggest, partial(session.tasks.start, "suggesting ahead")
+    )
+
+
+def next_places(text: Text, offset: int) -> list[tuple[Text, int]]:
+    """Where somebody goes on typing behind `offset`: right there, or at the beginning of a new line, where nothing
+    follows on this one."""
+    before, after = (part.decode("utf-8", "ignore") for part in (text.data[:offset], text.data[offset:]))
+    around = Surroundings.of(before, after)
+    places = [(text, offset)]
+    if not around.suffix.strip():
+        new = (around.newline + next_indentation(around)).encode()
+        places.append((text.splice(offset, offset, new), offset + len(new)))
+    return places
 
 
 def ground_of(asked: Asked, selected: types.SelectedCompletionInfo | None, session: Session) -> Ground:

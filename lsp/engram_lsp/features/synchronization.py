@@ -2,6 +2,7 @@
 
 from lsprotocol import types
 
+from engram_lsp.features import inline_completion
 from engram_lsp.session import Session
 
 
@@ -14,12 +15,14 @@ def did_change(session: Session, params: types.DidChangeTextDocumentParams) -> N
     changed = session.documents.change(item.uri, item.version, params.content_changes)
     if changed is not None:
         session.changed(changed[0])
+        inline_completion.edited(session, changed[0])
 
 
 def did_close(session: Session, params: types.DidCloseTextDocumentParams) -> None:
     document = session.documents.close(params.text_document.uri)
     if document is not None:
         session.was_closed(document)
+        session.offers.clear()
 
 
 def did_save(session: Session, params: types.DidSaveTextDocumentParams) -> None:
