@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ from engram_runtime.train.corpus import default_folder, documents
 from engram_runtime.train.data import Batch, Batches, Mixture
 from engram_runtime.train.loss import token_loss
 from engram_runtime.train.optimizers import optimizers
+
+Precision = Literal["auto", "bf16", "fp32"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class TrainOptions:
     decay_share: float = 0.6
     """The last share of the budget, over which the learning rate falls to zero."""
     device: str = "auto"
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    precision: Precision = "auto"
     compile: bool = False
     threads: int = 0
     """CPU threads; 0 leaves torch's choice."""
@@ -107,10 +109,10 @@ def train(options: TrainOptions, console: Console | None = None) -> Run:
     """
     console = console or Console(stderr=True)
     _check(options)
-    device = _device(options.device)
-    low = _autocast_type(options, device)
+    device = device_of(options.device)
+    low = autocast_type(options.precision, device)
     if device.type == "cpu":
-        _keep_memory()
+        keep_memory()
         if options.threads:
             torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
@@ -133,10 +135,10 @@ def train(options: TrainOptions, console: Console | None = None) -> Run:
     held = list(documents(options.corpus, "validation"))
     whole = Batches(held, *shape, 1, Mixture(fim_share=0.0, most_padding=0))
     middles = Batches(held, *shape, 2, Mixture(fim_share=1.0))
-    loss_of = _loss_function(model, engram, device, low)
+    loss_of = loss_function(model, engram, device, low)
 
     def bits(batches: Batches) -> float:
-        return _bits_per_token(loss_of, batches, max(options.validation_rows // options.rows, 1), options.compile)
+        return bits_per_token(loss_of, batches, max(options.validation_rows // options.rows, 1), options.compile)
 
     def validate() -> None:
         trained = run.loss_sum / max(run.loss_count, 1) / math.log(2)
@@ -153,33 +155,23 @@ def train(options: TrainOptions, console: Console | None = None) -> Run:
     def checkpoint() -> None:
         save_checkpoint(options, model, found, run, tokenizer, classes)
 
-    dense = [parameter for name, parameter in model.named_parameters() if not name.endswith("engram.table.weight")]
     # One thread makes about 250 thousand tokens a second: a GPU needs more, a CPU leaves it idle.
     workers = 1 if device.type == "cpu" else min(os.cpu_count() or 1, 8)
     validated = saved = run.seconds
     compiling = options.compile
-    with _Report(console) as report, _prefetched(data, run.step, workers) as batches:
+    with _Report(console) as report, prefetched(data, run.step, workers) as batches:
         last = time.perf_counter()
         while (spent := _spent(options, run)) < 1:
-            total, _, weights = loss_of(next(batches))
-            total.backward()
-            norm = float(nn.utils.clip_grad_norm_(dense, options.clip))
-            loss = float(total.detach())
+            batch = next(batches)
+            rate = learning_rate(options, run.step, spent)
+            loss, norm = take_step(model, found, loss_of, batch, rate, options.clip, options.balance_rate)
             if math.isfinite(loss) and math.isfinite(norm):
-                rate = learning_rate(options, run.step, spent)
-                for optimizer in found:
-                    for group in optimizer.param_groups:
-                        group["lr"] = group["initial_lr"] * rate
-                    optimizer.step()
                 run.loss_sum += loss
                 run.loss_count += 1
             else:
                 report.line(f"step {run.step}: loss {loss}, gradient norm {norm}: step left out")
-            for optimizer in found:
-                optimizer.zero_grad(set_to_none=True)
-            model.balance(options.balance_rate)
             run.step += 1
-            run.tokens += weights.numel()
+            run.tokens += batch.weights.size
             now = time.perf_counter()
             # The first step compiles: counted, a short budget would be spent on it.
             elapsed = 0.0 if compiling else now - last
@@ -187,7 +179,7 @@ def train(options: TrainOptions, console: Console | None = None) -> Run:
             run.seconds += elapsed
             last = now
             report.step(
-                run, loss / math.log(2), norm, weights.numel() / elapsed if elapsed else 0.0, _spent(options, run)
+                run, loss / math.log(2), norm, batch.weights.size / elapsed if elapsed else 0.0, _spent(options, run)
             )
             if run.seconds - validated >= options.validate_minutes * 60:
                 validated = run.seconds
@@ -200,11 +192,42 @@ def train(options: TrainOptions, console: Console | None = None) -> Run:
     return run
 
 
-_Loss = Callable[[Batch], tuple[Tensor, Tensor, Tensor]]
+Loss = Callable[[Batch], tuple[Tensor, Tensor, Tensor]]
 """batch -> mean loss with gradients (alignment of the indexers included), each token's loss [T], its weight [T]."""
 
 
-def _loss_function(model: DeepseekV4, engram: EngramHash, device: torch.device, low: torch.dtype | None) -> _Loss:
+def take_step(
+    model: DeepseekV4,
+    found: Sequence[Optimizer],
+    loss_of: Loss,
+    batch: Batch,
+    rate: float,
+    clip: float,
+    balance_rate: float,
+) -> tuple[float, float]:
+    """One step of the optimisers `found` at `rate`, a share of their full learning rates.
+
+    Returns the loss in nats and the gradient's norm; where either is not finite no parameter was changed.
+    """
+    total, _, _ = loss_of(batch)
+    total.backward()
+    dense = [parameter for name, parameter in model.named_parameters() if not name.endswith("engram.table.weight")]
+    norm = float(nn.utils.clip_grad_norm_(dense, clip))
+    loss = float(total.detach())
+    if math.isfinite(loss) and math.isfinite(norm):
+        for optimizer in found:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * rate
+            optimizer.step()
+    for optimizer in found:
+        optimizer.zero_grad(set_to_none=True)
+    model.balance(balance_rate)
+    return loss, norm
+
+
+def loss_function(model: DeepseekV4, engram: EngramHash, device: torch.device, low: torch.dtype | None) -> Loss:
+    """How a batch's loss is computed: on `device`, multiplying in the type `low` (None: float32)."""
+
     def loss_of(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         inputs, targets = batch.tokens[:, :-1].copy(), batch.tokens[:, 1:].copy()
         rows = {
@@ -223,7 +246,7 @@ def _loss_function(model: DeepseekV4, engram: EngramHash, device: torch.device, 
     return loss_of
 
 
-def _bits_per_token(loss_of: _Loss, batches: Batches, count: int, gradients: bool) -> float:
+def bits_per_token(loss_of: Loss, batches: Batches, count: int, gradients: bool) -> float:
     """The mean over the first `count` batches. `gradients` stay on for compiled code: it would compile again."""
     total = tokens = 0.0
     with torch.set_grad_enabled(gradients):
@@ -241,14 +264,26 @@ def _spent(options: TrainOptions, run: Run) -> float:
     return max(shares)
 
 
-def learning_rate(options: TrainOptions, step: int, spent: float) -> float:
+class Schedule(Protocol):
+    """How the learning rate goes over a run."""
+
+    @property
+    def warmup_steps(self) -> int: ...
+
+    @property
+    def decay_share(self) -> float:
+        """The last share of the budget, over which the rate falls to zero."""
+        ...
+
+
+def learning_rate(options: Schedule, step: int, spent: float) -> float:
     """Learning rate as a share of its full value: warm-up by steps, constant, then linearly to zero."""
     warm = min((step + 1) / max(options.warmup_steps, 1), 1.0)
     return warm * min((1 - spent) / max(options.decay_share, 1e-9), 1.0)
 
 
 @contextmanager
-def _prefetched(data: Batches, first: int, workers: int) -> Generator[Iterator[Batch]]:
+def prefetched(data: Batches, first: int, workers: int) -> Generator[Iterator[Batch]]:
     """The batches from number `first` on, the next ones always in the making on threads of their own."""
 
     def batches(pool: ThreadPoolExecutor) -> Iterator[Batch]:
@@ -318,17 +353,18 @@ def _check(options: TrainOptions) -> None:
         raise FileNotFoundError(f"{options.out} holds no run to resume (no state.pt): start without resume")
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """The device of that name; of "auto" the best one here."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     return torch.device(name)
 
 
-def _autocast_type(options: TrainOptions, device: torch.device) -> torch.dtype | None:
+def autocast_type(precision: Precision, device: torch.device) -> torch.dtype | None:
     """bfloat16 where the hardware multiplies it faster than float32, or where it was asked for."""
-    if options.precision == "bf16":
+    if precision == "bf16":
         return torch.bfloat16
-    if options.precision == "fp32":
+    if precision == "fp32":
         return None
     if device.type == "cuda":
         return torch.bfloat16
@@ -336,7 +372,7 @@ def _autocast_type(options: TrainOptions, device: torch.device) -> torch.dtype |
     return torch.bfloat16 if native else None
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Tells glibc to keep freed memory: fresh pages for every activation cost a CPU run a third of its time."""
     if sys.platform != "linux":
         return
