@@ -132,6 +132,11 @@ class Predictor:
         probable first: see ranking.py."""
         return self._ranker.rank(query, candidates, cancelled, spread)
 
+    def read(self, query: Query, cancelled: Cancelled = never) -> None:
+        """Reads the prompt of a place ahead, so that a list for it is soon ordered."""
+        if isinstance(self.engine, Forks):
+            self.engine.fork(self.prompt(query), cancelled)
+
     # Asking
 
     def following(self, query: Query, written: Sequence[int] = (), cancelled: Cancelled = never) -> np.ndarray | None:

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from engram_context.candidates import Candidate, is_silent
 from engram_context.snapshot import Snapshot
@@ -17,7 +18,7 @@ from engram_lsp.predictor import Predictor, Query
 from engram_lsp.ranking import matches, spread_of
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Asked, Session
-from engram_lsp.suggestion import Suggestion
+from engram_lsp.suggestion import Suggestion, first_line
 
 KINDS: dict[str, types.CompletionItemKind] = {
     "module": types.CompletionItemKind.Module,
@@ -55,17 +56,19 @@ async def completion(session: Session, params: types.CompletionParams) -> types.
     asked = await session.asked(params.text_document, params.position)
     if asked is None or not settings.enable:
         return None
+    outdated = session.newest_ranking.ticket()
+    reading = session.tasks.start("reading a prompt", read_ahead(session, asked, outdated))
     found = await session.in_background(lambda _: asked.snapshot.candidates(asked.place))
     if not session.is_current(asked):
         raise stale()
     found = [candidate for candidate in found if settings.auto_import or candidate.origin != "auto-import"]
     word = word_at(asked)
-    ranking = await ranked(session, asked, found, word)
+    ranking = await ranked(session, asked, found, word, reading, outdated)
     # A list is best effort: it stays right while the word it is for only grows, so a newer text does not void it.
     shown = ranking.candidates[: settings.limit]
     items = [to_protocol(session, asked, word, candidate, order) for order, candidate in enumerate(shown)]
-    if ranking.line is not None:
-        items.insert(0, whole_line(session, asked, ranking.line))
+    if ranking.line is not None and (line := first_line(ranking.line)) is not None:
+        items.insert(0, whole_line(session, asked, line))
     incomplete = len(shown) < len(ranking.candidates) or not ranking.judged or ranking.line is not None
     return types.CompletionList(is_incomplete=incomplete, items=items)
 
@@ -92,7 +95,28 @@ def follows_receiver(text: Text, start: int) -> bool:
     return bool(_RECEIVER.search(before)) and not is_silent(text, start)
 
 
-async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], word: Span) -> Ranking:
+async def read_ahead(session: Session, asked: Asked, outdated: Cancelled) -> Query | None:
+    """The question to the model, which begins to read while the candidates are looked for."""
+    predictor = session.predictor
+    if predictor is None:
+        return None
+
+    def read(cancelled: Cancelled) -> Query:
+        query = session.query(asked, asked.text, asked.offset)
+        predictor.read(query, lambda: cancelled() or outdated())
+        return query
+
+    return await session.in_model_thread(read, urgent=True)
+
+
+async def ranked(
+    session: Session,
+    asked: Asked,
+    found: Sequence[Candidate],
+    word: Span,
+    reading: "asyncio.Task[Query | None]",
+    outdated: Cancelled,
+) -> Ranking:
     """The candidates that go on with the typed word, as the model orders them if it can do so in time."""
     typed = asked.text.slice(Span(word.start, asked.offset))
     fitting = [candidate for candidate in found if matches(typed, candidate.name)]
@@ -101,12 +125,11 @@ async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], wor
     line_wanted = not session.client.inline_completion and session.settings.completion.whole_line
     if session.predictor is None or not (fitting or free or line_wanted):
         return Ranking(fitting)
-    outdated = session.newest_ranking.ticket()
     patience = session.settings.completion.wait_ms / 1000
     patience = patience if fitting else max(patience, _PATIENCE)
     elsewhere = line_elsewhere(session, asked, outdated, patience) if line_wanted else None
 
-    def rank(cancelled: Cancelled) -> Ranking:
+    def rank(query: Query, cancelled: Cancelled) -> Ranking:
         predictor = session.predictor
 
         def ended() -> bool:
@@ -114,14 +137,19 @@ async def ranked(session: Session, asked: Asked, found: Sequence[Candidate], wor
 
         if predictor is None or ended():
             return unordered
-        query = session.query(asked, asked.text, asked.offset)
         order = listed(predictor, query, asked.snapshot, fitting, free, ended)
         lines = predictor.inline(query, ended) if line_wanted and not ended() else ()
         return Ranking(order, lines[0] if lines else None)
 
-    # The model thread may be busy with ghost text: an unordered list now is better than one too late, not than none.
+    async def ordered() -> Ranking:
+        query = await asyncio.shield(reading)
+        if query is None:
+            return unordered
+        return await session.in_model_thread(partial(rank, query), urgent=True)
+
+    # The model thread may be busy: an unordered list now is better than one too late, not than none.
     try:
-        ranking = await asyncio.wait_for(session.in_model_thread(rank, urgent=True), patience)
+        ranking = await asyncio.wait_for(ordered(), patience)
         lines = await elsewhere if elsewhere is not None else None
     except TimeoutError:
         return unordered
