@@ -8,7 +8,7 @@ of strings.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from engram_context.text import Span
@@ -190,6 +190,12 @@ def next_indentation(around: Surroundings) -> str:
     if _ENDS_BLOCK.match(bare) and not around.standing.unfinished:
         return own.removesuffix(around.unit)
     return own
+
+
+def first_line(suggestion: Suggestion) -> Suggestion | None:
+    """What a suggestion writes on the cursor's line; None where it begins with a new one."""
+    line = suggestion.text.splitlines()[0].rstrip()
+    return replace(suggestion, text=line) if line else None
 
 
 def best_first(suggestions: Sequence[Suggestion]) -> tuple[Suggestion, ...]:

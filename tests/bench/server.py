@@ -3,7 +3,9 @@
     python tests/bench/server.py PROJECT [--places 40] [--json FILE]
 
 Columns: requests, p50, p95 and slowest in milliseconds. "first" is the first question in a document that was just
-opened, "typing" the questions after each of the next keystrokes.
+opened, "typing" the questions after each of the next keystrokes, by whoever answered: the model, or what is left of a
+suggestion that is being typed. "after accepting": the first question in the line below an accepted suggestion, asked
+0.3 seconds later, by whether the answer was made ahead.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 KEYSTROKES = 6
+PAUSE = 0.3
 
 
 def started(root: Path, cache: Path) -> tuple[Client, dict[str, float]]:
@@ -56,7 +59,7 @@ def typing(client: Client, root: Path, most: int, times: dict[str, list[float]],
         uri = client.open(spot.file, spot.text_without_rest)
         for typed, char in enumerate(spot.rest[:KEYSTROKES]):
             column = spot.column + typed
-            when = "first" if typed == 0 else "typing"
+            kept = counts(client)["kept"]
             ghost = client.send(
                 "textDocument/inlineCompletion",
                 {**where(uri, spot.line, column), "context": {"triggerKind": 2}},
@@ -64,15 +67,56 @@ def typing(client: Client, root: Path, most: int, times: dict[str, list[float]],
             listed = client.send("textDocument/completion", where(uri, spot.line, column))
             ghost.result(120)
             listed.result(120)
-            times[f"ghost text, {when}"].append(ghost.seconds)
-            times[f"completion list, {when}"].append(listed.seconds)
-            at = {"line": spot.line, "character": column}
-            client.change(uri, {"range": {"start": at, "end": at}, "text": char})
+            who = "first" if typed == 0 else "typing, of what is shown" if counts(client)["kept"] > kept else "typing"
+            times[f"ghost text, {who}"].append(ghost.seconds)
+            times[f"completion list, {'first' if typed == 0 else 'typing'}"].append(listed.seconds)
+            insert(client, uri, spot.line, column, char)
         problems = client.send("textDocument/diagnostic", {"textDocument": {"uri": uri}})
         problems.result(120)
         times["problems of the edited document"].append(problems.seconds)
         peak.look()
         client.close(uri)
+
+
+def accepting(client: Client, root: Path, most: int, times: dict[str, list[float]]) -> None:
+    """Accepts what is suggested at the ends of written lines, begins a new line, and asks again."""
+    for spot in places.line_ends(root, most):
+        uri = client.open(spot.file, spot.text_without_rest)
+        ghost = client.send(
+            "textDocument/inlineCompletion", {**where(uri, spot.line, spot.column), "context": {"triggerKind": 2}}
+        )
+        items = (ghost.result(120) or {"items": []})["items"]
+        if items:
+            line, column = accept(client, uri, items[0], spot.line)
+            time.sleep(PAUSE)
+            indentation = " " * (len(spot.written) - len(spot.written.lstrip()))
+            insert(client, uri, line, column, f"\n{indentation}")
+            kept = counts(client)["kept"]
+            below = client.send(
+                "textDocument/inlineCompletion",
+                {**where(uri, line + 1, len(indentation)), "context": {"triggerKind": 2}},
+            )
+            below.result(120)
+            who = "made ahead" if counts(client)["kept"] > kept else "computed"
+            times[f"ghost text after accepting, {who}"].append(below.seconds)
+        client.close(uri)
+
+
+def accept(client: Client, uri: str, item: dict[str, Any], line: int) -> tuple[int, int]:
+    """Writes a suggestion into the document; where it ends."""
+    text, start = item["insertText"], item["range"]["start"]["character"]
+    client.change(uri, {"range": item["range"], "text": text})
+    *above, last = text.split("\n")
+    return line + len(above), len(last) + (0 if above else start)
+
+
+def insert(client: Client, uri: str, line: int, column: int, text: str) -> None:
+    at = {"line": line, "character": column}
+    client.change(uri, {"range": {"start": at, "end": at}, "text": text})
+
+
+def counts(client: Client) -> dict[str, int]:
+    return client.request("workspace/executeCommand", {"command": "engram.status"})["ghostText"]
 
 
 def symbols(client: Client, root: Path, most: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -132,6 +176,7 @@ def main() -> None:
         settled = peak.most
         outcomes = questions(client, root, options.places // 2, times, peak)
         typing(client, root, options.places, times, peak)
+        accepting(client, root, options.places, times)
         client.stop()
         warm_client, warm = started(root, Path(cache))
         warm_client.stop()

@@ -5,7 +5,7 @@ import ast
 import pytest
 from engram_context.text import Span
 from engram_lsp.brackets import closed_later, scan, standing_at
-from engram_lsp.suggestion import Suggestion, Surroundings, balanced, best_first, fit
+from engram_lsp.suggestion import Suggestion, Surroundings, balanced, best_first, first_line, fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,6 +113,16 @@ def test_line_ends_are_those_of_the_document() -> None:
     assert shown("a()\r\n    b()", "def f():\r\n    ", multiline=True) == "a()\r\n    b()"
     assert shown("a()\r\n    b()", "def f():\n    ", multiline=True) == "a()\n    b()"
     assert shown("return total", "x\r\n    ", "\r\n    return total\r\n") == ""
+
+
+def test_where_only_a_line_has_room_it_is_the_first_one() -> None:
+    def line_of(text: str) -> str | None:
+        line = first_line(Suggestion(text, Span(0, 0), 0.5, "model", 1))
+        return line and line.text
+
+    assert line_of("if a:\r\n    b()") == "if a:"
+    assert line_of("a(") == "a("
+    assert line_of("\n    b()") is None
 
 
 def test_each_text_is_suggested_once_most_probable_first() -> None:
