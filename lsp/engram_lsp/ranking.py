@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from engram_context.candidates import Candidate
 from engram_context.snapshot import Snapshot
+from engram_context.text import Span
 from engram_runtime.engine import never
 from engram_runtime.tokenizer import Tokenizer
 
@@ -43,6 +44,7 @@ def spread_of(snapshot: Snapshot) -> Spread:
     return lambda name: len(snapshot.files_naming(name))
 
 
+PLACES: Final = ("definition", "import", "start", "argument", "member")
 ORIGINS: Final = ("local", "module", "builtin", "import", "member", "keyword", "auto-import", "argument", "recalled")
 FEATURES: Final = (
     "expected",  # log probability by model and memory, as far as it was looked into
@@ -56,7 +58,9 @@ FEATURES: Final = (
     "private",
     "dunder",
     *ORIGINS,
-    "member recalled",  # 1 for a recalled name among members that are known
+    # 1 for a recalled name where the line is that of a definition or an import, where something is assigned or an
+    # argument begins, or where the members of what stands before the dot are known.
+    *(f"recalled {place}" for place in PLACES),
     "position",  # log of 1 + the place among the candidates, which come nearest scope first
 )
 TYPED: Final = 3
@@ -169,8 +173,9 @@ class Ranker:
         rows[:, 5] = np.log1p(files)
         for at, candidate in enumerate(kept):
             _describe(rows[at], candidate, word, at)
-        if any(candidate.origin == "member" for candidate in kept):
-            rows[:, _MEMBER_RECALLED] = rows[:, _FIRST_ORIGIN + ORIGINS.index("recalled")]
+        members = any(candidate.origin == "member" for candidate in kept)
+        if (place := "member" if members else _place(query, around)) is not None:
+            rows[:, _FIRST_PLACE + PLACES.index(place)] = rows[:, _FIRST_ORIGIN + ORIGINS.index("recalled")]
         return Considered(tuple(kept), rows, min(len(word), TYPED - 1))
 
 
@@ -216,7 +221,22 @@ def _expected(
 _LEAST = -25.0
 _FIRST_ORIGIN = FEATURES.index(ORIGINS[0])
 _CASED, _PRIVATE = FEATURES.index("cased"), FEATURES.index("private")
-_MEMBER_RECALLED, _POSITION = FEATURES.index("member recalled"), FEATURES.index("position")
+_FIRST_PLACE, _POSITION = FEATURES.index(f"recalled {PLACES[0]}"), FEATURES.index("position")
+_DEFINES = re.compile(r"\s*(?:async\s+)?(?:def|class)\s")
+_IMPORTS = re.compile(r"\s*(?:from|import)\s")
+
+
+def _place(query: Query, around: Window) -> str | None:
+    """What stands before the word on its line, in a word of PLACES."""
+    start = around.word.start
+    before = query.text.slice(Span(query.text.line_start(query.text.line_of(start)), start))
+    if _DEFINES.match(before):
+        return "definition"
+    if _IMPORTS.match(before):
+        return "import"
+    if not before.strip():
+        return "start"
+    return "argument" if before.rstrip()[-1] in "(," else None
 
 
 def _describe(row: np.ndarray, candidate: Candidate, word: str, position: int) -> None:
