@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "show the real server at work on a real project"),
     "doctor": ("doctor", "say what this installation has and lacks"),
     "corpus": ("corpus", "build the training text from ordinary packages (extra: train)"),
-    "train": ("train", "train the model on a corpus (extra: train)"),
+    "train": ("train", "train the model on your own code, or one on a corpus (extra: train)"),
     "export": ("export", "turn a checkpoint into the ONNX model that the server runs (extra: train)"),
     "eval": ("eval", "measure completions on repositories"),
     "compare": ("compare", "say how far a quantised model is from the original"),
