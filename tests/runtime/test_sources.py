@@ -388,11 +388,17 @@ def test_installed_packages_serve_as_text_less_the_held_out_ones(
     installed(place, "good", {"good/a.py": python_code(1), "good/flask/b.py": python_code(2)})
     installed(place, "bad", {"bad/a.py": python_code(3)}, "GPL-3.0-only")
     installed(place, "flask", {"flask/app.py": python_code(4)})
+    _, copy = source_package(
+        tmp_path / "corpus" / "debian", {"flask-1/flask.py": python_code(5)}, name="python-flask", language="python"
+    )
     console = Console(record=True, file=io.StringIO(), width=200)
-    options = CorpusOptions(tmp_path / "corpus", installed=(place,), standard_library=False)
+    absent = Pin("c", "absent", "1")
+    options = CorpusOptions(tmp_path / "corpus", debian=(copy, absent), installed=(place,), standard_library=False)
     manifest = json.loads(build_corpus(options, console).read_text(encoding="utf-8"))
     said = console.export_text()
     assert "skipped flask: held out" in said
+    assert "skipped python-flask: held out" in said
+    assert "absent" not in said
     assert "skipped bad: its licence is copyleft or unknown" in said
     (entry,) = manifest["packages"]
     assert (entry["name"], entry["files"], entry["refused"]) == ("good", 1, {"held out by name": 1})
