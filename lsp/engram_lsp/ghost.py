@@ -26,6 +26,7 @@ from engram_lsp.suggestion import Source, Suggestion, Surroundings, best_first, 
 if TYPE_CHECKING:
     from engram_lsp.predictor import Cancelled, Memory, Query, Style
 
+_HARDLY = math.log(1e-3)  # another beginning that is less probable is none that anybody means
 _REACH = 64  # more tokens than this before a place the memory does not look at
 
 
@@ -174,7 +175,7 @@ class Writer:
         varied = [
             replace(first, forced=(*first.forced, token), log_probs=(*first.log_probs, float(log_probs[token])))
             for token in best
-            if token not in self._stops
+            if token not in self._stops and (token == best[0] or log_probs[token] > _HARDLY)
         ]
         return [*varied[:missing], *others]
 
