@@ -69,7 +69,9 @@ async def completion(session: Session, params: types.CompletionParams) -> types.
     items = [to_protocol(session, asked, word, candidate, order) for order, candidate in enumerate(shown)]
     if ranking.line is not None and (line := first_line(ranking.line)) is not None:
         items.insert(0, whole_line(session, asked, line))
-    incomplete = len(shown) < len(ranking.candidates) or not ranking.judged or ranking.line is not None
+    # With another letter, other names of the project may be expected.
+    recalled = any(candidate.origin == "recalled" for candidate in shown)
+    incomplete = len(shown) < len(ranking.candidates) or not ranking.judged or ranking.line is not None or recalled
     return types.CompletionList(is_incomplete=incomplete, items=items)
 
 

@@ -248,6 +248,26 @@ def test_a_name_of_another_module_comes_with_its_import(server: Client, package:
     server.close(uri)
 
 
+def test_an_argument_of_the_call_is_written_with_its_sign(server: Client, package: Path) -> None:
+    uri = server.open(package / "json" / "tool.py", "import json\n\njson.dumps(1, ind\n")
+    answer = server.request("textDocument/completion", where(uri, 2, 17))
+    item = next(item for item in answer["items"] if item["label"] == "indent=")
+    assert item["textEdit"]["newText"] == "indent="
+    assert item["filterText"] == "indent="
+    server.close(uri)
+
+
+def test_names_of_the_project_are_offered_where_nobody_knows_what_may_stand(server: Client, package: Path) -> None:
+    uri = server.open(package / "json" / "tool.py", "def f(loop):\n    loop.call_so\n")
+    answer = server.request("textDocument/completion", where(uri, 1, 16))
+    item = next(item for item in answer["items"] if item["label"] == "call_soon")
+    assert item["detail"] == "used so in this project"
+    assert answer["isIncomplete"]
+    server.change(uri, "def f(loop):\n    '''loop.call_so'''\n")
+    assert server.request("textDocument/completion", where(uri, 1, 19))["items"] == []
+    server.close(uri)
+
+
 def test_keywords_are_offered_where_a_statement_begins(server: Client, package: Path) -> None:
     uri = server.open(package / "json" / "tool.py", "ret")
     labels = [item["label"] for item in server.request("textDocument/completion", where(uri, 0, 1))["items"]]
