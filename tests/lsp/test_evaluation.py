@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from engram_lsp.coding import coding_of
 from engram_lsp.evaluation import infill, lines, names, phases, tokens, typing
-from engram_lsp.evaluation.ground import Ground, arms, memory_of, read, shifted
+from engram_lsp.evaluation.ground import Ground, Guess, arms, memory_of, read, shifted
 from engram_lsp.evaluation.questions import Hole, Kind, Questions, names_of
 from engram_lsp.evaluation.repositories import Repository, RepositoryError, name_of, of_corpus, opened, repository
 from engram_lsp.evaluation.run import Options, evaluate
@@ -153,8 +153,8 @@ def test_what_is_hidden_cannot_be_looked_up(tmp_path: Path) -> None:
     hole = Hole("a.py", before, hidden, "\n")
     with read(Repository("p", root, (("a.py", SHOP + secret),)), CODING, None) as ground:
         assert ground.project.snapshot.files_naming("unrepeatable_value") == ("a.py",)
-        with ground.opened(hole, "") as snapshot:
-            assert not snapshot.files_naming("unrepeatable_value")
+        with ground.opened(hole) as project:
+            assert not project("").files_naming("unrepeatable_value")
         assert ground.project.snapshot.files_naming("unrepeatable_value") == ("a.py",)
         memory = ground.query(hole, "own").memory
         assert memory is not None
@@ -239,11 +239,13 @@ def test_every_hidden_token_is_asked_for_and_no_typed_one(ground: Ground) -> Non
 def test_the_list_is_the_servers_own(ground: Ground) -> None:
     (memory,) = arms(TOKENIZER, None)
     hole = hole_at("shop/till.py", "    return ", "basket.total(prices)")
-    with ground.opened(hole, "ba") as snapshot:
-        assert ground.listed(memory, hole, "ba", snapshot)[0] == "basket"
-    found = names.measure(ground, [Hole(hole.path, hole.before, "basket", hole.after)], [memory], lambda: None)
-    assert [row["listed"] for row in found["memory"]] == [1.0, 1.0, 1.0]
-    assert found["memory"][2]["typed2"] == 1.0
+    with ground.opened(hole) as project:
+        snapshot = project("ba")
+        found = ground.candidates(hole, "ba", snapshot)
+        assert ground.listed(memory, hole, "ba", snapshot, found)[0] == "basket"
+    rows = names.measure(ground, [Hole(hole.path, hole.before, "basket", hole.after)], [memory], lambda: None)
+    assert [row["listed"] for row in rows["memory"]] == [1.0, 1.0, 1.0]
+    assert rows["memory"][2]["typed2"] == 1.0
 
 
 def test_a_rank_counts_from_one_and_what_is_not_listed_has_none() -> None:
@@ -280,6 +282,14 @@ def test_a_reader_of_a_copy_accepts_most_and_every_character_is_accounted_for(tm
     assert row["characters"] == typing.characters(rest)
     assert row["keystrokes"] == row["characters"] - row["accepted"] + row["taken"]
     assert row["accepted"] > 0.5 * row["characters"]
+
+
+def test_accepting_what_is_no_python_is_told() -> None:
+    hole = hole_at("shop/till.py", "return ", "basket.total(prices)")
+    broken, whole = (Guess(added, hole.before + added + hole.after, 1.0) for added in ("basket.(", "basket"))
+    assert lines.harm(broken, hole, "") == {"repeats": 0.0, "syntax_kept": 0.0}
+    assert lines.harm(whole, hole, "shown_") == {"shown_repeats": 0.0, "shown_syntax_kept": 1.0}
+    assert lines.harm(None, hole, "") == {}
 
 
 def test_names_that_only_other_files_could_tell_are_counted(ground: Ground) -> None:

@@ -1,11 +1,14 @@
 """`engram-ls eval` as a person runs it, on a small project."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from engram_lsp.cli import main
+from engram_lsp.cli.eval import styled
+from engram_lsp.predictor import Style
 
 CODE = "def {name}(width, height):\n    area = width * height\n    print(area)\n    return area\n\n\n"
 
@@ -55,6 +58,16 @@ def test_equal_seeds_give_equal_figures(project: Path, tmp_path: Path) -> None:
         run(project, "--model", "none", "--cursors", 4, "--only", "tokens", "--json", tmp_path / name, "--seed", 5)
         said.append(json.loads((tmp_path / name).read_text(encoding="utf-8"))["records"])
     assert said[0] == said[1]
+
+
+def test_settings_can_be_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    style = styled(Style(), [("limits.lines_before", 48.0), ("further", 0.5)])
+    assert style == replace(Style(), limits=replace(Style().limits, lines_before=48), further=0.5)
+    assert isinstance(style.limits.lines_before, int)
+    for wrong in ("limits=3", "limits.nothing=3", "further.more=3", "furthest=3"):
+        assert run("nowhere", "--model", "none", "--set", wrong) == 2
+        assert "there is no setting" in capsys.readouterr().err
+    assert run("nowhere", "--set", "further") == 2
 
 
 def test_code_of_a_repository_is_only_run_when_that_is_allowed(

@@ -3,6 +3,8 @@
 import argparse
 import json
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from engram_lsp.evaluation.ground import ARMS
 from engram_lsp.evaluation.history import split
 from engram_lsp.evaluation.repositories import Opening, RepositoryError, name_of, of_corpus, opened
 from engram_lsp.evaluation.run import GROUPS, RUNS_CODE, Evaluation, Options, evaluate
+from engram_lsp.predictor import Style
 from engram_lsp.settings import ModelSettings
 
 
@@ -48,14 +51,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--only", nargs="+", choices=GROUPS, metavar="GROUP", help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--arms", nargs="+", choices=ARMS, metavar="ARM", help=f"of {', '.join(ARMS)}")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        type=_setting,
+        default=[],
+        metavar="NAME=NUMBER",
+        help="settings of prediction to try, such as limits.lines_before=48 or further=0.5 (Style in predictor.py)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and single answers as JSON")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="write plots as SVG")
+
+
+def _setting(written: str) -> tuple[str, float]:
+    """NAME=NUMBER, for argparse."""
+    name, _, value = written.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{written} is not NAME=NUMBER") from None
+
+
+def styled(style: Style, settings: Sequence[tuple[str, float]]) -> Style:
+    """`style` with other numbers; names may have dots. Raises UserError for a name that is no number there."""
+    for name, value in settings:
+        try:
+            style = _changed(style, name.split("."), value)
+        except (AttributeError, TypeError):
+            raise UserError(f"there is no setting {name} of prediction") from None
+    return style
+
+
+def _changed(holder: Any, path: Sequence[str], value: float) -> Any:
+    """`holder` with a number at the end of `path` replaced; the number itself where there is no path any more."""
+    if path:
+        return replace(holder, **{path[0]: _changed(getattr(holder, path[0]), path[1:], value)})
+    if not isinstance(holder, int | float | None):
+        raise TypeError("not a number")
+    return int(value) if isinstance(holder, int) else value
 
 
 def run(options: argparse.Namespace) -> int:
     began = time.time()
     tokenizer, engine = _opened_model(options.model)
-    chosen = Options(options.cursors, options.seed, _groups(options), tuple(options.arms or ARMS))
+    style = styled(Style(), options.set)
+    chosen = Options(options.cursors, options.seed, _groups(options), tuple(options.arms or ARMS), style)
     coding = coding_of(model.tokenizer_file(ModelSettings(path=options.model)))
     try:
         openings = _openings(options)
@@ -64,7 +104,12 @@ def run(options: argparse.Namespace) -> int:
     except RepositoryError as problem:
         raise UserError(str(problem)) from problem
     _show(done)
-    about = {"model": model.describe(engine), "cursors": options.cursors, "seed": options.seed}
+    about = {
+        "model": model.describe(engine),
+        "cursors": options.cursors,
+        "seed": options.seed,
+        "set": dict(options.set),
+    }
     notes.print(f"{time.time() - began:.0f} s")
     _write(done, about, options)
     return 0

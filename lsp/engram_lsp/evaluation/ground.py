@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
+from engram_context.candidates import Candidate
 from engram_context.indexing import Coding
 from engram_context.matches import MemoryView
 from engram_context.ngrams import NgramMemory
@@ -52,22 +53,20 @@ class Arm:
     usual: Predictor
 
 
-def arms(tokenizer: Tokenizer, engine: Engine | None, wanted: Sequence[ArmName] = ARMS) -> tuple[Arm, ...]:
+def arms(
+    tokenizer: Tokenizer, engine: Engine | None, wanted: Sequence[ArmName] = ARMS, style: Style | None = None
+) -> tuple[Arm, ...]:
     """The arms that can be asked: without an engine only the memory."""
     known: dict[ArmName, Known] = {"fused": "own", "memory": "own", "model": "nothing", "random": "other"}
-    alone, fused = _pair(tokenizer, None), _pair(tokenizer, engine)
+    usual = style or Style()
+    # Blocks are not measured here.
+    lines = replace(usual, candidates=4, block_tokens=usual.line_tokens)
+    alone, fused = ([Predictor(tokenizer, asked, each) for each in (lines, usual)] for asked in (None, engine))
     return tuple(
         Arm(name, known[name], *(alone if name == "memory" else fused))
         for name in ARMS
         if name in wanted and (name == "memory" or engine is not None)
     )
-
-
-def _pair(tokenizer: Tokenizer, engine: Engine | None) -> tuple[Predictor, Predictor]:
-    usual = Style()
-    # Blocks are not measured here.
-    freely = replace(usual, candidates=4, block_tokens=usual.line_tokens)
-    return Predictor(tokenizer, engine, freely), Predictor(tokenizer, engine, usual)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,27 +166,34 @@ class Ground:
     # The completion list
 
     @contextmanager
-    def opened(self, hole: Hole, typed: str) -> Generator[Snapshot]:
-        """The project with the hole's file open, `typed` being written there."""
-        self.project.open(hole.path, Text.of(hole.before + typed + hole.after))
-        try:
+    def opened(self, hole: Hole) -> Generator[Callable[[str], Snapshot]]:
+        """The hole's file as an open document. The function says what the project is with a beginning typed there."""
+
+        def typed(beginning: str) -> Snapshot:
+            self.project.edit(hole.path, Text.of(hole.before + beginning + hole.after))
             self.project.settle()
-            yield self.project.snapshot
+            return self.project.snapshot
+
+        try:
+            yield typed
         finally:
             self.project.close(hole.path)
             self.project.settle()
 
-    def listed(self, arm: Arm, hole: Hole, typed: str, snapshot: Snapshot) -> list[str]:
-        """The names that the server's list shows, in order, each once."""
+    def candidates(self, hole: Hole, typed: str, snapshot: Snapshot) -> tuple[Candidate, ...]:
+        """What may stand at a hole by the rules, in the project as `opened` gives it."""
+        return snapshot.candidates(Place(hole.path, len((hole.before + typed).encode("utf-8", "surrogatepass"))))
+
+    def listed(self, arm: Arm, hole: Hole, typed: str, snapshot: Snapshot, found: Sequence[Candidate]) -> list[str]:
+        """The names that the server's list shows, in order, each once; `found`: what `candidates` gave."""
         query = self.query(hole, arm.known, typed=typed)
         start = query.offset
         while start and is_word_byte(query.text.data[start - 1]):
             start -= 1
         word = query.text.slice(Span(start, query.offset))
-        found = snapshot.candidates(Place(hole.path, query.offset))
         fitting = [candidate for candidate in found if matches(word, candidate.name)]
         free = bool(found) or follows_receiver(query.text, start)
-        order = listed(arm.open, query, snapshot, fitting, free)
+        order = listed(arm.usual, query, snapshot, fitting, free)
         return list(dict.fromkeys(candidate.name for candidate in order[:_LONGEST_LIST]))
 
 

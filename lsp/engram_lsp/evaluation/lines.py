@@ -3,8 +3,9 @@
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
-from engram_context.reader import read_record
+from engram_context.reader import parse
 from engram_context.text import Text
 
 from engram_lsp.evaluation.figures import Figure, coverage, mean, median, right_among
@@ -75,11 +76,11 @@ def _answered(ground: Ground, arm: Arm, hole: Hole) -> Record:
     }
     if arm.name in ("fused", "memory"):  # the others find the prompt read by the arm before them
         row["cpu_ms"] = spent
-    row |= _of_names(ground, guess, hole) | _harm(guess, hole, "")
+    row |= _of_names(ground, guess, hole) | harm(guess, hole, "")
     shown = ground.guesses(arm.usual, query)
     row["shown"] = float(bool(shown))
     if shown:
-        row |= {"perfect": float(is_exact(shown[0], hole))} | _harm(shown[0], hole, "shown_")
+        row |= {"perfect": float(is_exact(shown[0], hole))} | harm(shown[0], hole, "shown_")
     if plain and arm.name == "fused":
         four = ground.guesses(arm.open, ground.query(hole, arm.known, invoked=True))[:4]
         row["any"] = float(any(is_exact(one, hole) for one in (*four, guess)))
@@ -112,7 +113,8 @@ def _of_names(ground: Ground, guess: Guess | None, hole: Hole) -> Record:
     return {"names_exact": float(wanted == said), "names_f1": 2 * both / (len(wanted) + len(said))}
 
 
-def _harm(guess: Guess | None, hole: Hole, prefix: str) -> Record:
+def harm(guess: Guess | None, hole: Hole, prefix: str) -> Record:
+    """What accepting does to the file; `prefix` stands before the names of the columns."""
     if guess is None:
         return {}
     return {
@@ -145,5 +147,14 @@ def _says(text: str, right: str) -> bool:
     return text.rstrip().endswith(right)
 
 
+@lru_cache(maxsize=8)  # arms often say the same
 def _errors(text: str) -> int:
-    return len(read_record(Text.of(text), "python").errors)
+    """How many places of a file Python's grammar cannot read."""
+    tree = parse(Text.of(text), "python")
+    waiting = [] if tree is None else [tree.root_node]
+    count = 0
+    while waiting:
+        node = waiting.pop()
+        count += node.is_error or node.is_missing
+        waiting += node.children if node.has_error else []
+    return count

@@ -29,12 +29,14 @@ def measure(
     """A row for each name and number of letters typed, by arm."""
     found: dict[str, list[Record]] = {arm.name: [] for arm in arms}
     for hole in asked:
-        for typed in (count for count in TYPED if count < len(hole.hidden)):
-            begun = hole.hidden[:typed]
-            with ground.opened(hole, begun) as snapshot:
+        with ground.opened(hole) as project:
+            for typed in (count for count in TYPED if count < len(hole.hidden)):
+                begun = hole.hidden[:typed]
+                snapshot = project(begun)
+                candidates, common = timed(partial(ground.candidates, hole, begun, snapshot))
                 for arm in arms:
-                    names, spent = timed(partial(ground.listed, arm, hole, begun, snapshot))
-                    row = ranked(names, hole.hidden) | {f"typed{typed}": 1.0, "cpu_ms": spent}
+                    names, spent = timed(partial(ground.listed, arm, hole, begun, snapshot, candidates))
+                    row = ranked(names, hole.hidden) | {f"typed{typed}": 1.0, "cpu_ms": common + spent}
                     if not typed and hole.before.rstrip().endswith("."):
                         row["dot"] = 1.0
                     found[arm.name].append(row)

@@ -10,6 +10,7 @@ from engram_lsp.evaluation.figures import Figure, mean, worst_by_mean
 from engram_lsp.evaluation.ground import Arm, Ground, arms, shifted
 from engram_lsp.evaluation.lines import Record, is_exact
 from engram_lsp.evaluation.questions import Hole
+from engram_lsp.predictor import Style
 
 PHASES = (0, 1, 2, 3)
 _EXACT = [f"exact{phase}" for phase in PHASES]
@@ -23,9 +24,10 @@ FIGURES = (
 )
 
 
-def shifted_arms(tokenizer: Tokenizer, engine: Engine) -> list[tuple[Arm, ...]]:
+def shifted_arms(tokenizer: Tokenizer, engine: Engine, style: Style | None = None) -> list[tuple[Arm, ...]]:
     """The model alone and with the memory, once for each phase."""
-    return [arms(tokenizer, shifted(engine, phase, tokenizer.pad), ("fused", "model")) for phase in PHASES]
+    engines = [shifted(engine, phase, tokenizer.pad) for phase in PHASES]
+    return [arms(tokenizer, each, ("fused", "model"), style) for each in engines]
 
 
 def measure(

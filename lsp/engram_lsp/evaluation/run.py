@@ -15,6 +15,7 @@ from engram_lsp.evaluation.ground import ARMS, ArmName, Ground, arms, memory_of,
 from engram_lsp.evaluation.lines import Record
 from engram_lsp.evaluation.questions import Questions
 from engram_lsp.evaluation.repositories import Opening
+from engram_lsp.predictor import Style
 
 Progress = Callable[[int, int, str], None]
 
@@ -33,12 +34,13 @@ RUNS_CODE = frozenset({"infill"})
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`cursors` for each repository."""
+    """`cursors` for each repository; `style`: how suggestions are made, where not as usual."""
 
     cursors: int = 60
     seed: int = 0
     groups: tuple[str, ...] = tuple(name for name in GROUPS if name not in RUNS_CODE)
     arms: tuple[ArmName, ...] = ARMS
+    style: Style | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def _ask(
     progress: Progress,
 ) -> None:
     name = ground.repository.name
-    answering = [arm for arm in arms(tokenizer, engine, options.arms) if arm.known != "other" or ground.has_other]
+    every = arms(tokenizer, engine, options.arms, options.style)
+    answering = [arm for arm in every if arm.known != "other" or ground.has_other]
     # A list without names to choose from, or ghost text by a stranger, is nobody's question.
     listing = [arm for arm in answering if arm.name in ("fused", "memory")]
     in_lines = lines.holes(questions, options.cursors)
@@ -122,7 +125,7 @@ def _ask(
             stretches = questions.stretches(max(1, options.cursors // 6), typing.LINES)
             done.add(group, name, typing.measure(ground, stretches, listing, tick))
         elif group == "phases" and engine is not None:
-            alike = phases.shifted_arms(tokenizer, engine)
+            alike = phases.shifted_arms(tokenizer, engine, options.style)
             done.add(group, name, phases.measure(ground, plain[::2], alike, tick))
         elif group == "infill":
             with infill.workshop(ground.repository) as shop:

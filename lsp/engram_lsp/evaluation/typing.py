@@ -18,7 +18,7 @@ FIGURES = (
     Figure("shown", "places with ghost text", "share", ratio("shown", "places")),
     Figure("right", "of it right to its end", "share", ratio("taken", "shown")),
     Figure("length", "characters per acceptance", "ratio", ratio("accepted", "taken")),
-    Figure("completed_median", "characters completed, mean of stretches", "share", mean("completed")),
+    Figure("completed_stretches", "characters completed, mean of stretches", "share", mean("completed")),
 )
 
 
