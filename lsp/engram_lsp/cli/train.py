@@ -9,7 +9,7 @@ from engram_lsp.cli import tune
 from engram_lsp.cli.extra import training_tools
 from engram_lsp.cli.terminal import UserError, notes, number, out, print_json
 
-_MINUTES = {"corpus": 60.0, "own": 10.0}
+_CORPUS_MINUTES, _OWN_MINUTES = 60.0, 10.0
 _CORPUS_ONLY = ("corpus", "config", "tokens", "resume", "compile")
 
 
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=number(float, 0.001, 1e6),
-        help="budget in minutes (default: {own:g} for your own code, {corpus:g} for a corpus)".format(**_MINUTES),
+        help=f"minutes of training (default: {_CORPUS_MINUTES:g} on a corpus, {_OWN_MINUTES:g} on your own code)",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, … (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         return _on_a_corpus(options)
     if given := [f"--{name}" for name in _CORPUS_ONLY if getattr(options, name)]:
         raise UserError(f"{', '.join(given)}: for training on a corpus, which has no --out; see engram-ls train --help")
-    return tune.run(options, options.minutes or _MINUTES["own"])
+    return tune.run(options, options.minutes or _OWN_MINUTES)
 
 
 def _on_a_corpus(options: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ def _on_a_corpus(options: argparse.Namespace) -> int:
         given: dict[str, Any] = {
             name: getattr(options, name) for name in ("tokens", "resume", "device", "threads", "seed", "compile")
         }
-        given["minutes"] = options.minutes or _MINUTES["corpus"]
+        given["minutes"] = options.minutes or _CORPUS_MINUTES
         given["start_from"] = Path(start) if start else None
         if options.corpus:
             given["corpus"] = options.corpus

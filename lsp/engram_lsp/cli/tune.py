@@ -55,9 +55,13 @@ def run(options: argparse.Namespace, minutes: float) -> int:
             return _nothing_learned(tuned, start, options.json)
         _exported(start, code, Path(work), folder, options.json)
     _say("measuring on the held-out files, before and after")
-    with _opened(start) as before, _opened(folder) as after, _measuring(asked, options.json) as tick:
-        coding = coding_of(folder / "tokenizer.json")
-        comparison = compare(code.train, asked, (before, after), before.tokenizer, coding, tick)
+    try:
+        with _opened(start) as before, _opened(folder) as after, _measuring(asked, options.json) as tick:
+            coding = coding_of(folder / "tokenizer.json")
+            comparison = compare(code.train, asked, (before, after), before.tokenizer, coding, tick)
+    except KeyboardInterrupt:
+        _say(f"stopped before it was measured; the model is in {folder}")
+        raise
     _report(code, tuned, comparison, start, folder, options.json)
     return 0 if comparison.gained else 1
 
@@ -124,11 +128,15 @@ def _exported(start: Path, code: OwnCode, work: Path, folder: Path, quiet: bool)
         for file in start.glob("*.json"):
             if file.name not in _WRITTEN:
                 shutil.copyfile(file, made / file.name)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    try:
         if folder.exists():
             shutil.rmtree(folder)
         made.replace(folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+    except OSError as problem:  # a server has the files of the old one open, on Windows
+        raise UserError(f"{folder} cannot be replaced ({problem}): the new model is in {made}") from problem
 
 
 @contextmanager
