@@ -45,7 +45,8 @@ def spread_of(snapshot: Snapshot) -> Spread:
 
 
 PLACES: Final = ("definition", "import", "start", "argument", "member")
-ORIGINS: Final = ("local", "module", "builtin", "import", "member", "keyword", "auto-import", "argument", "recalled")
+# Keywords have no weight of their own: what the weights are learned from has none for an answer.
+ORIGINS: Final = ("local", "module", "builtin", "import", "member", "auto-import", "argument", "recalled")
 FEATURES: Final = (
     "expected",  # log probability by model and memory, as far as it was looked into
     "guessed",  # 1 where a part of that is the name's share of what begins alike
@@ -250,7 +251,8 @@ def _describe(row: np.ndarray, candidate: Candidate, word: str, position: int) -
         row[_PRIVATE + 1] = 1.0
     elif name.startswith("_"):
         row[_PRIVATE] = 1.0
-    row[_FIRST_ORIGIN + ORIGINS.index(candidate.origin)] = 1.0
+    if candidate.origin != "keyword":
+        row[_FIRST_ORIGIN + ORIGINS.index(candidate.origin)] = 1.0
     row[_POSITION] = math.log1p(position)
 
 

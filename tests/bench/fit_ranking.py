@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from engram_context.project import Project
 from engram_context.text import Place, Text
 from engram_lsp.coding import coding_of
 from engram_lsp.evaluation.repositories import Repository, opened
-from engram_lsp.model import open_predictor, tokenizer_file
+from engram_lsp.model import describe, open_predictor, tokenizer_file
 from engram_lsp.predictor import Predictor, Query
 from engram_lsp.ranking import FEATURES, TYPED, learned, spread_of
 from engram_lsp.settings import ModelSettings
@@ -92,36 +93,68 @@ def questions(repository: Repository, predictor: Predictor, settings: ModelSetti
         project.close_project()
 
 
-def fitted(asked: Sequence[Question], steps: int = 60, ridge: float = 0.5) -> np.ndarray:
-    """float64 [F]: the weights under which the true names are likeliest, by Newton's method."""
+def fitted(asked: Sequence[Question], steps: int = 40, shared: float = 1.0, own: float = 4.0) -> np.ndarray:
+    """float64 [TYPED, F]: the weights under which the true names are likeliest, by Newton's method.
+
+    They are what all have in common and what each number of typed letters has besides, the latter held small by `own`.
+    """
     asked = [one for one in asked if one.truth >= 0]
-    weights = np.zeros(len(FEATURES))
-    weights[0] = 1.0
+    count = len(FEATURES)
+    first = np.zeros((TYPED + 1) * count)
+    first[0] = 1.0
+    ridge = np.repeat([shared, *[own] * TYPED], count)
+    weights = first.copy()
+    size = 1.0
+    best = likelihood(asked, weights) - ridge @ (weights - first) ** 2 / 2
     for _ in range(steps):
-        gradient = -ridge * weights
-        curvature = ridge * np.eye(len(weights))
+        gradient = -ridge * (weights - first)
+        curvature = np.diag(ridge)
         for one in asked:
-            scores = one.features @ weights
+            parts = slice(0, count), slice((1 + one.typed) * count, (2 + one.typed) * count)
+            scores = one.features @ (weights[parts[0]] + weights[parts[1]])
             chances = np.exp(scores - scores.max())
             chances /= chances.sum()
             mean = chances @ one.features
-            gradient += one.features[one.truth] - mean
-            curvature += (one.features.T * chances) @ one.features - np.outer(mean, mean)
+            bend = (one.features.T * chances) @ one.features - np.outer(mean, mean)
+            for part in parts:
+                gradient[part] += one.features[one.truth] - mean
+                for other in parts:
+                    curvature[part, other] += bend
         step = np.linalg.solve(curvature, gradient)
         # Far from the optimum a whole step may lead astray.
-        weights += step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-9))
+        while size > 1e-3:
+            now = likelihood(asked, weights + size * step) - ridge @ (weights + size * step - first) ** 2 / 2
+            if now >= best:
+                break
+            size /= 2
+        weights, best, size = weights + size * step, now, min(1.0, 2 * size)
         if np.abs(step).max() < 1e-3:
             break
-    return weights
+    common, *apart = weights.reshape(TYPED + 1, count)
+    return common + np.stack(apart)
+
+
+def likelihood(asked: Sequence[Question], weights: np.ndarray) -> float:
+    """The log probability of all true names by weights as in `fitted`, [(TYPED + 1) F]."""
+    common, *apart = weights.reshape(TYPED + 1, len(FEATURES))
+    total = 0.0
+    for one in asked:
+        scores = one.features @ (common + apart[one.typed])
+        total += float(scores[one.truth] - np.logaddexp.reduce(scores))
+    return total
 
 
 def places(asked: Sequence[Question], weights: np.ndarray) -> np.ndarray:
-    """[n]: at which place of the list the true name is, from 0; -1 where it is not in it."""
+    """[n]: at which place of the list the true name is by weights [TYPED, F], from 0; -1 where it is not in it."""
     found: list[int] = []
     for one in asked:
-        scores = one.features @ weights
+        scores = one.features @ weights[one.typed]
         found.append(-1 if one.truth < 0 else int((scores > scores[one.truth]).sum()))
     return np.array(found)
+
+
+def has_role(role: str, one: Question) -> bool:
+    return one.role == role
 
 
 def row(table: Table, what: str, asked: Sequence[Question], at: np.ndarray, before: np.ndarray) -> None:
@@ -158,33 +191,30 @@ def main() -> None:
     table = Table(title="projects left out of the fit: top-1 / top-5", title_justify="left")
     for column in ("typed, where", "n", "by present weights", "fitted", "allowed %", "in list %", "CPU ms"):
         table.add_column(column, justify="left" if column == "typed, where" else "right")
-    weights: list[np.ndarray] = []
+    at = np.full(len(asked), -1)
+    for project in projects:
+        rest = [one for one in asked if one.project != project] or asked
+        out = np.array([one.project == project for one in asked])
+        at[out] = places([one for one in asked if one.project == project], fitted(rest))
+    before = places(asked, learned().of)
     for typed in range(TYPED):
-        these = [one for one in asked if one.typed == typed]
-        at = np.full(len(these), -1)
-        for project in projects:
-            out = np.array([one.project == project for one in these])
-            learnt = fitted([one for one in these if one.project != project] if len(projects) > 1 else these)
-            at[out] = places([one for one in these if one.project == project], learnt)
-        before = places(these, learned().of[typed])
-        row(table, f"{typed}, all", these, at, before)
-        kinds = {"uses": [one.role not in DEFINING for one in these]}
-        kinds |= {role: [one.role == role for one in these] for role in sorted({one.role for one in these})}
-        for kind, chosen in kinds.items():
-            mask = np.array(chosen)
-            some = [one for one, is_chosen in zip(these, chosen, strict=True) if is_chosen]
-            row(table, f"{typed}, {kind}", some, at[mask], before[mask])
-        weights.append(fitted(these))
+        kinds = {"all": lambda one: True, "uses": lambda one: one.role not in DEFINING}
+        kinds |= {role: partial(has_role, role) for role in sorted({one.role for one in asked})}
+        for kind, counts in kinds.items():
+            mask = np.array([one.typed == typed and counts(one) for one in asked])
+            these = [one for one, is_one in zip(asked, mask, strict=True) if is_one]
+            if these:
+                row(table, f"{typed}, {kind}", these, at[mask], before[mask])
+    weights = fitted(asked)
     console.print(table)
     for name, *values in zip(FEATURES, *weights, strict=True):
         console.print(f"{name:16}", *(f"{value:7.2f}" for value in values))
     if options.write is not None:
+        described = describe(predictor.engine)
         data = {
             "about": "learned by tests/bench/fit_ranking.py",
             "projects": projects,
-            "model": json.loads((Path(settings.path) / "model.json").read_text())["training"]["step"]
-            if settings.path
-            else "default",
+            "tokens the model was trained on": described.get("training", {}).get("tokens", "unknown"),
             "questions": len(asked),
             "features": list(FEATURES),
             "weights": [[round(float(value), 4) for value in row] for row in weights],
