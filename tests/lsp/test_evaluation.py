@@ -204,6 +204,12 @@ def test_a_line_is_right_when_it_comes_out_as_it_was(ground: Ground) -> None:
         ("len(article)", "basket.add_article(", "article", False),
         ("article: 0})", "basket.total({", "article: 0", True),
         ("return basket.total(prices)", "for article in articles:\n        ", "basket.add_article(article)", True),
+        (
+            "pass\nreturn basket.total(prices)\nx",
+            "for article in articles:\n        ",
+            "basket.add_article(article)",
+            True,
+        ),
         ("basket.add_article(articles)", "for article in articles:\n        ", "basket.add_article(article)", False),
     ],
 )
@@ -261,10 +267,12 @@ def test_a_rank_counts_from_one_and_what_is_not_listed_has_none() -> None:
         ("fo", "foo(bar)", False),
         ("", "x", False),
         ("x", "y", False),
+        ("x\ny", "x\ny\nz", True),
+        ("x\nz", "x\ny", False),
     ],
 )
 def test_a_reader_accepts_what_is_right_to_its_end(added: str, rest: str, right: bool) -> None:
-    assert typing.is_right(added, rest) is right
+    assert lines.is_right(added, rest) is right
 
 
 def test_indentation_costs_no_keys() -> None:

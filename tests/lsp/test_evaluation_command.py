@@ -41,7 +41,7 @@ def test_what_the_memory_knows_by_heart_is_measured_as_right(
     found = json.loads(report.read_text(encoding="utf-8"))
     assert found["repositories"] == ["project"]
     figures = found["figures"]
-    assert list(figures) == ["tokens", "lines", "names", "typing"]
+    assert list(figures) == ["lines", "tokens", "names", "typing"]
     assert figures["tokens"]["memory"]["top1"]["value"] > 0.5
     exact = figures["lines"]["memory"]["exact"]
     assert exact["low"] <= exact["value"] <= exact["high"] and exact["repositories"] == {"project": exact["value"]}

@@ -169,7 +169,7 @@ def _opened_model(path: str) -> tuple[Tokenizer, Engine | None]:
 
 def _show(done: Evaluation) -> None:
     for group in done.records:
-        out.print(report.table(done, group))
+        out.print(report.table(done, group), width=out.width if out.is_terminal else 120)
         out.print()
     out.print(f"[dim]{report.footnote(done)}[/]")
 
@@ -177,7 +177,7 @@ def _show(done: Evaluation) -> None:
 def _write(done: Evaluation, about: dict[str, Any], options: argparse.Namespace) -> None:
     try:
         if options.json:
-            text = json.dumps(report.as_json(done, about), ensure_ascii=False)
+            text = json.dumps(report.as_json(done, about), ensure_ascii=False, allow_nan=False)
             options.json.write_text(text + "\n", encoding="utf-8")
         if options.plots:
             for file in report.write_plots(done, options.plots):

@@ -30,6 +30,7 @@ FIGURES = (
     Figure("coverage_90", "coverage at 90 % precision", "share", coverage(0.9, where="plain")),
     Figure("shown", "shown by the server", "share", mean("shown", "plain")),
     Figure("perfect_shown", "exact among shown", "share", mean("perfect", "plain")),
+    Figure("right_shown", "right to its end among shown", "share", mean("right", "plain")),
     Figure("names_exact", "names of other files, exact", "share", mean("names_exact")),
     Figure("names_f1", "names of other files, F1", "share", mean("names_f1")),
     Figure("repeats", "repeats what follows", "share", mean("repeats")),
@@ -71,7 +72,7 @@ def _answered(ground: Ground, arm: Arm, hole: Hole) -> Record:
         hole.kind: 1.0,
         "plain": float(plain),
         "exact": float(is_exact(guess, hole)),
-        "similarity": similarity(guess.added if guess else "", hole.hidden),
+        "similarity": similarity(first_line(guess), hole.hidden),
         "sureness": guess.sureness if guess else 0.0,
     }
     if arm.name in ("fused", "memory"):  # the others find the prompt read by the arm before them
@@ -80,7 +81,9 @@ def _answered(ground: Ground, arm: Arm, hole: Hole) -> Record:
     shown = ground.guesses(arm.usual, query)
     row["shown"] = float(bool(shown))
     if shown:
-        row |= {"perfect": float(is_exact(shown[0], hole))} | harm(shown[0], hole, "shown_")
+        row["perfect"] = float(is_exact(shown[0], hole))
+        row["right"] = float(is_right(shown[0].added, hole.hidden + hole.after))
+        row |= harm(shown[0], hole, "shown_")
     if plain and arm.name == "fused":
         four = ground.guesses(arm.open, ground.query(hole, arm.known, invoked=True))[:4]
         row["any"] = float(any(is_exact(one, hole) for one in (*four, guess)))
@@ -89,7 +92,19 @@ def _answered(ground: Ground, arm: Arm, hole: Hole) -> Record:
 
 def is_exact(guess: Guess | None, hole: Hole) -> bool:
     """Whether the line that is asked for comes out as it was; of a guess of several lines the first one counts."""
-    return guess is not None and guess.added.split("\n", 1)[0].rstrip() == hole.hidden
+    return guess is not None and first_line(guess) == hole.hidden
+
+
+def first_line(guess: Guess | None) -> str:
+    return guess.added.split("\n", 1)[0].rstrip() if guess else ""
+
+
+def is_right(added: str, rest: str) -> bool:
+    """Whether the text goes on just so, with all lines that are added, and no word is left half said."""
+    if not added or not rest.startswith(added):
+        return False
+    joint = rest[len(added) - 1 : len(added) + 1]
+    return not (len(joint) == 2 and all(letter.isalnum() or letter == "_" for letter in joint))
 
 
 def similarity(said: str, truth: str) -> float:
@@ -108,7 +123,7 @@ def _of_names(ground: Ground, guess: Guess | None, hole: Hole) -> Record:
     wanted = {name for name in names_of(hole.hidden) if name not in known and ground.knows_elsewhere(name, hole.path)}
     if not wanted:
         return {}
-    said = {name for name in names_of(guess.added if guess else "") if name not in known}
+    said = {name for name in names_of(first_line(guess)) if name not in known}
     both = len(wanted & said)
     return {"names_exact": float(wanted == said), "names_f1": 2 * both / (len(wanted) + len(said))}
 
@@ -129,9 +144,9 @@ def repeats(added: str, hole: Hole) -> bool:
     if right:
         return any(_says(added, right[:size]) and not _says(hole.hidden, right[:size]) for size in _sizes(right))
     following = next((line.strip() for line in hole.after.split("\n")[1:] if line.strip()), "")
-    last = (hole.line_before + added).rsplit("\n", 1)[-1].strip()
+    said = {line.strip() for line in (hole.line_before + added).split("\n")}
     truly = (hole.line_before + hole.hidden).strip() == following
-    return len(following) > 3 and last == following and not truly
+    return len(following) > 3 and following in said and not truly
 
 
 def _sizes(right: str) -> Iterator[int]:

@@ -112,7 +112,7 @@ def bars(done: Evaluation, group: str, keys: Sequence[str], title: str) -> str:
     parts: list[str] = []
     room = 1 / len(keys)
     for i, key in enumerate(keys):
-        parts.append(_text(_x((i + 0.5) * room), _HEIGHT + _TOP + 18, labels[key], "middle", 10))
+        parts.append(_text(_x((i + 0.5) * room), _HEIGHT + _TOP + 18 + 14 * (i % 2), labels[key], "middle", 10))
         for j, arm in enumerate(arms):
             if (one := found.get((key, arm))) is not None:
                 parts.append(_bar(one, (i + 0.1 + 0.8 * j / len(arms)) * room, 0.75 * room / len(arms)))

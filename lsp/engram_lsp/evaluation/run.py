@@ -20,8 +20,8 @@ from engram_lsp.predictor import Style
 Progress = Callable[[int, int, str], None]
 
 GROUPS: dict[str, tuple[str, tuple[Figure, ...]]] = {
-    "tokens": ("the next token", tokens.FIGURES),
     "lines": ("the rest of the line", lines.FIGURES),
+    "tokens": ("the next token", tokens.FIGURES),
     "names": ("the next name in the list", names.FIGURES),
     "typing": ("a perfect reader types", typing.FIGURES),
     "phases": ("phases of the prompt", phases.FIGURES),
@@ -113,7 +113,8 @@ def _ask(
     listing = [arm for arm in answering if arm.name in ("fused", "memory")]
     in_lines = lines.holes(questions, options.cursors)
     plain = [hole for hole in in_lines if hole.kind in ("start", "middle")]
-    for group in options.groups:
+    # Lines come first, so that their processor time is that of a place where nobody asked before.
+    for group in (name for name in GROUPS if name in options.groups):
         tick = _ticker(progress, f"{name}: {GROUPS[group][0]}", options.cursors)
         if group == "tokens":
             done.add(group, name, tokens.measure(ground, plain, answering, tick))

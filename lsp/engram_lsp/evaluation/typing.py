@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from engram_lsp.evaluation.figures import Figure, less, mean, ratio
 from engram_lsp.evaluation.ground import Arm, Ground
-from engram_lsp.evaluation.lines import Record
+from engram_lsp.evaluation.lines import Record, is_right
 from engram_lsp.evaluation.questions import Hole
 
 LINES = 8
@@ -63,14 +63,6 @@ def _typed(ground: Ground, arm: Arm, stretch: Hole) -> Record:
         "shown": float(shown),
         "taken": float(taken),
     }
-
-
-def is_right(added: str, rest: str) -> bool:
-    """Whether the text goes on just so, and no word is left half said."""
-    if not added or not rest.startswith(added):
-        return False
-    joint = rest[len(added) - 1 : len(added) + 1]
-    return not (len(joint) == 2 and all(letter.isalnum() or letter == "_" for letter in joint))
 
 
 def characters(text: str) -> int:
