@@ -174,6 +174,16 @@ def test_an_edit_stops_it_unless_it_leads_just_there() -> None:
     assert run_ahead(lambda offers, _: offers.edited("a", Text.of("two")), lambda _: ()) == ["one", "two"]
 
 
+def test_who_asks_something_else_stops_it() -> None:
+    async def act(offers: Offers, asked: list[str]) -> None:
+        await asyncio.sleep(0)
+        offers.stop()
+        assert await offers.known("a", Text.of("one"), 3) is None
+        assert offers.tally.ahead == 0
+
+    assert run_ahead(act, lambda _: SOMETHING) == ["one"]
+
+
 def test_a_failure_leaves_the_place_unknown(caplog: pytest.LogCaptureFixture) -> None:
     async def act(offers: Offers, asked: list[str]) -> None:
         assert await offers.known("a", Text.of("one"), 3) is None
