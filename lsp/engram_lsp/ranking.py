@@ -69,6 +69,7 @@ TYPED: Final = 3
 
 _NEAR = 1 << 14
 _FAR = 2000
+_RECENT = 120
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
@@ -154,14 +155,14 @@ class Ranker:
         fitting = [s for s, candidate in zip(spellings, kept, strict=True) if candidate.name.startswith(word)]
         if not names.explore(fitting, free=spread is not None):
             return None
+        stood = Stood.of(query, around)
         if spread is not None:
-            known = {candidate.name for candidate in kept}
-            for name, path in sorted(names.found()):
-                if name not in known and name != word and spread(name):
-                    known.add(name)
+            known = {word, *(candidate.name for candidate in kept)}
+            near = ((name, spell(lead + name)) for name in stood.near(word))
+            for name, path in {**dict(near), **dict(sorted(names.found()))}.items():
+                if name not in known and spread(name):
                     kept.append(Candidate(name, "variable", "used so in this project", "recalled"))
                     spellings.append(path)
-        stood = Stood.of(query, around)
         files = [spread(candidate.name) if spread is not None else 0 for candidate in kept]
         usual = [
             1.0 + 4.0 * (stood.before[candidate.name] + stood.after[candidate.name]) + count
@@ -195,6 +196,12 @@ class Stood:
         after = _NAME.findall(data[query.offset : query.offset + _NEAR].decode("utf-8", errors="ignore"))
         ago = {name: len(before) - at for at, name in enumerate(before)}
         return Stood(Counter(before), Counter(after), ago)
+
+    def near(self, word: str, most: int = _RECENT) -> list[str]:
+        """The names that begin with `word`, those that stood last first, then those behind the place."""
+        before = sorted(self.ago, key=self.ago.__getitem__)
+        fitting = [name for name in (*before, *self.after) if name.startswith(word)]
+        return fitting[:most]
 
     def row(self, name: str) -> tuple[float, float, float]:
         """The features "before", "after" and "distance"."""
