@@ -1,7 +1,10 @@
 """What is asked of a repository, what is known meanwhile, and what counts as a good answer."""
 
+import gzip
+import json
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -343,14 +346,17 @@ def test_a_line_and_its_phases_are_asked_of_the_model(ground: Ground) -> None:
 # Where repositories come from
 
 
-def test_a_corpus_gives_its_held_out_repositories_and_its_validation_files(tmp_path: Path) -> None:
-    from engram_runtime.train.corpus import _write  # pyright: ignore[reportPrivateUsage]
+def keep(file: Path, *documents: Document) -> None:
+    with gzip.open(file, "wt", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(asdict(document)) + "\n" for document in documents)
 
-    _write(tmp_path / "heldout.jsonl.gz", [Document("held", "held/a.py", SHOP)])
-    _write(
-        tmp_path / "validation.jsonl.gz", [Document("shop", "shop/basket.py", SHOP), Document("python", "x.py", TILL)]
-    )
-    _write(tmp_path / "train.jsonl.gz", [Document("shop", "shop/till.py", TILL), Document("other", "o.py", TILL)])
+
+def test_a_corpus_gives_its_held_out_repositories_and_its_validation_files(tmp_path: Path) -> None:
+    script = Document("script", "script/a.js", "let x = 1\n" * 99)
+    keep(tmp_path / "heldout.jsonl.gz", Document("held", "held/a.py", SHOP), script)
+    standard = Document("python", "x.py", TILL)
+    keep(tmp_path / "validation.jsonl.gz", script, Document("shop", "shop/basket.py", SHOP), standard)
+    keep(tmp_path / "train.jsonl.gz", Document("shop", "shop/till.py", TILL), Document("other", "o.py", TILL))
     ((name, opening),) = of_corpus(tmp_path, "heldout")
     with opening() as found:
         assert (name, found.files) == ("held", (("held/a.py", SHOP),))

@@ -28,6 +28,8 @@ def table(done: Evaluation, group: str) -> Table:
         cells = [said(by_key.get((figure.key, arm))) for arm in arms]
         if any(cells):
             drawn.add_row(escape(figure.label), *cells)
+    if not found:
+        drawn.caption = "nothing to ask here"
     return drawn
 
 

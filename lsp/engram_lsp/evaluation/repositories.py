@@ -89,8 +89,9 @@ def of_corpus(folder: Path, split: str, most: int = 8) -> list[Opening]:
     """
     try:
         if split == "heldout":
-            return [(name, partial(_written, name, files, files)) for name, files in heldout(folder).items()]
-        held = _by_package(documents(folder, "validation"))
+            packages = ((name, files) for name, files in heldout(folder).items() if any(map(_is_python, files)))
+            return [(name, partial(_written, name, files, files)) for name, files in packages]
+        held = _by_package(filter(_is_python, documents(folder, "validation")))
         # The standard library is no project, and larger than most.
         held.pop(STDLIB, None)
         chosen = sorted(held, key=lambda package: -sum(len(file.text) for file in held[package]))[:most]
@@ -116,10 +117,12 @@ def _written(name: str, files: Iterable[Document], asked: Iterable[Document]) ->
             if (target := _target(root, file.path)) is not None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(file.text.encode("utf-8", "replace"))
-        python = sorted((file.path, file.text) for file in asked if language_of(file.path) == "python")
-        if not python:
-            raise RepositoryError(f"{name} has no Python files to measure on")
+        python = sorted((file.path, file.text) for file in asked if _is_python(file))
         yield Repository(name, root, tuple(python))
+
+
+def _is_python(file: Document) -> bool:
+    return language_of(file.path) == "python"
 
 
 def is_asked(path: str, text: str) -> bool:
