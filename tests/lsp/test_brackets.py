@@ -26,6 +26,8 @@ from hypothesis import strategies as st
         ("broken(\ndef f(", (")",)),
         ("foo(a\n    for a in (", (")", ")")),
         ("x = 'a\\\nb", ("'",)),
+        ("x = (a\n    @ b", (")",)),
+        ("x = (\n@property\ndef f(self", (")",)),
         ("a = {'b': [1, (2", ("}", "]", ")")),
         ("foo(]", (")",)),
     ],
