@@ -13,8 +13,8 @@ CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 _CODE = re.compile(r"""(#[^\n]*)|(\\\r?\n?)|(\b[a-zA-Z]{1,2})?("{3}|'{3}|"|')|([(\[{])|([)\]}])|(\n)""")
 _STATEMENT = re.compile(
-    r"[ \t]*(?:@\w|(?:def|class|return|import|with|while|raise|try|except|finally|pass|break|continue|del|global|nonlocal"
-    r"|assert|elif)\b)"
+    r"[ \t]*(?:@\w|(?:def|class|return|import|with|while|raise|try|except|finally|pass|break|continue|del|global"
+    r"|nonlocal|assert|elif)\b)"
 )
 # Reading so many characters takes a few milliseconds.
 _FAR = 16_384
