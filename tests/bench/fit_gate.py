@@ -104,7 +104,7 @@ def learn(seen: Seen, steps: int = 1500, seed: int = 0) -> Gate:
     inner = torch.nn.Linear(x.shape[1], _HIDDEN)
     out = torch.nn.Linear(_HIDDEN, 1)
     parameters = [*inner.parameters(), *out.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=0.01, weight_decay=0.02)
+    optimizer = torch.optim.AdamW(parameters, lr=0.01, weight_decay=0.2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         rows = torch.randint(len(x), (4096,))
@@ -115,7 +115,7 @@ def learn(seen: Seen, steps: int = 1500, seed: int = 0) -> Gate:
         optimizer.step()
         schedule.step()
     arrays = (middle, spread, inner.weight, inner.bias, out.weight[0])
-    return Gate(*(array.detach().numpy().copy() for array in arrays), float(out.bias))
+    return Gate(*(array.detach().numpy().copy() for array in arrays), out.bias.item())
 
 
 def weights(gate: Gate, seen: Seen) -> np.ndarray:
