@@ -75,8 +75,8 @@ class Style:
     line_tokens: int = 32
     block_tokens: int = 96
     shown: float | None = None
-    further: float = 0.6
-    within: float = 0.4
+    further: float = 0.4
+    within: float = 0.15
     candidates: int = 4
     temperature: float = 0.7
 
