@@ -84,7 +84,7 @@ def _answered(ground: Ground, arm: Arm, hole: Hole) -> Record:
         row["perfect"] = float(is_exact(shown[0], hole))
         row["right"] = float(is_right(shown[0].added, hole.hidden + hole.after))
         row |= harm(shown[0], hole, "shown_")
-    if plain and arm.name == "fused":
+    if plain and arm.name in ("fused", "memory"):
         four = ground.guesses(arm.open, ground.query(hole, arm.known, invoked=True))[:4]
         row["any"] = float(any(is_exact(one, hole) for one in (*four, guess)))
     return row
