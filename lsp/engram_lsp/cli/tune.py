@@ -111,6 +111,8 @@ def _trained(start: Path, code: OwnCode, work: Path, options: argparse.Namespace
     chosen = TuneOptions(minutes=minutes, seed=options.seed, device=options.device, threads=options.threads)
     with _Shown() as shown:
         tuned = finetune(work / "start", code, work / "tuned", chosen, Watch(shown.step, shown.check))
+    if tuned.better:
+        _say(f"kept: {tuned.way:.0%} of the way from the start, {tuned.bits:.3f} bits a token")
     if tuned.interrupted:
         _say("stopped: going on with the best so far (once more ends everything)")
     return tuned
@@ -205,7 +207,7 @@ class _Shown:
 
 def _nothing_learned(tuned: Tuned, start: Path, as_json: bool) -> int:
     why = "stopped before anything was learned" if tuned.interrupted else "no gain: nothing predicts them better"
-    said = f"{why}; the held-out files cost {tuned.best_bits:.3f} bits a token. No model was written: keep {start}."
+    said = f"{why}; the held-out files cost {tuned.bits:.3f} bits a token. No model was written: keep {start}."
     if as_json:
         print_json({"gained": False, "model": None, "recommended": str(start), "training": asdict(tuned)})
     else:

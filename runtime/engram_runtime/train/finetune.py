@@ -2,7 +2,8 @@
 
 What is there is little text and a network that knows much already. So some files are held out, rates are a fraction
 of those of a first training, and of all weights on the way those are kept that predict the held-out files best, the
-ones from the start included.
+ones from the start included. Then as much of the way is taken back as these files do not mind: between the start and
+the end lie weights that know the new code as well and have forgotten less of all other code (Wortsman et al. 2022).
 """
 
 import json
@@ -113,18 +114,22 @@ class TuneOptions:
     length: int = 1024
     seed: int = 0
     mixture: Mixture = field(default_factory=Mixture)
-    adam_lr: float = 4e-4
-    muon_lr: float = 3e-3
-    table_lr: float = 3e-3
+    adam_lr: float = 1.2e-3
+    muon_lr: float = 8e-3
+    table_lr: float = 1e-2
     balance_rate: float = 1e-4
     clip: float = 1.0
     warmup_steps: int = 8
     decay_share: float = 0.9
     checks: int = 8
     """How often the held-out files are looked at over the whole budget."""
-    patience: int = 3
+    patience: int = 4
     """After so many checks without a better one the run ends."""
     check_rows: int = 12
+    ways: tuple[float, ...] = (0.5, 0.7)
+    """Shares of the way from the start to the best weights, shortest first; the first that is good enough is gone."""
+    slack: float = 0.01
+    """Good enough is what costs at most so many bits a token more than the whole way."""
     device: str = "auto"
     precision: Precision = "auto"
     threads: int = 0
@@ -166,15 +171,15 @@ class Tuned:
     checks: tuple[Check, ...]
     last: Step
     interrupted: bool
+    way: float
+    """The share of the way from the start to the best weights that is gone."""
+    bits: float
+    """What the held-out files cost there."""
 
     @property
     def better(self) -> bool:
         """Whether any weights predict the held-out files better than those at the start."""
         return any(check.best for check in self.checks[1:])
-
-    @property
-    def best_bits(self) -> float:
-        return min(check.bits for check in self.checks)
 
 
 def finetune(start: Path, code: OwnCode, out: Path, options: TuneOptions, watch: Watch = Watch()) -> Tuned:
@@ -187,14 +192,15 @@ def finetune(start: Path, code: OwnCode, out: Path, options: TuneOptions, watch:
     best: dict[str, Tensor] = {}
     since = 0
     step = Step(0, 0.0, 0.0, 0, math.nan)
+    way, least = 1.0, math.inf
     interrupted = False
 
     def look() -> None:
-        nonlocal best, since
+        nonlocal best, since, least
         bits = learner.held_bits()
-        check = Check(step.number, round(step.seconds, 1), bits, not checks or bits < min(one.bits for one in checks))
+        check = Check(step.number, round(step.seconds, 1), bits, bits < least)
         if check.best:
-            best = learner.weights()
+            best, least = learner.weights(), bits
         since = 0 if check.best else since + 1
         checks.append(check)
         watch.check(check)
@@ -215,11 +221,13 @@ def finetune(start: Path, code: OwnCode, out: Path, options: TuneOptions, watch:
                     stopped = time.perf_counter()
                     look()
                     waiting += time.perf_counter() - stopped
+        if any(check.best for check in checks[1:]):
+            way, least, best = learner.shortened(best, least)
     except KeyboardInterrupt:
         if not checks:
             raise
         interrupted = True
-    tuned = Tuned(tuple(checks), step, interrupted)
+    tuned = Tuned(tuple(checks), step, interrupted, way, least)
     _write(start, out, best, tuned, code, options)
     return tuned
 
@@ -238,6 +246,7 @@ class _Learner:
         classes = np.load(start / "engram_classes.npy") if config.engram_layers else np.zeros(config.vocab_size, int)
         engram = EngramHash(config, classes)
         self._options = options
+        self._start = start
         self._model = DeepseekV4(config, [engram.row_count(layer) for layer in config.engram_layers])
         self._model.load_state_dict(load_file(start / "weights.safetensors"))
         self._model.to(device)
@@ -265,6 +274,21 @@ class _Learner:
         self._model.forget_load()
         return bits
 
+    def shortened(self, weights: dict[str, Tensor], bits: float) -> tuple[float, float, dict[str, Tensor]]:
+        """The shortest of the ways from the start to these weights that costs hardly more than their `bits`, what it
+        costs, and the weights there."""
+        start = load_file(self._start / "weights.safetensors")
+        for way in self._options.ways:
+            between = {
+                name: torch.lerp(start[name], end, way) if end.is_floating_point() else end
+                for name, end in weights.items()
+            }
+            self._model.load_state_dict(between)
+            found = self.held_bits()
+            if found <= bits + self._options.slack:
+                return way, found, between
+        return 1.0, bits, weights
+
     def weights(self) -> dict[str, Tensor]:
         """A copy."""
         return {name: tensor.detach().cpu().clone() for name, tensor in self._model.state_dict().items()}
@@ -289,6 +313,8 @@ def _write(
         "steps": tuned.last.number,
         "tokens": tuned.last.tokens,
         "seconds": round(tuned.last.seconds, 1),
+        "way": tuned.way,
+        "held_out_bits": tuned.bits,
         "files": {"train": len(code.train), "held_out": len(code.held)},
         "checks": [asdict(check) for check in tuned.checks],
         "options": {name: value for name, value in asdict(options).items() if name not in ("device", "threads")},
