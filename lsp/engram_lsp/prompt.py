@@ -72,6 +72,14 @@ def window(text: Text, offset: int, limits: Limits) -> Window:
     )
 
 
+def finished(text: Text, offset: int) -> tuple[Text, int]:
+    """The text without the word that is being typed, and where that stood: what a memory is shown of a document.
+    It would else expect half a word wherever it has just seen one."""
+    found = UNFINISHED.search(text.data[max(0, offset - 256) : offset].decode("utf-8", errors="ignore"))
+    begin = offset - (len(found[0].encode()) if found is not None else 0)
+    return text.splice(begin, offset, b""), begin
+
+
 def beginning(text: Text, offset: int, limits: Limits) -> int:
     """Where the window around `offset` begins, in bytes: the same for a good while of typing."""
     first = max(0, (text.line_of(offset) - limits.lines_before) // limits.step * limits.step)

@@ -34,7 +34,7 @@ from engram_lsp.offers import Offers
 from engram_lsp.pace import Pace
 from engram_lsp.predictor import Predictor, Query
 from engram_lsp.progress import Progress
-from engram_lsp.prompt import Pieces, beginning
+from engram_lsp.prompt import Pieces, beginning, finished
 from engram_lsp.remote import Remote
 from engram_lsp.schedule import Cancelled, Desk, Newest, Rest, Tasks, in_worker
 from engram_lsp.settings import Settings
@@ -156,7 +156,8 @@ class Session:
         Reads the document's tokens, so it belongs on the model thread.
         """
         project = asked.folder.project
-        memory = project.view(asked.path, offset, text) if project is not None and self.coding is not None else None
+        known, at = finished(text, offset)
+        memory = project.view(asked.path, at, known) if project is not None and self.coding is not None else None
         return Query(
             asked.path, text, offset, asked.document.revision, memory, invoked, self._excerpts(asked, text, offset)
         )

@@ -27,6 +27,7 @@ from engram_lsp.coding import coding_of
 from engram_lsp.evaluation.repositories import Repository, opened
 from engram_lsp.model import describe, open_predictor, tokenizer_file
 from engram_lsp.predictor import Predictor, Query
+from engram_lsp.prompt import finished
 from engram_lsp.ranking import FEATURES, TYPED, learned, spread_of
 from engram_lsp.settings import ModelSettings
 from engram_runtime.train.questions import code_lines
@@ -77,7 +78,8 @@ def questions(repository: Repository, predictor: Predictor, settings: ModelSetti
                 began = time.process_time()
                 found = project.snapshot.candidates(Place(path, offset))
                 between = time.process_time()
-                query = Query(path, without, offset, 0, project.view(path, offset, without))
+                known, at = finished(without, offset)
+                query = Query(path, without, offset, 0, project.view(path, at, known))
                 considered = predictor.ranker.consider(query, found, spread=spread_of(project.snapshot))
                 ended = time.process_time()
                 if considered is None:

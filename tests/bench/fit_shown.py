@@ -25,6 +25,7 @@ import numpy as np
 from engram_context.ngrams import NgramMemory
 from engram_context.text import Text
 from engram_lsp.predictor import Predictor, Query, Style
+from engram_lsp.prompt import finished
 from engram_lsp.shown import SIGNS, USUAL, name_of
 from engram_runtime.engine import OnnxEngine
 from engram_runtime.models import default_model
@@ -115,11 +116,15 @@ def samples(asked: Sequence[Package], predictor: Predictor, *, with_memory: bool
     for number, one in enumerate(asked):
         began = time.perf_counter()
         for there in one.holes:
+            text, offset = Text.of(there.before + there.after), len(there.before.encode())
+            known, at = finished(text, offset)
             # What the server's memory sees of the file itself: some kilobytes around the cursor.
-            left, after = encode(there.before[-24_000:]), encode(there.after[:8_000])
+            left, after = (
+                encode(part.decode("utf-8", "ignore"))
+                for part in (known.data[max(0, at - 24_000) : at], known.data[at : at + 8_000])
+            )
             view = one.memory.view(there.path, left, after) if with_memory else None
-            text = Text.of(there.before + there.after)
-            written = predictor.guess(Query(there.path, text, len(there.before.encode()), 0, view))
+            written = predictor.guess(Query(there.path, text, offset, 0, view))
             if written is not None:
                 rows.append(written.signs.row())
                 right.append(is_right(written.signs.text, there.hidden))

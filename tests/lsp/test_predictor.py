@@ -6,7 +6,7 @@ import pytest
 from engram_context.candidates import Candidate
 from engram_context.text import Text
 from engram_lsp.predictor import Predictor, Style
-from engram_lsp.prompt import Limits, window
+from engram_lsp.prompt import Limits, finished, window
 from engram_lsp.ranking import matches
 from engram_lsp.spelling import Spellings
 from engram_runtime import fim
@@ -145,6 +145,14 @@ def test_a_window_is_always_text_around_the_cursor(content: str, at: int, limits
     assert text.data[at:].startswith(around.after.encode("utf-8", "surrogatepass"))
     assert around.word.end == at
     assert around.typed.endswith(text.slice(around.word))
+
+
+@pytest.mark.parametrize(
+    ("written", "known"), [("x = Fa", "x ="), ("x = ", "x ="), ("    re", "    "), ("x.", "x."), ("é = né", "é =")]
+)
+def test_a_memory_is_shown_no_half_words(written: str, known: str) -> None:
+    text, at = finished(Text.of(written + "\ny = 1\n"), len(written.encode()))
+    assert (text.decode(), at) == (known + "\ny = 1\n", len(known.encode()))
 
 
 @given(st.one_of(st.binary(min_size=1, max_size=6), st.sampled_from([" self", "def", "\n    ", "é"]).map(str.encode)))

@@ -17,6 +17,7 @@ from engram_lsp.cli.terminal import UserError, notes, number, out, print_json
 from engram_lsp.coding import coding_of
 from engram_lsp.model import open_predictor, tokenizer_file
 from engram_lsp.predictor import Query
+from engram_lsp.prompt import finished
 from engram_lsp.ranking import spread_of
 from engram_lsp.remote import Remote
 from engram_lsp.settings import ModelSettings, RemoteSettings
@@ -61,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
         predictor, problem = open_predictor(settings)
         if problem:
             notes.print(f"[yellow]{escape(problem)}[/]")
-        memory = project.view(place.path, place.offset, text)
+        known, at = finished(text, place.offset)
+        memory = project.view(place.path, at, known)
         query = Query(place.path, text, place.offset, 0, memory, invoked=True)
         remote = _remote(options, predictor.tokenizer)
         began = time.perf_counter()

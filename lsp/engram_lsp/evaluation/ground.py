@@ -28,7 +28,7 @@ from engram_lsp.evaluation.repositories import Repository
 from engram_lsp.features.completion import follows_receiver, is_word_byte, listed
 from engram_lsp.ghost import Written
 from engram_lsp.predictor import Predictor, Query, Style
-from engram_lsp.prompt import window
+from engram_lsp.prompt import finished, window
 from engram_lsp.ranking import matches
 from engram_lsp.shown import Learned, filter_for, name_of
 from engram_lsp.suggestion import Suggestion
@@ -112,14 +112,15 @@ class Ground:
         before = hole.before + typed
         text = Text.of(before + hole.after)
         offset = len(before.encode("utf-8", "surrogatepass"))
-        return Query(hole.path, text, offset, 0, self._view(hole, before, offset, text, known), invoked)
+        return Query(hole.path, text, offset, 0, self._view(hole.path, *finished(text, offset), known), invoked)
 
-    def _view(self, hole: Hole, before: str, offset: int, text: Text, known: Known) -> MemoryView | None:
+    def _view(self, path: str, text: Text, offset: int, known: Known) -> MemoryView | None:
         if known == "own":
-            return self.project.view(hole.path, offset, text)
+            return self.project.view(path, offset, text)
         if known == "other" and self._other is not None:
-            left, right = self.project.encode(before), self.project.encode(hole.after)
-            return self._other.view(hole.path, left[left != 0], right[right != 0])
+            sides = (text.data[:offset], text.data[offset:])
+            left, right = (self.project.encode(side.decode("utf-8", "replace")) for side in sides)
+            return self._other.view(path, left[left != 0], right[right != 0])
         return None
 
     # Ghost text

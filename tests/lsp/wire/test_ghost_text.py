@@ -88,6 +88,12 @@ def test_a_bracket_that_the_editor_closes_is_not_suggested_again(typist: Typist)
     assert grown(typist.counts(), counts)["computed"] == 0
 
 
+def test_half_a_word_is_not_taken_for_what_usually_stands_there(typist: Typist) -> None:
+    typist.text += "self.pool.release(self)\n    self.strange_name = Tr"
+    typist.client.change(typist.uri, typist.text)
+    assert typist.ghost(kind=1)[0] == "ue"
+
+
 def test_any_other_edit_asks_anew(typist: Typist) -> None:
     assert typist.ghost()
     counts = typist.counts()
