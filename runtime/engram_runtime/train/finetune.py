@@ -123,7 +123,7 @@ class TuneOptions:
     decay_share: float = 0.9
     checks: int = 8
     """How often the held-out files are looked at over the whole budget."""
-    patience: int = 4
+    patience: int = 3
     """After so many checks without a better one the run ends."""
     check_rows: int = 12
     ways: tuple[float, ...] = (0.5, 0.7)
