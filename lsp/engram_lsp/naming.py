@@ -24,7 +24,7 @@ Judge = Callable[[Path], "np.ndarray | None"]
 
 LOOKS: Final = 8
 """Beginnings that are looked behind for one list, besides the prompt itself."""
-_LIKELY: Final = -7.0
+_LIKELY: Final = -5.5
 """Beginnings less likely than this (a log probability) by comparison with the best are not looked behind."""
 _LONGEST: Final = 12
 _CHILDREN: Final = 8
