@@ -20,6 +20,7 @@ USUAL = 0.4
 
 SIGNS = (
     "joint",
+    "odds",
     "least",
     "mean",
     "tokens",
@@ -60,6 +61,7 @@ class Signs:
         previous = self.before.rstrip()[-1:]
         return (
             sum(log_probs),
+            _odds(sum(log_probs)),
             min(log_probs),
             sum(log_probs) / len(log_probs),
             math.log1p(len(log_probs)),
@@ -79,6 +81,12 @@ class Signs:
     @property
     def probability(self) -> float:
         return math.exp(sum(self.log_probs))
+
+
+def _odds(log_prob: float) -> float:
+    """Logarithm of p / (1 - p), between -8 and 8: tells 0.9 from 0.99, which the logarithm of p hardly does."""
+    likely = min(log_prob, -1e-4)
+    return max(min(likely - math.log(-math.expm1(likely)), 8.0), -8.0)
 
 
 class Filter(Protocol):

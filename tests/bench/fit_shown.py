@@ -39,6 +39,7 @@ from rich.table import Table
 SOURCES = ("both", "model", "memory")
 LEAST = 1 / 3
 """Shown is what will be taken at least every third time: wrong ghost text costs a glance, right one saves a line."""
+RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def is_right(text: str, hidden: str) -> bool:
     return hidden.startswith(text) and hidden[len(text) :].lstrip(" \t")[:1] in ("", "\n")
 
 
-def fitted(rows: NDArray[np.float64], right: NDArray[np.bool_], ridge: float = 3.0) -> NDArray[np.float64]:
+def fitted(rows: NDArray[np.float64], right: NDArray[np.bool_], ridge: float) -> NDArray[np.float64]:
     """Weights [S] and bias of a logistic regression on plain (not standardised) signs, by Newton's method."""
     mean, scale = rows.mean(0), rows.std(0) + 1e-9
     inputs = np.column_stack([(rows - mean) / scale, np.ones(len(rows))])
@@ -159,13 +160,23 @@ def chances(rows: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[
     return 1 / (1 + np.exp(-(rows @ weights[:-1] + weights[-1])))
 
 
-def by_others(found: Samples) -> NDArray[np.float64]:
+def by_others(found: Samples, ridge: float) -> NDArray[np.float64]:
     """Chances [N] by weights fitted to the other packages."""
     answer = np.zeros(len(found.right))
     for number in np.unique(found.package):
         here = found.package == number
-        answer[here] = chances(found.rows[here], fitted(found.rows[~here], found.right[~here]))
+        answer[here] = chances(found.rows[here], fitted(found.rows[~here], found.right[~here], ridge))
     return answer
+
+
+def best_ridge(found: Samples) -> float:
+    """How strongly weights are held back: as judges packages best that were not fitted to."""
+
+    def surprise(ridge: float) -> float:
+        chance = by_others(found, ridge)
+        return float(-np.log(np.maximum(np.where(found.right, chance, 1 - chance), 1e-9)).mean())
+
+    return min(RIDGES, key=surprise)
 
 
 def sure_share(score: NDArray[np.float64], right: NDArray[np.bool_], precision: float = 0.9) -> float:
@@ -189,8 +200,8 @@ def figures(found: Samples, chance: NDArray[np.float64]) -> dict[str, float]:
     }
 
 
-def filter_of(found: Samples, console_row: dict[str, float]) -> dict[str, object]:
-    weights = fitted(found.rows, found.right)
+def filter_of(found: Samples, ridge: float, measured: dict[str, float]) -> dict[str, object]:
+    weights = fitted(found.rows, found.right, ridge)
     taken = found.right & (chances(found.rows, weights) >= LEAST)
     joint = np.exp(found.rows[taken, SIGNS.index("joint")])
     # Less probable than all but a hundredth of what is shown and right: not worth finishing.
@@ -200,7 +211,7 @@ def filter_of(found: Samples, console_row: dict[str, float]) -> dict[str, object
         "bias": round(float(weights[-1]), 5),
         "least": round(LEAST, 3),
         "floor": round(floor, 4),
-        "figures": {name: round(value, 4) for name, value in console_row.items()},
+        "figures": {name: round(value, 4) for name, value in measured.items()},
     }
 
 
@@ -224,8 +235,9 @@ def main() -> None:
     for source in SOURCES:
         predictor = alone if source == "memory" else together
         found = samples(asked, predictor, with_memory=source != "model", console=console)
-        row = figures(found, by_others(found))
-        filters[source] = filter_of(found, row)
+        ridge = best_ridge(found)
+        row = figures(found, by_others(found, ridge))
+        filters[source] = filter_of(found, ridge, row)
         table.add_row(source, str(len(found.right)), *(f"{100 * value:.1f}" for value in list(row.values())[1:]))
     console.print(table)
     if options.write is not None:
