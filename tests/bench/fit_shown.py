@@ -185,6 +185,14 @@ def sure_share(score: NDArray[np.float64], right: NDArray[np.bool_], precision: 
     return float((np.flatnonzero(among >= precision)[-1:] + 1).sum() / len(right))
 
 
+def is_better(found: Samples, chance: NDArray[np.float64]) -> bool:
+    """Whether of as many as the threshold shows, more are right by what was learned."""
+    joint = found.rows[:, SIGNS.index("joint")]
+    count = int((np.exp(joint) >= USUAL).sum())
+    by_joint, by_chance = (found.right[np.argsort(-score, kind="stable")[:count]].sum() for score in (joint, chance))
+    return bool(by_chance > by_joint)
+
+
 def figures(found: Samples, chance: NDArray[np.float64]) -> dict[str, float]:
     joint = np.exp(found.rows[:, SIGNS.index("joint")])
     plain, learned = joint >= USUAL, chance >= LEAST
@@ -236,8 +244,12 @@ def main() -> None:
         predictor = alone if source == "memory" else together
         found = samples(asked, predictor, with_memory=source != "model", console=console)
         ridge = best_ridge(found)
-        row = figures(found, by_others(found, ridge))
-        filters[source] = filter_of(found, ridge, row)
+        chance = by_others(found, ridge)
+        row = figures(found, chance)
+        if is_better(found, chance):
+            filters[source] = filter_of(found, ridge, row)
+        else:
+            console.print(f"{source}: the bare probability judges as well, nothing is written for it")
         table.add_row(source, str(len(found.right)), *(f"{100 * value:.1f}" for value in list(row.values())[1:]))
     console.print(table)
     if options.write is not None:
