@@ -105,7 +105,7 @@ def _held(chosen: Sequence[Document], share: float) -> list[Document]:
 
 @dataclass(frozen=True, slots=True)
 class TuneOptions:
-    """How a model is trained on. Rates were chosen on packages that are neither in the corpus nor held out of it."""
+    """How a model is trained on. Rates and ways were chosen on a package that is neither in the corpus nor held out."""
 
     minutes: float = 10.0
     passes: float = 8.0
