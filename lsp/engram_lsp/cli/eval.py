@@ -11,6 +11,7 @@ from typing import Any
 
 from engram_runtime.engine import Engine
 from engram_runtime.tokenizer import Tokenizer
+from rich.console import Console
 
 from engram_lsp import model
 from engram_lsp.cli.terminal import OnProgress, UserError, notes, number, out, progress
@@ -168,9 +169,11 @@ def _opened_model(path: str) -> tuple[Tokenizer, Engine | None]:
 
 
 def _show(done: Evaluation) -> None:
+    # A file has room for every arm side by side.
+    wide = out if out.is_terminal else Console(highlight=False, width=120)
     for group in done.records:
-        out.print(report.table(done, group), width=out.width if out.is_terminal else 120)
-        out.print()
+        wide.print(report.table(done, group))
+        wide.print()
     out.print(f"[dim]{report.footnote(done)}[/]")
 
 
