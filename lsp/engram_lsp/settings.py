@@ -38,7 +38,10 @@ class CompletionSettings:
 class InlineSettings:
     enable: bool = _setting(True, "offer ghost text")
     automatic: bool = _setting(True, "offer it while typing; false: only when asked for")
-    debounce_ms: int = _setting(30, "how long the text must rest before ghost text is computed, in milliseconds")
+    debounce_ms: int = _setting(
+        30,
+        "how long the text must rest at most before ghost text is computed, in milliseconds; less where that is quick",
+    )
 
 
 @dataclass(frozen=True, slots=True)
