@@ -376,6 +376,18 @@ def test_a_run_goes_on_from_another_s_weights(options: TrainOptions) -> None:
     assert second.curve[-1].validation_bits == pytest.approx(first.curve[-1].validation_bits)
 
 
+def test_a_checkpoint_that_has_to_travel_is_half_the_size_and_says_nearly_the_same(options: TrainOptions) -> None:
+    compact = dataclasses.replace(options, compact=True, out=options.out.with_name("compact"))
+    train(options, silent())
+    train(compact, silent())
+    sizes = [(run.out / "weights.safetensors").stat().st_size for run in (options, compact)]
+    assert sizes[1] < 0.6 * sizes[0]
+    whole, half = (load_file(run.out / "weights.safetensors") for run in (options, compact))
+    for name, tensor in whole.items():
+        torch.testing.assert_close(half[name].to(tensor.dtype), tensor, rtol=5e-3, atol=1e-6)
+    train(dataclasses.replace(options, out=options.out.with_name("on"), start_from=compact.out), silent())
+
+
 def test_the_module_trains_from_the_command_line(corpus: Path, tmp_path: Path) -> None:
     TINY.write(tmp_path / "tiny.json")
     out = tmp_path / "run"

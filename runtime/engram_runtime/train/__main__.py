@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--from", dest="start_from", type=Path, metavar="CHECKPOINT", help="begin with these weights")
     parser.add_argument("--resume", action="store_true", help="go on with the run in OUT")
     parser.add_argument("--compile", action="store_true", help="compile first (minutes): a third faster or more after")
+    parser.add_argument("--compact", action="store_true", help="write weights as bfloat16: half the size to move")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
     parser.add_argument("--device", default="auto", help="cpu, cuda, … (default: %(default)s)")
     for name, kind, meaning in _NUMBERS:

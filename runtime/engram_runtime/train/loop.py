@@ -72,6 +72,8 @@ class TrainOptions:
     compile: bool = False
     threads: int = 0
     """CPU threads; 0 leaves torch's choice."""
+    compact: bool = False
+    """Weights are written as bfloat16, for a checkpoint that has to travel: to export or begin with, half the size."""
     validation_rows: int = 32
     validate_minutes: float = 5.0
     checkpoint_minutes: float = 4.0
@@ -420,6 +422,8 @@ def save_checkpoint(
     out = options.out
     out.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if options.compact:
+        weights = {name: w.bfloat16() if w.is_floating_point() else w for name, w in weights.items()}
     figures = {
         "step": run.step,
         "tokens": run.tokens,
