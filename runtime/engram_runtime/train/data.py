@@ -27,6 +27,7 @@ _LEAST_TOKENS = 24
 """A remainder of a row shorter than this is padded instead of filled."""
 _EXCERPT_CHARACTERS = (300, 1200)
 _EXCERPT_CANDIDATES = 12
+_PLACES_TRIED = 64
 _NAME = re.compile(r"[^\W\d]\w{2,}")
 _SLASHED = (".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".go", ".java", ".js", ".jsx", ".mjs", ".rs", ".ts", ".tsx")
 
@@ -113,13 +114,16 @@ class Batches:
 
     def _place(self, chance: random.Random) -> tuple[int, int]:
         """A document's index and a place in it, every character of the code in the corpus equally likely."""
-        while True:
+        index = place = 0
+        # Texts that are nothing but prose have no other places.
+        for _ in range(_PLACES_TRIED):
             drawn = chance.randrange(int(self._cumulative[-1]))
             index = int(np.searchsorted(self._cumulative, drawn, side="right"))
             document = self._texts[index]
             place = drawn - int(self._cumulative[index]) + len(document.text)
             if chance.random() < self._mixture.prose_share or not in_prose(document.text, place, document.path):
-                return index, place
+                break
+        return index, place
 
     def _excerpts(self, chance: random.Random, sample: _Sample, room: int) -> list[_Sample]:
         """Pieces of the sample's package beside the sample, at most `room` tokens together; those that share most names
