@@ -17,8 +17,12 @@ from engram_runtime.session import Call, Logits, ModelError, Session
 from engram_runtime.speculation import MOST, Drafter, Drafts, History
 from engram_runtime.tokenizer import Tokenizer
 
-CHUNK = 128
-"""Prompt tokens per graph call: a cancelled prefill ends after at most one of these."""
+CHUNK = 96
+"""Prompt tokens per graph call: a cancelled prefill ends after at most one of these.
+
+More than 256 keys at a time, these and the window's 128 and HCA's entries, are summed in another order than few, and
+then a text cut otherwise has other last bits. With 96 that is so for prompts of over 4,000 tokens only.
+"""
 
 _TRIED = 16
 """Tokens of a continuation that is only tried, for which room is made beforehand."""
