@@ -27,13 +27,13 @@ UNFINISHED = re.compile(r"(?:(?<=\S) )?\w*\Z")
 class Limits:
     """How much of the document the prompt may hold; bytes bound what long lines would make of the line counts.
 
-    About 24 to 36 lines before the cursor: twice as many cost twice as much and completed no more lines exactly
-    (tests/bench/RESULTS.md, "prompt length"); the default model is trained on windows of 512 tokens.
+    About 12 to 18 lines before the cursor: more cost more and told the default model nothing, neither of the same file
+    nor excerpts of others (tests/bench/RESULTS.md, "what the prompt should hold"); a better model may want more.
     """
 
-    lines_before: int = 24
-    step: int = 12
-    lines_after: int = 8
+    lines_before: int = 12
+    step: int = 6
+    lines_after: int = 6
     bytes_before: int = 2048
     bytes_after: int = 512
     bytes_excerpts: int = 0

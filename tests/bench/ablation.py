@@ -83,7 +83,17 @@ def main() -> None:
             )
         out = options.work / name
         run = TrainOptions(
-            out, options.corpus, path, config, None, tokens, rows=4, length=512, threads=1, validate_minutes=1e9
+            out,
+            options.corpus,
+            path,
+            config,
+            None,
+            tokens,
+            rows=4,
+            length=512,
+            threads=1,
+            validate_minutes=1e9,
+            compile=True,
         )
         finished = train(run, console)
         byte, token = bits_a_byte(out, tokenizer, texts)
