@@ -53,7 +53,8 @@ class Ranking:
 
 async def completion(session: Session, params: types.CompletionParams) -> types.CompletionList | None:
     settings = session.settings.completion
-    asked = await session.asked(params.text_document, params.position)
+    # Candidates read the text for themselves: waiting until the whole project has would take as long once more.
+    asked = await session.asked(params.text_document, params.position, behind=True)
     if asked is None or not settings.enable:
         return None
     outdated = session.newest_ranking.ticket()
