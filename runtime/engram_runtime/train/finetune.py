@@ -108,7 +108,7 @@ class TuneOptions:
     """How a model is trained on. Rates and ways were chosen on a package that is neither in the corpus nor held out."""
 
     minutes: float = 10.0
-    passes: float = 8.0
+    passes: float = 3.0
     """How often the text is gone through at most."""
     rows: int = 2
     length: int = 1024
