@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from tree_sitter import Tree
@@ -66,55 +67,130 @@ def candidates(snapshot: Snapshot, place: Place) -> tuple[Candidate, ...]:
 
     Only names to import are chosen by the letters before the place. Nothing in strings and comments.
     """
-    text = snapshot.text(place.path)
-    record = snapshot.record(place.path)
-    if text is None or record is None or record.language != "python":
-        return ()
-    offset = min(place.offset, len(text))
-    line = text.line_span(text.line_of(offset))
-    before = text.slice(Span(line.start, offset))
-    found = _WORD.search(before)
-    word = found[0] if found else ""
-    start = offset - len(word.encode())
-    statement = _import_statement(text, offset)
-    if statement is not None:
-        return _in_import(Resolver(snapshot), place.path, statement)
-    text, added = _finished(text, offset, word)
-    line = text.line_span(text.line_of(offset))
-    tree = parse(text, record.language)
-    if _is_silent(tree, offset):
-        return ()
-    if before[: len(before) - len(word)].rstrip().endswith("."):
-        if record.digest != text.digest:
-            record = read_record(text, record.language, tree)
-        if any(line.start <= problem.span.start <= line.end + 1 for problem in record.errors):
-            text, start = _only_receiver(text, start)
-            record = read_record(text, record.language)
-        resolver = Resolver(snapshot.after({place.path: record}))
-        return _members(resolver, place.path, record, start)
-    if record.digest != text.digest:
-        record = read_record(text, record.language, tree)
-        snapshot = snapshot.after({place.path: record})
-    placeholder = "" if word else _PLACEHOLDER.decode()
-    found = _names(Resolver(snapshot), place.path, record, text, start, word, placeholder)
-    if len(word) < _AUTO_IMPORT_LETTERS:
+    return Candidates().at(snapshot, place)
+
+
+class Candidates:
+    """Answers as `candidates` does, and keeps what it read last: while a word grows, all around it stays as it was.
+
+    Any thread may ask. Who asks takes the reading along, so that nobody else works with it meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._kept: deque[_Reading] = deque(maxlen=1)
+
+    def at(self, snapshot: Snapshot, place: Place) -> tuple[Candidate, ...]:
+        """As `candidates`."""
+        path, text = place.path, snapshot.text(place.path)
+        record = snapshot.record(path)
+        if text is None or record is None or record.language != "python":
+            return ()
+        offset = min(place.offset, len(text))
+        statement = _import_statement(text, offset)
+        if statement is not None:
+            return _in_import(Resolver(snapshot), path, statement)
+        found = _WORD.search(text.slice(Span(text.line_start(text.line_of(offset)), offset)))
+        word = found[0] if found else ""
+        start = offset - len(word.encode())
+        finished, grown = _finished(text, start, offset, word)
+        try:
+            reading = self._kept.pop()
+        except IndexError:
+            reading = None
+        if reading is None or not reading.holds(snapshot, path, finished, start):
+            reading = _read(snapshot, path, finished, start)
+        answer = reading.candidates(word, grown)
+        self._kept.append(reading)
+        return answer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reading:
+    """What was read of a text with a name at `start`, whichever: `found` by name (arguments with a "=" behind)."""
+
+    text: Text
+    start: int
+    path: str
+    tree: Tree | None
+    resolver: Resolver
+    found: dict[str, Candidate]
+    is_open: bool  # to names that would have to be imported
+    to_import: dict[str, tuple[Candidate, ...]] = field(default_factory=dict[str, tuple[Candidate, ...]])
+
+    def holds(self, snapshot: Snapshot, path: str, text: Text, start: int) -> bool:
+        """Whether reading anew would find the same."""
+        if (path, start) != (self.path, self.start) or text != self.text:
+            return False
+        before, now = self.resolver.snapshot, snapshot.records
+        same = before.read == snapshot.read and before.records.keys() == now.keys()
+        return same and all(before.records[other] is record for other, record in now.items() if other != path)
+
+    def candidates(self, word: str, grown: int) -> tuple[Candidate, ...]:
+        """All of them for a typed word; `text` is so many bytes longer than the one that is edited."""
+        found = dict(self.found)
+        if not word:
+            found.pop(_PLACEHOLDER.decode(), None)
+        if not self.is_open or len(word) < _AUTO_IMPORT_LETTERS:
+            return tuple(found.values())
+        for candidate in self._imported(word):
+            edit = candidate.import_edit
+            if edit is not None and edit.span.start > self.start:
+                span = Span(edit.span.start - grown, edit.span.end - grown)
+                candidate = replace(candidate, import_edit=replace(edit, span=span))
+            found.setdefault(candidate.name, candidate)
         return tuple(found.values())
-    for candidate in _to_import(Resolver(snapshot), place.path, text, tree, word):
-        edit = candidate.import_edit
-        if edit is not None and edit.span.start > offset:
-            span = Span(edit.span.start - added, edit.span.end - added)
-            candidate = replace(candidate, import_edit=replace(edit, span=span))
-        found.setdefault(candidate.name, candidate)
-    return tuple(found.values())
+
+    def _imported(self, word: str) -> list[Candidate]:
+        """Names at the top of other modules that fit the letters, best first."""
+        names = self.resolver.snapshot.definers.initials.get(word[0].lower(), ())
+        scored = [
+            (score, len(name), name)
+            for name in names
+            if not name.startswith("_") and (score := match(word, name)) is not None
+        ]
+        found: list[Candidate] = []
+        for _, _, name in sorted(scored)[: 4 * AUTO_IMPORTS]:
+            if name not in self.to_import:
+                self.to_import[name] = _to_import(self.resolver, self.path, self.text, self.tree, name)
+            found.extend(self.to_import[name])
+            if len(found) >= AUTO_IMPORTS:
+                break
+        return found
 
 
-def _finished(text: Text, offset: int, word: str) -> tuple[Text, int]:
-    """The text as if a name stood at `offset` and its line were complete, for what is being typed is often no
-    expression yet; and how many bytes were added."""
-    lacking = missing(text, offset).encode()
-    name = b"" if word else _PLACEHOLDER
-    end = text.line_span(text.line_of(offset)).end
-    return text.splice(end, end, lacking).splice(offset, offset, name), len(lacking) + len(name)
+def _read(snapshot: Snapshot, path: str, text: Text, start: int) -> _Reading:
+    """Reads a text with a name at `start`."""
+    line = text.line_span(text.line_of(start))
+    tree = parse(text, "python")
+    # A string that is not closed yet may have lost the name, not its quotation mark.
+    if _is_silent(tree, start) or _is_silent(tree, start + 1):
+        return _Reading(text, start, path, tree, Resolver(snapshot), {}, is_open=False)
+    record = snapshot.records[path]
+    if record.digest != text.digest:
+        record = read_record(text, "python", tree)
+    if not text.slice(Span(line.start, start)).rstrip().endswith("."):
+        resolver = Resolver(snapshot.after({path: record}))
+        found = _names(resolver, path, record, text, start)
+        return _Reading(text, start, path, tree, resolver, found, is_open=True)
+    at = start
+    if any(line.start <= problem.span.start <= line.end + 1 for problem in record.errors):
+        receiver, at = _only_receiver(text, start)
+        record = read_record(receiver, "python")
+    resolver = Resolver(snapshot.after({path: record}))
+    members = {member.name: member for member in _members(resolver, path, record, at)}
+    return _Reading(text, start, path, tree, resolver, members, is_open=False)
+
+
+def _finished(text: Text, start: int, offset: int, word: str) -> tuple[Text, int]:
+    """The text as if some name stood at `start` and its line were complete, for what is being typed is often no
+    expression yet; and how many bytes longer it is. The same for every word, lest each letter makes it another."""
+    is_prefix = text.data[offset : offset + 1] in (b"'", b'"')
+    name = word.encode() if word and is_prefix else _PLACEHOLDER
+    named = text.splice(start, offset, name)
+    lacking = missing(named, start + len(name)).encode()
+    end = named.line_span(named.line_of(start)).end
+    grown = len(lacking) + len(name) - (offset - start)
+    return named.splice(end, end, lacking), grown
 
 
 def _only_receiver(text: Text, start: int) -> tuple[Text, int]:
@@ -235,8 +311,6 @@ def _names(
     record: FileRecord,
     text: Text,
     offset: int,
-    word: str,
-    placeholder: str,
 ) -> dict[str, Candidate]:
     """Names in scope, arguments, keywords and builtins; arguments by their names with a "=" behind."""
     found: dict[str, Candidate] = {}
@@ -246,7 +320,7 @@ def _names(
             for row in record.symbols_in(scope)
             if record.symbols.kind[row] != _ATTRIBUTE and record.symbols.start[row] != offset
         }
-        for name in sorted(own - found.keys() - {placeholder}):
+        for name in sorted(own - found.keys()):
             slot = Slot(path, scope, name)
             rows = resolver.symbols_of(slot)
             imported = bool(rows) and all(record.symbols.kind[row] == _IMPORTED for row in rows)
@@ -271,30 +345,18 @@ def _keywords(words: tuple[str, ...]) -> tuple[Candidate, ...]:
     return tuple(Candidate(word, "keyword", "", "keyword") for word in words if word != "_")
 
 
-def _to_import(resolver: Resolver, path: str, text: Text, tree: Tree | None, word: str) -> list[Candidate]:
-    """Names at the top of other modules that fit the letters, best first, with the edit that imports them."""
-    snapshot = resolver.snapshot
-    first = word[0].lower()
-    scored = [
-        (score, len(name), name)
-        for name in snapshot.definers.names()
-        if name[0].lower() == first and not name.startswith("_")
-        if (score := match(word, name)) is not None
-    ]
-    own = snapshot.modules.dotted(path)
+def _to_import(resolver: Resolver, path: str, text: Text, tree: Tree | None, name: str) -> tuple[Candidate, ...]:
+    """A name from the top of another module, with the edit that imports it; none where no other module has it."""
     found: list[Candidate] = []
-    for _, _, name in sorted(scored)[: 4 * AUTO_IMPORTS]:
-        for module in import_path(snapshot, name)[:1]:
-            target = snapshot.modules.find(path, module)
-            if module == own or target is None:
-                continue
-            edit = import_edit(text, module, name, tree)
-            for slot in resolver.member(target, name)[:1]:
-                made = _candidate(resolver, name, slot, "auto-import")
-                found.append(replace(made, detail=module, import_edit=edit))
-        if len(found) >= AUTO_IMPORTS:
-            break
-    return found
+    for module in _import_path(resolver, name)[:1]:
+        target = resolver.snapshot.modules.find(path, module)
+        if module == resolver.snapshot.modules.dotted(path) or target is None:
+            continue
+        edit = import_edit(text, module, name, tree)
+        for slot in resolver.member(target, name)[:1]:
+            made = _candidate(resolver, name, slot, "auto-import")
+            found.append(replace(made, detail=module, import_edit=edit))
+    return tuple(found)
 
 
 def import_path(snapshot: Snapshot, name: str) -> tuple[str, ...]:
@@ -302,7 +364,11 @@ def import_path(snapshot: Snapshot, name: str) -> tuple[str, ...]:
 
     A package whose `__init__` re-exports the name comes before the module inside it that defines it.
     """
-    resolver = Resolver(snapshot)
+    return _import_path(Resolver(snapshot), name)
+
+
+def _import_path(resolver: Resolver, name: str) -> tuple[str, ...]:
+    snapshot = resolver.snapshot
     found: dict[str, tuple[bool, int, str]] = {}
     for path in snapshot.definers[name]:
         names = resolver.names(path, name)

@@ -6,8 +6,9 @@ in modules of their own; the methods here only name them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from engram_context import candidates, hover, rename, resolve, symbols
 from engram_context.candidates import Candidate
@@ -61,6 +62,14 @@ class NameIndex:
         """Every name that some file mentions."""
         found = {*self.settled, *self.recent}
         return found.difference(name for name, paths in self.recent.items() if not paths)
+
+    @cached_property
+    def initials(self) -> Mapping[str, Sequence[str]]:
+        """The same names by their first letter, in lower case."""
+        found: dict[str, list[str]] = {}
+        for name in self.names():
+            found.setdefault(name[:1].lower(), []).append(name)
+        return found
 
 
 class _Difference:

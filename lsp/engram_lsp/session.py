@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from engram_context.candidates import Candidates
 from engram_context.excerpts import Excerpt
 from engram_context.ignore import Ignore
 from engram_context.indexing import Coding
@@ -105,6 +106,7 @@ class Session:
         self.model_thread = ThreadPoolExecutor(1, "engram model")
         self.model_desk = Desk(self.model_thread)
         self.pieces = Pieces(self.background.submit)
+        self.candidates = Candidates()
         self.remote_threads = ThreadPoolExecutor(2, "engram remote")
         self.tasks = Tasks()
         self.rest = Rest()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 
 import pytest
-from engram_context.candidates import Candidate
-from engram_context.text import Text
+from engram_context.candidates import Candidate, Candidates, candidates
+from engram_context.reader import read_record
+from engram_context.snapshot import Snapshot
+from engram_context.text import Place, Text
 from engram_context.unfinished import missing
 from fixture import parse_fixture
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 DEFINITIONS = """
 class Base:
@@ -82,3 +86,65 @@ def test_what_a_half_written_line_lacks_is_what_closes_it(before: str, below: st
 
 def test_nothing_lacks_where_more_is_written_behind_the_cursor() -> None:
     assert missing(Text.of("f(a, b\n"), 5) == ""
+
+
+OTHERS = (
+    "def resume(): ...\nclass Result: ...\n",
+    "import os\ndef resize(): ...\n",
+    "from main import *\nreserve = 1\n",
+)
+STEPS = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["r", "re", "res", "x", "_", "f", "for", "draw(", "base.", ", ", ")", '"', "# ", " = ", "\n", "    "]
+        ),
+        st.sampled_from(["erase", "record", "left", "end", *OTHERS]),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+@given(STEPS)
+@settings(max_examples=60, deadline=None)
+def test_what_was_kept_of_an_earlier_reading_answers_as_a_fresh_one(steps: list[str]) -> None:
+    rest = "\n\ndef after(result, retry):\n    return result\n"
+    source, at = DEFINITIONS, len(DEFINITIONS)
+    texts = {"main.py": Text.of(source + rest), "other.py": Text.of(OTHERS[0])}
+    snapshot = Snapshot.empty(texts.get).after({path: read_record(text, "python") for path, text in texts.items()})
+    kept = Candidates()
+    for step in steps:
+        letters = ""
+        if step in OTHERS:
+            texts["other.py"] = Text.of(step)
+            snapshot = snapshot.after({"other.py": read_record(texts["other.py"], "python")})
+        elif step == "record":
+            snapshot = snapshot.after({"main.py": read_record(texts["main.py"], "python")})
+        elif step == "erase":
+            source, at = source[:-1], at - 1
+        elif step in ("left", "end"):
+            at = max(at - 1, 0) if step == "left" else len(source)
+        else:
+            letters = step
+        for letter in letters or ("",):
+            source, at = source[:at] + letter + source[at:], at + len(letter)
+            texts["main.py"] = Text.of(source + rest)
+            place = Place("main.py", at)
+            assert kept.at(snapshot, place) == candidates(snapshot, place)
+
+
+def test_an_import_below_the_word_is_put_where_the_text_has_it_however_long_the_word_is() -> None:
+    kept = Candidates()
+    for word in ("re", "resu", "resume"):
+        fixture = parse_fixture(f"{word}$0\n\n\ndef own(): ...\n-- other.py --\ndef resume(): ...\n")
+        texts = {path: Text.of(source) for path, source in fixture.files.items()}
+        records = {path: read_record(text, "python") for path, text in texts.items()}
+        found = kept.at(Snapshot.empty(texts.get).after(records), fixture.cursor)
+        (edit,) = [one.import_edit for one in found if one.name == "resume" and one.origin == "auto-import"]
+        assert edit is not None and edit.span.start == 0
+
+
+def test_a_string_that_is_not_closed_has_no_candidates() -> None:
+    for line in ('draw("$0', 'draw("w$0', "draw('wi$0"):
+        fixture = parse_fixture(DEFINITIONS + line)
+        assert not fixture.snapshot().candidates(fixture.cursor)

@@ -59,7 +59,7 @@ async def completion(session: Session, params: types.CompletionParams) -> types.
         return None
     outdated = session.newest_ranking.ticket()
     reading = session.tasks.start("reading a prompt", read_ahead(session, asked, outdated))
-    found = await session.in_background(lambda _: asked.snapshot.candidates(asked.place))
+    found = await session.in_background(lambda _: session.candidates.at(asked.snapshot, asked.place))
     if not session.is_current(asked):
         raise stale()
     found = [candidate for candidate in found if settings.auto_import or candidate.origin != "auto-import"]
