@@ -93,7 +93,7 @@ def main() -> None:
             length=512,
             threads=1,
             validate_minutes=1e9,
-            compile=True,
+            compile=config.hc_mult > 1,  # a lone stream compiles anew again and again
         )
         finished = train(run, console)
         byte, token = bits_a_byte(out, tokenizer, texts)
