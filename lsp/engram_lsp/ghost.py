@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from engram_lsp.predictor import Cancelled, Memory, Query, Style
 
 _HARDLY = math.log(1e-3)  # another beginning that is less probable is none that anybody means
-_REACH = 64  # more tokens than this before a place the memory does not look at
+REACH = 64
+"""More tokens than this before a place the memory does not look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +368,7 @@ def _by_chance(start: _Start, count: int) -> list[_Start]:
 def _match_length(memory: Memory | None, tokens: Sequence[int]) -> int:
     """How many of the last tokens stood in the memory in just that order (32 at most)."""
     draft = getattr(memory, "draft", None)
-    return int(draft(tuple(tokens[-_REACH:]), 1)[1]) if draft is not None else 0
+    return int(draft(tuple(tokens[-REACH:]), 1)[1]) if draft is not None else 0
 
 
 def _inside_a_word(around: Window) -> bool:

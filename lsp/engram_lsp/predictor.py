@@ -20,7 +20,7 @@ from engram_runtime.sampling import Opinion, Prior, blended, mixed
 from engram_runtime.speculation import Drafter
 from engram_runtime.tokenizer import Tokenizer
 
-from engram_lsp.ghost import Writer, Written
+from engram_lsp.ghost import REACH, Writer, Written
 from engram_lsp.naming import Judge
 from engram_lsp.prompt import Limits, Prompts, Window, window
 from engram_lsp.ranking import Ranker, Spread
@@ -29,10 +29,6 @@ from engram_lsp.spelling import Spellings
 from engram_lsp.suggestion import Source, Suggestion
 
 Cancelled = Callable[[], bool]
-
-
-CONTEXT = 64
-"""More tokens than this before a place the memory does not look at."""
 
 
 @runtime_checkable
@@ -171,7 +167,7 @@ class Predictor:
                 return None
             if fork is None:
                 return self._next(prompt + path, memory, cancelled)
-            opinion = memory.next(prompt[-CONTEXT:] + path) if memory is not None else None
+            opinion = memory.next(prompt[-REACH:] + path) if memory is not None else None
             return self._together(fork(path), opinion)
 
         return judge

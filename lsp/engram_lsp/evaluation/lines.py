@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from engram_context.reader import parse
@@ -56,10 +56,20 @@ def measure(
     ground: Ground, asked: Sequence[Hole], arms: Sequence[Arm], tick: Callable[[], None]
 ) -> dict[str, list[Record]]:
     """A row for each hole, by arm."""
+    return by_arm(asked, arms, tick, lambda arm, hole: [_answered(ground, arm, hole)])
+
+
+def by_arm(
+    asked: Sequence[Hole],
+    arms: Sequence[Arm],
+    tick: Callable[[], None],
+    rows: Callable[[Arm, Hole], Iterable[Record]],
+) -> dict[str, list[Record]]:
+    """What `rows` says of each hole, by arm; `tick` is called after each hole."""
     found: dict[str, list[Record]] = {arm.name: [] for arm in arms}
     for hole in asked:
         for arm in arms:
-            found[arm.name].append(_answered(ground, arm, hole))
+            found[arm.name] += rows(arm, hole)
         tick()
     return found
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from engram_lsp.evaluation.figures import Figure, mean
 from engram_lsp.evaluation.ground import Arm, Ground
-from engram_lsp.evaluation.lines import Record
+from engram_lsp.evaluation.lines import Record, by_arm
 from engram_lsp.evaluation.questions import Hole
 
 FIGURES = (
@@ -21,13 +21,12 @@ def measure(
     ground: Ground, asked: Sequence[Hole], arms: Sequence[Arm], tick: Callable[[], None]
 ) -> dict[str, list[Record]]:
     """A row for each hidden token, by arm."""
-    found: dict[str, list[Record]] = {arm.name: [] for arm in arms}
-    for hole in asked:
-        for arm in arms:
-            size = arm.open.tokenizer.vocab_size
-            found[arm.name] += [judged(log_probs, token, size) for token, log_probs in ground.next_tokens(arm, hole)]
-        tick()
-    return found
+
+    def rows(arm: Arm, hole: Hole) -> list[Record]:
+        size = arm.open.tokenizer.vocab_size
+        return [judged(log_probs, token, size) for token, log_probs in ground.next_tokens(arm, hole)]
+
+    return by_arm(asked, arms, tick, rows)
 
 
 def judged(log_probs: np.ndarray | None, token: int, vocab_size: int) -> Record:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from engram_lsp.evaluation.figures import Figure, less, mean, ratio
 from engram_lsp.evaluation.ground import Arm, Ground
-from engram_lsp.evaluation.lines import Record, is_right
+from engram_lsp.evaluation.lines import Record, by_arm, is_right
 from engram_lsp.evaluation.questions import Hole
 
 LINES = 8
@@ -26,12 +26,7 @@ def measure(
     ground: Ground, asked: Sequence[Hole], arms: Sequence[Arm], tick: Callable[[], None]
 ) -> dict[str, list[Record]]:
     """A row for each stretch, by arm."""
-    found: dict[str, list[Record]] = {arm.name: [] for arm in arms}
-    for hole in asked:
-        for arm in arms:
-            found[arm.name].append(_typed(ground, arm, hole))
-        tick()
-    return found
+    return by_arm(asked, arms, tick, lambda arm, stretch: [_typed(ground, arm, stretch)])
 
 
 def _typed(ground: Ground, arm: Arm, stretch: Hole) -> Record:
