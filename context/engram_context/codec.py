@@ -10,7 +10,7 @@ from typing import Final
 from engram_context.records import TABLES, FileRecord, SyntaxProblem, tables_of
 from engram_context.text import Span
 
-_MAGIC: Final = b"engram-record-2\n"
+_MAGIC: Final = b"engram-record-3\n"
 """Raise the number whenever the layout changes, or what a reader puts into it: stored records are then read anew."""
 # size, lines; counts of names, strings, exports (-1: no __all__), errors; the bytes each takes
 _HEADER: Final = struct.Struct("<IIIIiIIIIII")

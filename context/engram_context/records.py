@@ -33,10 +33,14 @@ Kind = Literal[
     "import",
     "type-parameter",
     "type-alias",
+    "interface",  # this and the next three: of languages other than Python
+    "struct",
+    "enum",
+    "namespace",
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-ScopeKind = Literal["module", "class", "function", "lambda", "comprehension", "type-parameters"]
+ScopeKind = Literal["module", "class", "function", "lambda", "comprehension", "type-parameters", "block", "namespace"]
 SCOPE_KINDS: Final[tuple[ScopeKind, ...]] = get_args(ScopeKind)
 
 Role = Literal[
@@ -50,6 +54,8 @@ Role = Literal[
     "import",  # a part of a module path, or a name that is imported (and, without an alias, bound)
     "declaration",  # in a global or nonlocal statement
     "string",  # in a literal `__all__`
+    "type",  # a name is looked up among types, where these are apart from values
+    "call",  # a method is called by its plain name, where methods are apart from variables
 ]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
@@ -63,20 +69,37 @@ ValueKind = Literal[
     "raised",  # first: the class (or tuple of classes) of an except clause
     "instance",  # first: the class that a class pattern tests for
     "either",  # first, second: the results of a conditional expression, or of `or` and `and`
-    "operator",  # first, second: the operands
-    "str",
+    "operator",  # first, second: the operands of |
+    "add",  # this and the next eleven: the operands
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "lshift",
+    "rshift",
+    "and",
+    "xor",
+    "list-of",  # first: the element of a comprehension; so the next two
+    "set-of",
+    "generator",
+    "dict-of",  # first, second: key and value
+    "metaclass",  # first: what a class names as its metaclass, among its bases
+    "str",  # first: its text in the string table while it is short and plain, 0 when it is not
     "bytes",
-    "int",
+    "int",  # first: its value while it is small and second is 1
     "float",
     "complex",
-    "bool",
+    "bool",  # first: 1 for True, 2 for False, 0 for what a comparison finds
     "none",
     "list",  # this and the next three: refs of the elements, while they are few, are pool[first:second]
     "tuple",
-    "dict",
+    "dict",  # keys and values in turn
     "set",
     "lambda",  # first: the scope
-    "generator",
+    "slice",
     "ellipsis",
 ]
 VALUE_KINDS: Final[tuple[ValueKind, ...]] = get_args(ValueKind)
@@ -141,12 +164,16 @@ DEFAULT: Final = 1 << 13  # a parameter that has one
 CONDITIONAL: Final = 1 << 14  # bound under if, try, for, while, with or match of its scope
 AUGMENTED: Final = 1 << 15  # bound by += and the like, which also reads it
 WALRUS: Final = 1 << 16
+# Of languages other than Python.
+EXPORTED: Final = 1 << 17  # other files can import it
+EXPORT_ONLY: Final = 1 << 18  # a name that only other files know: `export {a as b}`
+FILE_LOCAL: Final = 1 << 19  # at the top of a file, and seen there alone: `static` in C
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """A region with names of its own. Scope 0 is the module. `refs` are a class's bases, or what a function
-    returns; `symbol` is what names it."""
+    returns (what a generator yields); `symbol` is what names it."""
 
     index: int
     kind: ScopeKind
@@ -225,6 +252,35 @@ class Value:
     kind: ValueKind
     first: int
     second: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Statements that may run or not: a branch, or the body of a loop."""
+
+    span: Span
+    is_loop: bool
+
+
+NarrowingKind = Literal[
+    "instance",  # it is an object of the class (or of one in the tuple) `ref`
+    "no-instance",
+    "none",
+    "not-none",
+]
+NARROWING_KINDS: Final[tuple[NarrowingKind, ...]] = get_args(NarrowingKind)
+NARROWING_KIND: Final = {kind: code for code, kind in enumerate(NARROWING_KINDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What a test says about `subject` (a name, or names with dots between), as long as nothing else is bound to it,
+    inside `span`."""
+
+    span: Span
+    subject: str
+    kind: NarrowingKind
+    ref: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,6 +516,35 @@ class Values(Table[Value]):
         return Value(VALUE_KINDS[self.kind[index]], self.first[index], self.second[index])
 
 
+@dataclass(frozen=True, eq=False)
+class Blocks(Table[Block]):
+    """In source order, outer before inner."""
+
+    start: array[int]
+    end: array[int]
+    loop: array[int]
+
+    def row(self, index: int) -> Block:
+        return Block(Span(self.start[index], self.end[index]), bool(self.loop[index]))
+
+
+@dataclass(frozen=True, eq=False)
+class Narrowings(Table[Narrowing]):
+    """`name` is the last part of the subject."""
+
+    start: array[int]
+    end: array[int]
+    name: array[int]
+    subject: array[int]
+    kind: array[int]
+    ref: array[int]
+
+    def row(self, index: int) -> Narrowing:
+        span = Span(self.start[index], self.end[index])
+        subject = self.strings[self.subject[index]]
+        return Narrowing(span, subject, NARROWING_KINDS[self.kind[index]], self.ref[index])
+
+
 TABLES: Final[tuple[type[Table[Any]], ...]] = (
     Occurrences,
     Symbols,
@@ -468,6 +553,8 @@ TABLES: Final[tuple[type[Table[Any]], ...]] = (
     Arguments,
     Calls,
     Values,
+    Blocks,
+    Narrowings,
 )
 
 
@@ -494,6 +581,8 @@ class FileRecord:
     arguments: Arguments = field(repr=False, compare=False)
     calls: Calls = field(repr=False, compare=False)
     values: Values = field(repr=False, compare=False)
+    blocks: Blocks = field(repr=False, compare=False)
+    narrowings: Narrowings = field(repr=False, compare=False)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FileRecord) and self.to_bytes() == other.to_bytes()
@@ -510,6 +599,8 @@ class FileRecord:
             self.arguments,
             self.calls,
             self.values,
+            self.blocks,
+            self.narrowings,
         )
 
     # --- finding rows ---------------------------------------------------------------------------------
@@ -606,7 +697,7 @@ def empty_record(digest: bytes, language: str, size: int, line_count: int) -> Fi
 
 def tables_of(
     names: tuple[str, ...], strings: tuple[str, ...], pool: array[int], columns: Sequence[array[int]]
-) -> tuple[Occurrences, Symbols, Scopes, Imports, Arguments, Calls, Values]:
+) -> tuple[Occurrences, Symbols, Scopes, Imports, Arguments, Calls, Values, Blocks, Narrowings]:
     """The tables over columns that stand one after another in the order of TABLES."""
     rest = iter(columns)
 
@@ -624,6 +715,8 @@ def tables_of(
         Arguments(names, strings, pool, *take(Arguments)),
         Calls(names, strings, pool, *take(Calls)),
         Values(names, strings, pool, *take(Values)),
+        Blocks(names, strings, pool, *take(Blocks)),
+        Narrowings(names, strings, pool, *take(Narrowings)),
     )
 
 

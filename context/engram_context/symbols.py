@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engram_context.records import KIND, SCOPE_KIND, FileRecord, Symbol
+from engram_context.records import KIND, SCOPE_KIND, FileRecord, Kind, Symbol
 
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot
 
-_OUTLINED = frozenset(
-    KIND[kind] for kind in ("class", "function", "method", "variable", "constant", "attribute", "type-alias")
-)
-_DEFINITIONS = frozenset(KIND[kind] for kind in ("class", "function", "method", "type-alias"))
-_OPEN_SCOPES = (SCOPE_KIND["module"], SCOPE_KIND["class"])
+_TYPES: tuple[Kind, ...] = ("class", "type-alias", "interface", "struct", "enum", "namespace")
+_DEFINITIONS = frozenset(KIND[kind] for kind in (*_TYPES, "function", "method"))
+_OUTLINED = _DEFINITIONS | frozenset(KIND[kind] for kind in ("variable", "constant", "attribute"))
+_OPEN_SCOPES = (SCOPE_KIND["module"], SCOPE_KIND["class"], SCOPE_KIND["namespace"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,10 @@ KINDS: dict[str, types.CompletionItemKind] = {
     "import": types.CompletionItemKind.Module,
     "type-parameter": types.CompletionItemKind.TypeParameter,
     "type-alias": types.CompletionItemKind.Class,
+    "interface": types.CompletionItemKind.Interface,
+    "struct": types.CompletionItemKind.Struct,
+    "enum": types.CompletionItemKind.Enum,
+    "namespace": types.CompletionItemKind.Module,
     "keyword": types.CompletionItemKind.Keyword,
     "builtin": types.CompletionItemKind.Function,
 }

@@ -28,6 +28,10 @@ KINDS: dict[Kind, types.SymbolKind] = {
     "import": types.SymbolKind.Module,
     "type-parameter": types.SymbolKind.TypeParameter,
     "type-alias": types.SymbolKind.Class,
+    "interface": types.SymbolKind.Interface,
+    "struct": types.SymbolKind.Struct,
+    "enum": types.SymbolKind.Enum,
+    "namespace": types.SymbolKind.Namespace,
 }
 
 
