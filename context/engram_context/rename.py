@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from engram_context import moves
 from engram_context.edits import Edit, EditError, ProjectEdit, Refusal, apply, project_edit
 from engram_context.environment import Environment
 from engram_context.families import Family, Hierarchy, family_of
+from engram_context.imports import Module
 from engram_context.reader import read_record
 from engram_context.records import KIND, POSITIONAL_ONLY, ROLE, STATIC_METHOD, FileRecord, Kind
 from engram_context.resolve import Resolver
@@ -47,7 +49,13 @@ class RenameTarget:
 
 def rename_target(snapshot: Snapshot, place: Place) -> RenameTarget | Refusal:
     """What a rename at a place would rename, or why it cannot."""
-    found = _Symbol.at(Resolver(snapshot), place)
+    resolver = Resolver(snapshot)
+    module = module_at(resolver, place)
+    record = snapshot.record(place.path)
+    if module is not None and record is not None:
+        occurrence = record.occurrences[record.occurrence_at(place.offset) or 0]
+        return RenameTarget(occurrence.span, occurrence.name, "module")
+    found = _Symbol.at(resolver, place)
     if isinstance(found, Refusal):
         return found
     record = snapshot.records[place.path]
@@ -59,10 +67,13 @@ def rename(
 ) -> ProjectEdit | Refusal:
     """The edits that rename the symbol at a place, or why there are none.
 
-    Renaming to the same name is an empty edit. Modules are refused: that takes moving files. `environment` shows
+    Renaming to the same name is an empty edit. A module's rename moves its file. `environment` shows
     the members of base classes from outside the project; without it only the standard library's are known.
     """
     resolver = Resolver(snapshot)
+    module = module_at(resolver, place)
+    if module is not None:
+        return moves.rename_module(snapshot, module, new_name)
     symbol = _Symbol.at(resolver, place)
     if isinstance(symbol, Refusal):
         return symbol
@@ -75,6 +86,17 @@ def rename(
 
 
 # --- what is renamed ----------------------------------------------------------------------------------
+
+
+def module_at(resolver: Resolver, place: Place) -> Module | None:
+    """The project's module that is named at a place by its own name; an alias for one is a name like others."""
+    record = resolver.record(place.path)
+    index = None if record is None else record.occurrence_at(place.offset)
+    if record is None or index is None:
+        return None
+    meanings = resolver.meanings(place.path, index)
+    modules = [target for target in meanings if isinstance(target, Module)]
+    return modules[0] if len(modules) == 1 == len(meanings) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +133,7 @@ class _Symbol:
             return Refusal(f"it is not known what '{name}' is")
         if not slots:
             if not all(isinstance(target, External) for target in others):
-                what = (
-                    "a builtin" if isinstance(others[0], Builtin) else "a module; renaming those is not supported yet"
-                )
+                what = "a builtin" if isinstance(others[0], Builtin) else "the name of several modules"
                 return Refusal(f"'{name}' is {what}")
             direct = resolver.of_occurrence(place.path, index)
             own = tuple(target for target in direct if isinstance(target, Slot) and target.path == place.path)

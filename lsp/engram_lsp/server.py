@@ -44,6 +44,7 @@ from engram_lsp.features import (
     symbols,
     synchronization,
     watched_files,
+    will_rename_files,
 )
 from engram_lsp.session import Session
 from engram_lsp.settings import Settings
@@ -69,6 +70,7 @@ ROUTES: tuple[tuple[str, Handler, Any], ...] = (
     (types.WORKSPACE_SYMBOL, symbols.workspace_symbol, None),
     (types.TEXT_DOCUMENT_PREPARE_RENAME, rename.prepare_rename, None),
     (types.TEXT_DOCUMENT_RENAME, rename.rename, None),
+    (types.WORKSPACE_WILL_RENAME_FILES, will_rename_files.will_rename_files, will_rename_files.FILTERS),
     (
         types.TEXT_DOCUMENT_CODE_ACTION,
         code_action.code_action,

@@ -409,8 +409,12 @@ def test_what_is_not_the_projects_is_refused():
     check_refused("import os.pa$0th\n", "y", "outside the project")
 
 
-def test_modules_are_refused_for_now():
-    check_refused("-- a.py --\nimport u$0til\n-- util.py --\n", "tools", "module")
+def test_a_module_renamed_at_a_mention_moves_its_file():
+    fixture = parse_fixture("-- util.py --\n-- a.py --\nimport ut$0il\n")
+    found = rename(fixture.snapshot(), fixture.cursor, "tools")
+    assert isinstance(found, ProjectEdit) and found.moves == (("util.py", "tools.py"),)
+    target = rename_target(fixture.snapshot(), fixture.cursor)
+    assert isinstance(target, RenameTarget) and (target.name, target.kind) == ("util", "module")
 
 
 def test_a_name_that_is_taken_is_refused():
