@@ -49,6 +49,9 @@ class RecordBuilder:
         self.values: list[int] = []  # flat, three numbers a row
         self.value_ends: list[int] = []
         self.returned: dict[int, list[int]] = {}
+        self.yielded: dict[int, list[int]] = {}
+        self.blocks: list[tuple[int, int, int]] = []
+        self.narrowings: list[tuple[int, int, int, int, int, int]] = []
         self.declared: dict[tuple[int, int], bool] = {}  # (scope, name) -> global?
         self.exports: list[str] | None = None
         self.doc = ""
@@ -155,7 +158,7 @@ class RecordBuilder:
         symbols[0] = [at_start.get(offset, -1) for offset in symbols[0]]
         symbols[3] = self._binding_scopes()
         symbols[9], symbols[10] = refs(symbols[9]), refs(symbols[10])
-        for scope, returned in self.returned.items():
+        for scope, returned in {**self.returned, **self.yielded}.items():
             self.scopes[scope][5:7] = self.pooled(returned)
         imports = _transposed(self.imports, 11)
         imports[9] = [at_start.get(offset, -1) for offset in imports[9]]
@@ -174,6 +177,9 @@ class RecordBuilder:
         ]
         columns = [starts, numbers, scopes, roles, links, *symbols, *_transposed(self.scopes, 8)]
         columns += [*imports, *arguments, *calls, kinds, first, second]
+        narrowings = _transposed(self.narrowings, 6)
+        narrowings[5] = refs(narrowings[5])
+        columns += [*_transposed(self.blocks, 3), *narrowings]
         pool = column_of(refs(self.pool))
         return FileRecord(
             self.text.digest,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from tree_sitter import Tree
 
 from engram_context.builder import RecordBuilder
-from engram_context.python import definitions, expressions, imports, patterns, statements
+from engram_context.python import conditions, definitions, expressions, imports, patterns, statements
 from engram_context.python import grammar as g
 from engram_context.python.walk import Handler, PythonWalk
 from engram_context.records import SyntaxProblem
@@ -45,8 +45,14 @@ HANDLERS: dict[int, Handler] = {
         (("global_statement", "nonlocal_statement"), statements.on_declaration),
         (("return_statement",), statements.on_return),
         (("yield",), statements.on_yield),
-        (("if_statement", "elif_clause"), statements.on_if),
-        (("try_statement", "while_statement", "with_statement"), statements.on_branching),
+        (("if_statement", "elif_clause"), conditions.on_if),
+        (("while_statement",), conditions.on_while),
+        (("try_statement",), conditions.on_try),
+        (("else_clause",), conditions.on_branch),
+        (("assert_statement",), conditions.on_assert),
+        (("boolean_operator",), conditions.on_boolean),
+        (("conditional_expression",), conditions.on_conditional),
+        (("with_statement",), statements.on_branching),
         (("case_clause",), patterns.on_case),
         (("decorated_definition",), definitions.on_decorated),
         (("function_definition",), definitions.on_function),

@@ -222,8 +222,17 @@ def on_class(walk: PythonWalk, node: Node, scope: int) -> None:
     if bases is not None:
         children = [child for child in bases.named_children if child.kind_id not in g.COMMENTS]
         positional = [child for child in children if child.kind_id not in g.KEYWORD_ARGUMENTS]
-        builder.returned[inner] = [walk.ref(child, types) for child in positional]
+        named = [child for child in children if child.kind_id in g.KEYWORD_ARGUMENTS]
+        builder.returned[inner] = [walk.ref(child, types) for child in positional] + metaclass(walk, named, types)
         walk.push(children, types)
+
+
+def metaclass(walk: PythonWalk, keywords: list[Node], scope: int) -> list[int]:
+    for keyword in keywords:
+        name, value = keyword.child_by_field_id(g.NAME), keyword.child_by_field_id(g.VALUE)
+        if name is not None and walk.data[name.start_byte : name.end_byte] == b"metaclass":
+            return [walk.builder.add_value("metaclass", walk.ref(value, scope))]
+    return []
 
 
 def on_type_alias(walk: PythonWalk, node: Node, scope: int) -> None:

@@ -107,7 +107,7 @@ def on_subscript(walk: PythonWalk, node: Node, scope: int) -> None:
         inside = inside[0].named_children
     if len(inside) == 1:
         index = walk.ref(inside[0], scope)
-    elif 1 < len(inside) <= g.ELEMENTS:
+    elif 1 < len(inside) <= (g.LITERAL_ELEMENTS if is_literal(walk, children[0]) else g.ELEMENTS):
         index = walk.builder.add_value("tuple", *walk.builder.pooled([walk.ref(child, scope) for child in inside]))
     if children:
         walk.builder.add_value("subscript", walk.ref(children[0], scope), index, end=node.end_byte)
@@ -115,6 +115,10 @@ def on_subscript(walk: PythonWalk, node: Node, scope: int) -> None:
     base = walk.data[children[0].start_byte : children[0].end_byte] if children else b""
     if base.rpartition(b".")[2] in g.TYPE_FORMS:
         walk.read_strings(node, scope)
+
+
+def is_literal(walk: PythonWalk, base: Node) -> bool:
+    return walk.data.endswith(b"Literal", base.start_byte, base.end_byte)
 
 
 def on_string(walk: PythonWalk, node: Node, scope: int) -> None:

@@ -38,10 +38,11 @@ def field(name: str) -> int:
 
 (IDENTIFIER,) = ids("identifier")
 LEFT, RIGHT, TYPE = field("left"), field("right"), field("type")
-NAME, BODY, VALUE = field("name"), field("body"), field("value")
+NAME, BODY, KEY, VALUE = field("name"), field("body"), field("key"), field("value")
 PARAMETERS, RETURN_TYPE = field("parameters"), field("return_type")
 TYPE_PARAMETERS, SUPERCLASSES = field("type_parameters"), field("superclasses")
 MODULE_NAME, DEFINITION = field("module_name"), field("definition")
+OPERATOR, ARGUMENT, SUBJECT = field("operator"), field("argument"), field("subject")
 CONDITION, CONSEQUENCE, ALIAS = field("condition"), field("consequence"), field("alias")
 
 PRIMARY = ids("identifier", "attribute", "call", "subscript", "generic_type", "member_type")
@@ -61,22 +62,31 @@ PARENTHESISED = ids("parenthesized_expression")
 COMPREHENSIONS = ids("list_comprehension", "set_comprehension", "dictionary_comprehension", "generator_expression")
 LITERAL_KINDS: tuple[tuple[tuple[str, ...], ValueKind], ...] = (
     (("concatenated_string",), "str"),
-    (("integer",), "int"),
-    (("true", "false", "comparison_operator", "not_operator"), "bool"),
+    (("comparison_operator", "not_operator"), "bool"),
     (("none",), "none"),
-    (("list_comprehension",), "list"),
-    (("dictionary", "dictionary_comprehension"), "dict"),
-    (("set", "set_comprehension"), "set"),
-    (("generator_expression",), "generator"),
+    (("slice",), "slice"),
     (("ellipsis",), "ellipsis"),
 )
 LITERALS: dict[int, ValueKind] = {at: kind for names, kind in LITERAL_KINDS for at in ids(*names)}
 SEQUENCES: dict[int, ValueKind] = {
     **dict.fromkeys(ids("list"), "list"),
     **dict.fromkeys(ids("tuple", "expression_list"), "tuple"),
+    **dict.fromkeys(ids("set"), "set"),
 }
+COLLECTED: dict[int, ValueKind] = {
+    **dict.fromkeys(ids("list_comprehension"), "list-of"),
+    **dict.fromkeys(ids("set_comprehension"), "set-of"),
+    **dict.fromkeys(ids("generator_expression"), "generator"),
+    **dict.fromkeys(ids("dictionary_comprehension"), "dict-of"),
+}
+BOOLS = {**dict.fromkeys(ids("true"), 1), **dict.fromkeys(ids("false"), 2)}
+INTEGERS, DICTS, PAIRS, UNARY = ids("integer"), ids("dictionary"), ids("pair"), ids("unary_operator")
 FLOATS, STRINGS, TYPES = ids("float"), ids("string"), ids("type")
-UNIONS = ids("binary_operator", "union_type")
+UNIONS, BINARY = ids("union_type"), ids("binary_operator")
+OPERATORS: dict[bytes, ValueKind] = {
+    b"|": "operator", b"+": "add", b"-": "sub", b"*": "mul", b"/": "truediv", b"//": "floordiv", b"%": "mod",
+    b"**": "pow", b"@": "matmul", b"<<": "lshift", b">>": "rshift", b"&": "and", b"^": "xor",
+}  # fmt: skip
 EITHER = ids("boolean_operator", "conditional_expression")
 AWAITS = ids("await")
 ATTRIBUTES, SUBSCRIPTS = ids("attribute", "member_type"), ids("subscript", "generic_type")
@@ -96,6 +106,10 @@ DEPTH = 8
 """How deeply nested operators and displays are looked into for a value."""
 ELEMENTS = 16
 """How many elements of a display are worth refs of their own."""
+LITERAL_ELEMENTS = 64
+"""The same of typing's Literal."""
+PLAIN = re.compile(rb"""["']([\w.+-]{1,40})["']""")
+"""A string whose text is remembered."""
 
 STRING = re.compile(rb"""(?s)([A-Za-z]{0,2})(\"\"\"|'''|"|')(.*)\2""")
 TYPE_FORMS = frozenset(
@@ -139,6 +153,14 @@ KEYWORD_PATTERNS = ids("keyword_pattern")
 MODULE_SCOPE, CLASS_SCOPE = SCOPE_KIND["module"], SCOPE_KIND["class"]
 COMPREHENSION_SCOPE = SCOPE_KIND["comprehension"]
 READ = ROLE["read"]
+
+IFS, NOTS, BOOLEANS = ids("if_statement"), ids("not_operator"), ids("boolean_operator")
+CALLS, COMPARISONS, NONES = ids("call"), ids("comparison_operator"), ids("none")
+LEAVING = ids("return_statement", "raise_statement", "continue_statement", "break_statement")
+NARROWING_TESTS = (
+    NOTS | BOOLEANS | CALLS | COMPARISONS | NAMED_EXPRESSIONS | PARENTHESISED | ATTRIBUTES | frozenset({IDENTIFIER})
+)
+IF_CLAUSES = ids("if_clause")
 
 SILENT = ids(
     "comment", "integer", "float", "true", "false", "none", "ellipsis", "pass_statement", "break_statement",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tree_sitter import Node
 
 from engram_context.python import grammar as g
+from engram_context.python.conditions import matched
 from engram_context.python.walk import PythonWalk
 from engram_context.records import (
     NO_REF,
@@ -16,8 +17,13 @@ def on_case(walk: PythonWalk, node: Node, scope: int) -> None:
     patterns = [child for child in node.named_children if child.kind_id in g.CASE_PATTERNS]
     walk.builder.branch(scope, node.end_byte)
     walk.push([child for child in node.named_children if child.kind_id not in g.CASE_PATTERNS], scope)
+    body = node.child_by_field_id(g.CONSEQUENCE)
+    if body is not None:
+        walk.block(body)
     for pattern in patterns:
         bind_pattern(walk, pattern, scope)
+    if len(patterns) == 1:
+        matched(walk, node, patterns[0], scope)
 
 
 def bind_pattern(walk: PythonWalk, pattern: Node, scope: int) -> None:
@@ -90,5 +96,5 @@ def class_pattern(walk: PythonWalk, node: Node, scope: int, waiting: list[tuple[
         if parts and parts[0].kind_id == g.IDENTIFIER:
             owner = walk.builder.add_value("instance", children[0].end_byte)
             walk.builder.add_occurrence(*parts[0].byte_range, scope, "attribute", owner)
-            later.extend((part, NO_REF) for part in parts[1:])
+            later.extend((part, parts[0].end_byte) for part in parts[1:])
     waiting.extend(reversed(later))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tree_sitter import Node
 
 from engram_context.python import grammar as g
+from engram_context.python.conditions import filtered
 from engram_context.python.walk import PythonWalk
 from engram_context.records import (
     AUGMENTED,
@@ -89,6 +90,9 @@ def on_named_expression(walk: PythonWalk, node: Node, scope: int) -> None:
 def on_for(walk: PythonWalk, node: Node, scope: int) -> None:
     left, right = node.child_by_field_id(g.LEFT), node.child_by_field_id(g.RIGHT)
     walk.builder.branch(scope, node.end_byte)
+    body = node.child_by_field_id(g.BODY)
+    if body is not None:
+        walk.block(body, loop=True)
     walk.push([child for child in node.named_children if child != left], scope)
     if left is not None:
         element = walk.builder.add_value("element", walk.ref(right, scope))
@@ -101,6 +105,8 @@ def on_comprehension(walk: PythonWalk, node: Node, scope: int) -> None:
     outside = scope  # the first iterable is evaluated there, everything else inside
     for child in node.named_children:
         if child.kind_id not in g.FOR_CLAUSES:
+            if child.kind_id in g.IF_CLAUSES:
+                filtered(walk, node, child, inner)
             walk.visit(child, inner)
             continue
         left, right = child.child_by_field_id(g.LEFT), child.child_by_field_id(g.RIGHT)
@@ -121,6 +127,8 @@ def on_as_pattern(walk: PythonWalk, node: Node, scope: int, kind: ValueKind = "e
 
 def on_except(walk: PythonWalk, node: Node, scope: int) -> None:
     children = node.named_children
+    if children:
+        walk.block(children[-1])
     if children and children[0].kind_id in g.AS_PATTERNS:
         walk.push(children[1:], scope)
         on_as_pattern(walk, children[0], scope, "raised")
@@ -149,19 +157,15 @@ def on_return(walk: PythonWalk, node: Node, scope: int) -> None:
 
 
 def on_yield(walk: PythonWalk, node: Node, scope: int) -> None:
-    symbol = walk.builder.scopes[scope][4]
+    builder = walk.builder
+    symbol = builder.scopes[scope][4]
     if symbol >= 0:
-        walk.builder.symbols[symbol][14] |= GENERATOR
-    walk.push(node.named_children, scope)
-
-
-def on_if(walk: PythonWalk, node: Node, scope: int) -> None:
-    walk.builder.branch(scope, node.end_byte)
-    condition, consequence = node.child_by_field_id(g.CONDITION), node.child_by_field_id(g.CONSEQUENCE)
-    if condition is not None and consequence is not None:
-        test = walk.data[condition.start_byte : condition.end_byte]
-        if test.rpartition(b".")[2] == b"TYPE_CHECKING":
-            walk.builder.type_checking_until[scope] = consequence.end_byte
+        builder.symbols[symbol][14] |= GENERATOR
+        value = g.first(node)
+        if value is not None:
+            ref = walk.ref(value, scope)
+            delegates = any(child.type == "from" for child in node.children)
+            builder.yielded.setdefault(scope, []).append(builder.add_value("element", ref) if delegates else ref)
     walk.push(node.named_children, scope)
 
 

@@ -14,6 +14,7 @@ from engram_context.records import (
     Kind,
     Role,
     SyntaxProblem,
+    ValueKind,
 )
 
 
@@ -31,6 +32,7 @@ class PythonWalk:
         self.receivers: dict[int, tuple[int, int]] = {}
         self.decorated: dict[int, tuple[Node, list[Node]]] = {}
         self.problems: list[SyntaxProblem] = []
+        self.ends: list[tuple[int, int]] = []  # start and end of the blocks around what is visited
 
     def run(self, handlers: Mapping[int, Handler]) -> None:
         """Read the whole tree. Kinds without a handler are passed through."""
@@ -69,6 +71,21 @@ class PythonWalk:
         if node is not None:
             self.push((node,), scope)
 
+    def block(self, node: Node, *, loop: bool = False) -> None:
+        """Write down that the statements of a node may run or not."""
+        start, end = node.byte_range
+        self.builder.blocks.append((start, end, int(loop)))
+        while self.ends and self.ends[-1][1] <= start:
+            self.ends.pop()
+        self.ends.append((start, end))
+
+    def block_end(self, at: int, scope: int) -> int:
+        """Where the block that a statement is in ends, or else its scope."""
+        while self.ends and self.ends[-1][1] <= at:
+            self.ends.pop()
+        end = self.builder.scopes[scope][2]
+        return min(end, self.ends[-1][1]) if self.ends and self.ends[-1][0] <= at else end
+
     # --- values ---------------------------------------------------------------------------------------
 
     def ref(self, node: Node | None, scope: int, depth: int = g.DEPTH) -> int:
@@ -88,8 +105,15 @@ class PythonWalk:
         if kind in g.LITERALS:
             return builder.add_value(g.LITERALS[kind], 0, 0)
         if kind in g.STRINGS:
+            plain = g.PLAIN.fullmatch(self.data, node.start_byte, node.end_byte)
+            if plain is not None:
+                return builder.add_value("str", builder.string(plain[1].decode("utf-8", "replace")), 0)
             prefix = self.data[node.start_byte : node.start_byte + 2].lower()
-            return builder.add_value("bytes" if b"b" in prefix.rstrip(b"\"'") else "str")
+            return builder.add_value("bytes" if b"b" in prefix.rstrip(b"\"'") else "str", 0, 0)
+        if kind in g.INTEGERS:
+            return self.integer(self.data[node.start_byte : node.end_byte])
+        if kind in g.BOOLS:
+            return builder.add_value("bool", g.BOOLS[kind], 0)
         if kind in g.FLOATS:
             imaginary = self.data[node.end_byte - 1 : node.end_byte] in (b"j", b"J")
             return builder.add_value("complex" if imaginary else "float")
@@ -105,15 +129,50 @@ class PythonWalk:
                 return builder.add_value(g.SEQUENCES[kind], 0, 0)
             refs = [self.ref(child, scope, depth - 1) for child in children]
             return builder.add_value(g.SEQUENCES[kind], *builder.pooled(refs))
-        if kind in g.EITHER or kind in g.UNIONS:
+        if kind in g.EITHER or kind in g.BINARY or kind in g.UNIONS:
             children = [child for child in node.named_children if child.kind_id not in g.COMMENTS]
             if len(children) < 2:
                 return NO_REF
             # `a if test else b` has the test in the middle; the two results are first and last.
             first = self.ref(children[0], scope, depth - 1)
             second = self.ref(children[-1], scope, depth - 1)
-            return builder.add_value("either" if kind in g.EITHER else "operator", first, second)
+            if kind in g.EITHER:
+                return builder.add_value("either", first, second)
+            operator = node.child_by_field_id(g.OPERATOR) if kind in g.BINARY else None
+            sign = b"|" if operator is None else self.data[operator.start_byte : operator.end_byte]
+            return builder.add_value(g.OPERATORS.get(sign, "operator"), first, second)
+        if kind in g.COLLECTED:
+            return self.collected(g.COLLECTED[kind], node.child_by_field_id(g.BODY), scope, depth - 1)
+        if kind in g.DICTS:
+            return self.dictionary(node, scope, depth - 1)
+        if kind in g.UNARY:
+            inner = node.child_by_field_id(g.ARGUMENT)
+            if inner is not None and inner.kind_id in g.INTEGERS and self.data[node.start_byte] == b"-"[0]:
+                return self.integer(b"-" + self.data[inner.start_byte : inner.end_byte])
+            return self.ref(inner, scope, depth - 1)
         return NO_REF
+
+    def integer(self, source: bytes) -> int:
+        is_small = len(source) < 4 and source.lstrip(b"-").isdigit()
+        return self.builder.add_value("int", int(source) if is_small else 0, int(is_small))
+
+    def collected(self, kind: ValueKind, body: Node | None, scope: int, depth: int) -> int:
+        """The ref of a comprehension's result."""
+        if body is not None and body.kind_id in g.PAIRS:
+            parts = [child for child in body.named_children if child.kind_id not in g.COMMENTS]
+            refs = [self.ref(part, scope, depth) for part in parts[:2]]
+            return self.builder.add_value(kind, *refs) if len(refs) == 2 else self.builder.add_value(kind)
+        return self.builder.add_value(kind, self.ref(body, scope, depth))
+
+    def dictionary(self, node: Node, scope: int, depth: int) -> int:
+        refs: list[int] = []
+        pairs = [child for child in node.named_children if child.kind_id not in g.COMMENTS]
+        if len(pairs) > g.ELEMENTS or any(pair.kind_id not in g.PAIRS for pair in pairs):
+            return self.builder.add_value("dict", 0, 0)
+        for pair in pairs:
+            key, value = pair.child_by_field_id(g.KEY), pair.child_by_field_id(g.VALUE)
+            refs += (self.ref(key, scope, depth), self.ref(value, scope, depth))
+        return self.builder.add_value("dict", *self.builder.pooled(refs))
 
     def annotation(self, node: Node | None, scope: int) -> int:
         """Visit an annotation; its ref. Strings in it are read as the expressions they hold."""
