@@ -38,7 +38,10 @@ def highlights(snapshot: Snapshot, place: Place) -> tuple[Highlight, ...]:
     role = record.occurrences.role
     roles = _roles(resolver, wanted, role[index])
     found: list[Highlight] = []
+    names = _function_names(resolver, wanted)
     for other in record.occurrences_of(record.names[record.occurrences.name[index]], roles):
+        if names and role[other] == _KEYWORD and not _may_call(record, other, names):
+            continue
         targets = resolver.of_occurrence(place.path, other)
         if wanted.isdisjoint(targets) if wanted else targets:
             continue
@@ -63,6 +66,26 @@ def _roles(resolver: Resolver, wanted: frozenset[Target], role: int) -> frozense
         roles |= names if is_parameter else names - {_KEYWORD}
     # An attribute can mean a module's name where the module imports itself: then it is what was asked about.
     return frozenset(roles | (MEMBER_ROLES if role in MEMBER_ROLES else frozenset()))
+
+
+def _function_names(resolver: Resolver, wanted: frozenset[Target]) -> set[str]:
+    """The names of the functions whose parameters are meant; none where they may be called by any other name."""
+    names: set[str] = set()
+    for target in wanted:
+        record = resolver.record(target.path) if isinstance(target, Slot) else None
+        name = record.scopes[target.scope].name if record is not None and isinstance(target, Slot) else ""
+        if not name or name.startswith("__"):
+            return set()
+        names.add(name)
+    return names
+
+
+def _may_call(record: FileRecord, keyword: int, names: set[str]) -> bool:
+    """Whether the call that a keyword stands in calls one of the names, or something that is no name. Inferring what is
+    called takes a while, and a keyword like `context` may stand in hundreds of calls."""
+    call = record.occurrences.link[keyword]
+    callee = record.calls.callee[call] if call >= 0 else -1
+    return callee < 0 or record.names[record.occurrences.name[callee]] in names
 
 
 def _access(record: FileRecord, index: int) -> Access:

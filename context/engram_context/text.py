@@ -184,6 +184,22 @@ class Text:
             column += sum(byte >= 0xF0 for byte in before)
         return line, column
 
+    def positions(
+        self, offsets: NDArray[np.int64], unit: Unit = "utf-16"
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """`position` of many offsets at once: (lines, columns), each shaped like `offsets`. They must be starts of
+        characters, within their lines."""
+        lines = np.maximum(np.searchsorted(self.starts, offsets, "right") - 1, 0)
+        starts = self.starts[lines]
+        if unit == "utf-8" or self.data.isascii():
+            return lines, offsets - starts
+        view = np.frombuffer(self.data, np.uint8)
+        units = ((view & 0xC0) != 0x80).astype(np.int64)
+        if unit == "utf-16":
+            units += view >= 0xF0
+        before = np.concatenate((np.zeros(1, np.int64), np.cumsum(units)))
+        return lines, before[offsets] - before[starts]
+
     # --- contents ----------------------------------------------------------------------------------
 
     def slice(self, span: Span) -> str:
