@@ -1,15 +1,19 @@
 """Opens what the settings name: the tokenizer, and the model if there is one."""
 
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-from engram_runtime.engine import Engine, OnnxEngine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from engram_runtime.models import default_model
-from engram_runtime.session import ModelError
 
 from engram_lsp.coding import read_tokenizer
-from engram_lsp.predictor import Predictor
 from engram_lsp.settings import ModelSettings
+
+if TYPE_CHECKING:  # the engine takes a while to import, and no answer has to wait for it
+    from engram_runtime.engine import Engine
+
+    from engram_lsp.predictor import Predictor
 
 NONE = "none"
 
@@ -30,6 +34,11 @@ def open_predictor(settings: ModelSettings) -> tuple[Predictor, str]:
 
     Takes a second or so; meant for the model thread. Raises OSError or ValueError without a tokenizer.
     """
+    from engram_runtime.engine import OnnxEngine
+    from engram_runtime.session import ModelError
+
+    from engram_lsp.predictor import Predictor
+
     tokenizer = read_tokenizer(str(tokenizer_file(settings)))
     if settings.path == NONE:
         return Predictor(tokenizer, None), ""
@@ -44,9 +53,11 @@ def open_predictor(settings: ModelSettings) -> tuple[Predictor, str]:
 
 def describe(engine: Engine | None) -> dict[str, Any]:
     """What runs and where."""
-    if isinstance(engine, OnnxEngine):
-        return engine.describe()
-    return {"provider": "none"} if engine is None else {"provider": type(engine).__name__}
+    if engine is None:
+        return {"provider": "none"}
+    from engram_runtime.engine import OnnxEngine
+
+    return engine.describe() if isinstance(engine, OnnxEngine) else {"provider": type(engine).__name__}
 
 
 def title(described: dict[str, Any]) -> str:

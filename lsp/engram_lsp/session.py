@@ -23,7 +23,6 @@ from engram_context.project import Change, Project
 from engram_context.snapshot import Snapshot
 from engram_context.text import Place, Text, Unit
 from engram_context.watcher import Watcher
-from engram_runtime.servers import RemoteError
 from lsprotocol import types
 
 from engram_lsp import convert, guard, model
@@ -33,15 +32,15 @@ from engram_lsp.documents import Document, Documents
 from engram_lsp.folder import Folder, Loose, is_read
 from engram_lsp.offers import Offers
 from engram_lsp.pace import Pace
-from engram_lsp.predictor import Predictor, Query
 from engram_lsp.progress import Progress
 from engram_lsp.prompt import Pieces, beginning, finished
-from engram_lsp.remote import Remote
 from engram_lsp.schedule import Cancelled, Desk, Newest, Rest, Tasks, in_worker
 from engram_lsp.settings import Settings
 from engram_lsp.suggestion import Suggestion
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # with the runtime behind them, these take a while to import: no first answer waits for them
+    from engram_lsp.predictor import Predictor, Query
+    from engram_lsp.remote import Remote
     from engram_lsp.server import Server
 
 log = logging.getLogger(__name__)
@@ -152,11 +151,13 @@ class Session:
         newest = self.documents.get(document.uri)
         return newest is not None and newest.revision == document.revision
 
-    def query(self, asked: Asked, text: Text, offset: int, *, invoked: bool = False) -> Query:
+    def query(self, asked: Asked, text: Text, offset: int, *, invoked: bool = False) -> "Query":
         """A question to the predictor about `text`, which may be the document with something accepted in it.
 
         Reads the document's tokens, so it belongs on the model thread.
         """
+        from engram_lsp.predictor import Query
+
         project = asked.folder.project
         known, at = finished(text, offset)
         memory = project.view(asked.path, at, known) if project is not None and self.coding is not None else None
@@ -186,6 +187,8 @@ class Session:
         remote, root, exclude = self.remote, asked.folder.root, self.settings.index.exclude
         if remote is None or asked.folder.project is None:
             return None
+        from engram_lsp.predictor import Query
+
         query = Query(asked.path, text, offset, asked.document.revision, None, invoked)
 
         def ask(cancelled: Cancelled) -> tuple[Suggestion, ...] | None:
@@ -450,6 +453,10 @@ class Session:
         wanted = self.settings.remote
         if not wanted.endpoint or self.coding is None:
             return
+        from engram_runtime.servers import RemoteError
+
+        from engram_lsp.remote import Remote
+
         tokenizer = read_tokenizer(str(model.tokenizer_file(self.settings.model)))
         try:
             remote = await in_worker(self.remote_threads, lambda _: Remote.open(wanted, tokenizer))

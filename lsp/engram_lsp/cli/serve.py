@@ -1,8 +1,10 @@
 """`engram-ls serve`: the language server itself."""
 
 import argparse
+import gc
+import os
 
-from engram_lsp.server import Options, serve_stdio
+from engram_lsp import lazy_types
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,4 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    # Nothing here multiplies matrices; the threads that numpy would begin for it cost start-up time and memory.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.disable()  # nothing of what is imported is ever garbage
+    lazy_types.install()
+    from engram_lsp.server import Options, serve_stdio
+
+    gc.freeze()
+    gc.enable()
     return serve_stdio(Options(log_file=options.log, verbose=options.verbose))

@@ -5,20 +5,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from engram_context.candidates import Candidate, is_silent
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span, Text
-from engram_runtime.engine import never
 from lsprotocol import types
 
 from engram_lsp import convert
 from engram_lsp.guard import stale
-from engram_lsp.predictor import Predictor, Query
-from engram_lsp.ranking import matches, spread_of
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Asked, Session
 from engram_lsp.suggestion import Suggestion, first_line
+
+if TYPE_CHECKING:  # with the runtime behind it, it takes a while to import
+    from engram_lsp.predictor import Predictor, Query
 
 KINDS: dict[str, types.CompletionItemKind] = {
     "module": types.CompletionItemKind.Module,
@@ -102,13 +103,13 @@ def follows_receiver(text: Text, start: int) -> bool:
     return bool(_RECEIVER.search(before)) and not is_silent(text, start)
 
 
-async def read_ahead(session: Session, asked: Asked, outdated: Cancelled) -> Query | None:
+async def read_ahead(session: Session, asked: Asked, outdated: Cancelled) -> "Query | None":
     """The question to the model, which begins to read while the candidates are looked for."""
     predictor = session.predictor
     if predictor is None:
         return None
 
-    def read(cancelled: Cancelled) -> Query:
+    def read(cancelled: Cancelled) -> "Query":
         query = session.query(asked, asked.text, asked.offset)
         predictor.read(query, lambda: cancelled() or outdated())
         return query
@@ -125,6 +126,8 @@ async def ranked(
     outdated: Cancelled,
 ) -> Ranking:
     """The candidates that go on with the typed word, as the model orders them if it can do so in time."""
+    from engram_lsp.ranking import matches
+
     typed = asked.text.slice(Span(word.start, asked.offset))
     fitting = [candidate for candidate in found if matches(typed, candidate.name)]
     unordered = Ranking(fitting, judged=False)
@@ -136,7 +139,7 @@ async def ranked(
     patience = patience if fitting else max(patience, _PATIENCE)
     elsewhere = line_elsewhere(session, asked, outdated, patience) if line_wanted else None
 
-    def rank(query: Query, cancelled: Cancelled) -> Ranking:
+    def rank(query: "Query", cancelled: Cancelled) -> Ranking:
         predictor = session.predictor
 
         def ended() -> bool:
@@ -167,15 +170,17 @@ async def ranked(
 
 
 def listed(
-    predictor: Predictor,
-    query: Query,
+    predictor: "Predictor",
+    query: "Query",
     snapshot: Snapshot,
     fitting: Sequence[Candidate],
     free: bool,
-    cancelled: Cancelled = never,
+    cancelled: Cancelled = lambda: False,
 ) -> Sequence[Candidate]:
     """The candidates in order, and, where the place is `free` for other names, those of the project that are expected
     though nothing allows them. In strings and comments no place is."""
+    from engram_lsp.ranking import spread_of
+
     spread = spread_of(snapshot) if free else None
     return [candidate for candidate, _ in predictor.rank(query, fitting, cancelled, spread)]
 
