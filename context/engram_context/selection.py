@@ -51,12 +51,11 @@ def _around(tree: Tree, text: Text, offset: int) -> list[Node]:
 
 def _inside(node: Node) -> Span | None:
     """What stands between a node's brackets or quotation marks."""
-    if node.child_count < 2:
+    children = node.children
+    if len(children) < 2 or children[0].type not in _OPENING or children[-1].type not in _CLOSING:
         return None
-    first, last = node.child(0), node.child(node.child_count - 1)
-    if first is None or last is None or first.type not in _OPENING or last.type not in _CLOSING:
-        return None
-    return Span(first.end_byte, last.start_byte) if first.end_byte <= last.start_byte else None
+    start, end = children[0].end_byte, children[-1].start_byte
+    return Span(start, end) if start <= end else None
 
 
 def _word_at(text: Text, offset: int) -> Span | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 from pathlib import Path
 
@@ -60,5 +61,5 @@ def test_every_selection_contains_the_one_before_and_the_place() -> None:
         offset = chance.randrange(len(text) + 1)
         spans = selections(tree, text, offset)
         assert spans[-1].start == 0 and spans[-1].end == len(text)
-        assert all(inner != outer and outer.contains(inner) for inner, outer in zip(spans, spans[1:], strict=False))
+        assert all(inner != outer and outer.contains(inner) for inner, outer in itertools.pairwise(spans))
         assert all(span.touches(offset) for span in spans)
