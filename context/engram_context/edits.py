@@ -19,12 +19,13 @@ class Edit:
     """Replace the bytes of `span` by `new_text`.
 
     `annotation` is None for an edit that is known to be right; anything else is the reason why a person should
-    look at it first.
+    look at it first, and `likelihood` then says how likely it is right all the same.
     """
 
     span: Span
     new_text: str
     annotation: str | None = None
+    likelihood: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,28 +12,28 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from engram_context import moves
-from engram_context.edits import Edit, EditError, ProjectEdit, Refusal, apply, project_edit
+from engram_context.edits import Edit, ProjectEdit, Refusal, project_edit
 from engram_context.environment import Environment
 from engram_context.families import Family, Hierarchy, family_of
 from engram_context.imports import Module
-from engram_context.reader import read_record
-from engram_context.records import KIND, POSITIONAL_ONLY, ROLE, STATIC_METHOD, FileRecord, Kind
+from engram_context.proof import Proof, where
+from engram_context.reach import in_reach
+from engram_context.records import ROLE, FileRecord, Kind
 from engram_context.resolve import Resolver
 from engram_context.targets import Builtin, External, Slot, Target
 from engram_context.text import Place, Span, Text
+from engram_context.unproven import Wanted, guesses, quoted
 
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot
 
 _ATTRIBUTE_ROLES = (ROLE["attribute"], ROLE["attribute-write"])
-_IMPORT, _KEYWORD = ROLE["import"], ROLE["keyword"]
-_PARAMETER = KIND["parameter"]
+_IMPORT = ROLE["import"]
 _DUNDER = re.compile(r"__\w+__\Z")
 _MANGLED = re.compile(r"__\w*[^_]_?\Z")
 
@@ -208,11 +208,13 @@ class _Renaming:
         texts = self._texts({*certain, *doubtful})
         if isinstance(texts, Refusal):
             return texts
-        refusal = _Proof(self.resolver, self.slots, self.symbol.name, self.new_name).check(certain, texts)
+        refusal = Proof(self.resolver, self.slots, self.symbol.name, self.new_name).check(certain, texts)
         if refusal is not None:
             return refusal
-        for path, edit in self._unproven(mentions):
-            doubtful.setdefault(path, []).append(edit)
+        if not self.symbol.is_alias:
+            wanted = Wanted(self.symbol.name, self.new_name, frozenset(self.slots), mentions)
+            for path, edit in guesses(self.resolver, wanted):
+                doubtful.setdefault(path, []).append(edit)
         doubt = self.family.doubt
         if doubt is not None:
             certain = {path: [Edit(e.span, e.new_text, doubt) for e in edits] for path, edits in certain.items()}
@@ -270,7 +272,7 @@ class _Renaming:
         resolver, name = self.resolver, self.symbol.name
         found: dict[str, list[int]] = {}
         for path in (self.symbol.path,) if self.symbol.is_alias else resolver.snapshot.files_naming(name):
-            for index in _in_reach(resolver, self.slots, path, name):
+            for index in in_reach(resolver, self.slots, path, name):
                 if self.symbol.is_alias:
                     targets: Iterable[Target] = resolver.of_occurrence(path, index)
                 else:
@@ -328,7 +330,7 @@ class _Renaming:
 
     def _slot_strings(self) -> Iterator[tuple[str, Edit]]:
         """The name in `__slots__` and `__match_args__` of the classes whose attribute it is."""
-        quoted = _quoted(self.symbol.name)
+        name = quoted(self.symbol.name)
         for slot in self.slots:
             record = self.resolver.snapshot.records[slot.path]
             if record.scopes[slot.scope].kind != "class":
@@ -337,48 +339,9 @@ class _Renaming:
             for listing in ("__slots__", "__match_args__"):
                 for row in record.bindings(slot.scope, listing):
                     body = record.symbols[row].body
-                    for match in quoted.finditer(text.data, body.start, body.end) if text is not None else ():
+                    for match in name.finditer(text.data, body.start, body.end) if text is not None else ():
                         if match.start("owner") == match.end("owner"):
                             yield slot.path, Edit(Span(*match.span("name")), self.new_name)
-
-    def _unproven(self, mentions: Mapping[str, list[int]]) -> Iterator[tuple[str, Edit]]:
-        """What may mean the symbol: attributes of unknown objects, keywords of unknown calls, strings."""
-        snapshot, name = self.resolver.snapshot, self.symbol.name
-        if self.symbol.is_alias or all(_is_local(self.resolver, slot) for slot in self.slots):
-            return
-        kinds = {snapshot.records[slot.path].scopes[slot.scope].kind for slot in self.slots}
-        of_class, is_parameter = "class" in kinds, bool(kinds & {"function", "lambda"})
-        callees = (
-            {called for slot in self.slots for called in _called_as(snapshot, slot)} if is_parameter else set[str]()
-        )
-        quoted = _quoted(name)
-        for path in snapshot.files_naming(name):
-            record = snapshot.records[path]
-            own = set(mentions.get(path, ()))
-            for index in record.occurrences_of(name):
-                role = record.occurrences.role[index]
-                if (
-                    index in own
-                    or role not in (*_ATTRIBUTE_ROLES, _KEYWORD)
-                    or self.resolver.of_occurrence(path, index)
-                ):
-                    continue
-                span = record.occurrences.span(index)
-                if of_class and role in _ATTRIBUTE_ROLES:
-                    yield path, Edit(span, self.new_name, f"'{name}' of an object whose class is not known")
-                elif role == _KEYWORD and _callee_name(record, index) in callees:
-                    yield (
-                        path,
-                        Edit(
-                            span, self.new_name, f"argument '{name}' of a call that is not known to be this function's"
-                        ),
-                    )
-            text = snapshot.text(path) if not is_parameter else None
-            for match in quoted.finditer(text.data) if text is not None else ():
-                start = match.start("name")
-                at = record.occurrence_at(start)
-                if at is None or record.occurrences.start[at] != start:
-                    yield path, Edit(Span(*match.span("name")), self.new_name, f"a string that spells '{name}'")
 
     def _texts(self, paths: Iterable[str]) -> dict[str, Text] | Refusal:
         texts: dict[str, Text] = {}
@@ -390,92 +353,7 @@ class _Renaming:
         return texts
 
     def _where(self, path: str, offset: int) -> str:
-        return _where(self.resolver.snapshot, path, offset)
-
-
-# --- proof --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Proof:
-    """Reads the edited files again and compares: same structure, and the old and the new name mean everywhere
-    what they meant before, up to the renaming itself."""
-
-    resolver: Resolver
-    slots: set[Slot]
-    old_name: str
-    new_name: str
-
-    def check(self, edits: Mapping[str, list[Edit]], texts: Mapping[str, Text]) -> Refusal | None:
-        before = self.resolver.snapshot
-        records: dict[str, FileRecord] = {}
-        places: dict[str, dict[int, int]] = {}
-        for path, of_file in edits.items():
-            try:
-                edited = apply(texts[path], of_file)
-            except EditError as error:
-                return Refusal(f"the edits of {path} do not fit together: {error}")
-            record = before.records[path]
-            records[path] = read_record(edited, record.language)
-            moved = _moved(record, records[path], of_file)
-            if moved is None:
-                return Refusal(f"with '{self.new_name}', {path} would read differently")
-            places[path] = moved
-        after = Resolver(before.after(records))
-        touched = {*edits, *before.files_naming(self.old_name), *before.files_naming(self.new_name)}
-        for path in sorted(touched):
-            record = before.records[path]
-            if record.errors:
-                continue  # what is said about a broken file is annotated anyway
-            moved = places.get(path)
-            reached = (_in_reach(self.resolver, self.slots, path, name) for name in (self.old_name, self.new_name))
-            for index in chain.from_iterable(reached):
-                expected = {self._renamed(target) for target in self.resolver.meanings(path, index, aliases=True)}
-                found = set(after.meanings(path, index if moved is None else moved[index], aliases=True))
-                if found != expected:
-                    name = record.names[record.occurrences.name[index]]
-                    where = _where(before, path, record.occurrences.start[index])
-                    return Refusal(f"'{name}' at {where} would mean something else")
-        return None
-
-    def _renamed(self, target: Target) -> Target:
-        if not isinstance(target, Slot) or target not in self.slots:
-            return target
-        return Slot(target.path, target.scope, self.new_name)
-
-
-def _moved(old: FileRecord, new: FileRecord, edits: Iterable[Edit]) -> dict[int, int] | None:
-    """The new index of every old occurrence, None when the two records differ by more than the edits."""
-    if list(old.scopes.kind) != list(new.scopes.kind) or list(old.scopes.parent) != list(new.scopes.parent):
-        return None
-    if bool(old.errors) != bool(new.errors):
-        return None
-    by_start = {edit.span.start: edit for edit in edits}
-    new_at = {start: index for index, start in enumerate(new.occurrences.start)}
-    moved: dict[int, int] = {}
-    shift = 0
-    pending = sorted(by_start)
-    at = 0
-    for index, start in enumerate(old.occurrences.start):
-        while at < len(pending) and pending[at] < start:
-            edit = by_start[pending[at]]
-            shift += len(edit.new_text.encode()) - len(edit.span)
-            at += 1
-        there = new_at.get(start + shift)
-        if there is None:
-            return None
-        name = old.names[old.occurrences.name[index]]
-        edit = by_start.get(start)
-        expected = name if edit is None else edit.new_text.partition(" ")[0]
-        same_name = new.names[new.occurrences.name[there]] == expected
-        if not same_name or old.occurrences.role[index] != new.occurrences.role[there]:
-            return None
-        if old.occurrences.scope[index] != new.occurrences.scope[there]:
-            return None
-        # Of `name as alias`, the alias is what the mention has become.
-        moved[index] = there + 1 if edit is not None and " as " in edit.new_text else there
-    aliases = sum(" as " in edit.new_text for edit in by_start.values())
-    return moved if len(new.occurrences) == len(old.occurrences) + aliases else None
+        return where(self.resolver.snapshot, path, offset)
 
 
 # --- small questions ----------------------------------------------------------------------------------
@@ -487,83 +365,3 @@ def _steps(resolver: Resolver, path: str, record: FileRecord, index: int) -> set
     if record.occurrences.role[index] == _IMPORT:
         found.update(resolver.imported(path, record.imports[record.occurrences.link[index]]))
     return found
-
-
-def _in_reach(resolver: Resolver, slots: Iterable[Slot], path: str, name: str) -> Iterator[int]:
-    """The occurrences of a name in a file that a binding of one of the slots could be meant by.
-
-    What a function binds is seen inside it alone, except that calls anywhere name parameters as keywords.
-    """
-    record = resolver.snapshot.records[path]
-    spans: list[Span] = []
-    by_keyword = False
-    for slot in slots:
-        scope = resolver.snapshot.records[slot.path].scopes[slot.scope]
-        if scope.kind in ("module", "class"):
-            yield from record.occurrences_of(name)
-            return
-        by_keyword = by_keyword or not _is_local(resolver, slot)
-        if slot.path == path:
-            spans.append(scope.span)
-    if not spans and not by_keyword:
-        return
-    for index in record.occurrences_of(name):
-        start = record.occurrences.start[index]
-        is_keyword = by_keyword and record.occurrences.role[index] == _KEYWORD
-        if is_keyword or any(span.start <= start < span.end for span in spans):
-            yield index
-
-
-def _is_local(resolver: Resolver, slot: Slot) -> bool:
-    """Whether nothing outside its function can name a slot: a variable, or a parameter no keyword can give
-    (a positional-only one, a method's own object)."""
-    record = resolver.record(slot.path)
-    if record is None or record.scopes[slot.scope].kind in ("module", "class"):
-        return False
-    return all(
-        record.symbols.kind[row] != _PARAMETER
-        or record.symbols.flags[row] & POSITIONAL_ONLY
-        or _is_receiver(record, row)
-        for row in resolver.symbols_of(slot)
-    )
-
-
-def _is_receiver(record: FileRecord, row: int) -> bool:
-    """Whether a parameter is a method's first, which the call's own object is given to."""
-    scope = record.scopes[record.symbols.scope[row]]
-    if scope.symbol is None or record.symbols.kind[scope.symbol] != KIND["method"]:
-        return False
-    is_static = record.symbols.flags[scope.symbol] & STATIC_METHOD
-    parameters = (other for other in record.symbols_in(scope.index) if record.symbols.kind[other] == _PARAMETER)
-    return not is_static and next(parameters, None) == row
-
-
-def _called_as(snapshot: Snapshot, slot: Slot) -> Iterator[str]:
-    """The names under which the function of a parameter is called: its own, or its class's."""
-    record = snapshot.records[slot.path]
-    scope = record.scopes[slot.scope]
-    if scope.symbol is None:
-        return
-    function = record.symbols[scope.symbol]
-    yield function.name
-    owner = record.scopes[function.scope]
-    if function.name in ("__init__", "__new__") and owner.kind == "class":
-        yield owner.name
-        yield "cls"
-
-
-def _callee_name(record: FileRecord, index: int) -> str | None:
-    """The last part of the name of what a keyword argument is given to."""
-    row = record.occurrences.link[index]
-    callee = record.calls.callee[row] if row >= 0 else -1
-    return record.names[record.occurrences.name[callee]] if callee >= 0 else None
-
-
-def _quoted(name: str) -> re.Pattern[bytes]:
-    """A whole string literal that is the name, or a dotted path that ends in it."""
-    return re.compile(rb"""(?P<quote>["'])(?P<owner>(?:\w+[.:])*)(?P<name>%s)(?P=quote)""" % re.escape(name).encode())
-
-
-def _where(snapshot: Snapshot, path: str, offset: int) -> str:
-    text = snapshot.text(path)
-    return path if text is None else f"{path}:{text.line_of(offset) + 1}"

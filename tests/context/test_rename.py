@@ -280,13 +280,67 @@ def test_attributes_of_unknown_objects_need_confirmation():
         def use(thing):
             thing.start()
             getattr(thing, "start")
+            getattr(Job(), "start")
+            print("start", {"start": 1})
         """,
         "begin",
     )
-    assert [edit.annotation for edit in result.edits["main.py"] if edit.annotation] == [
-        "'start' of an object whose class is not known",
+    doubtful = [edit for edit in result.edits["main.py"] if edit.annotation]
+    assert [edit.annotation for edit in doubtful] == [
+        "attribute 'start' of something that is not known",
         "a string that spells 'start'",
     ]
+    assert (
+        doubtful[1].span.start > doubtful[0].span.end + len("getattr(thing, 'start')") and doubtful[1].likelihood > 0.9
+    )
+
+
+def test_what_most_likely_means_something_else_is_not_offered():
+    result = check_rename(
+        """
+        -- job.py --
+        class Job:
+            def $1sta$0rt(self): ...
+        class Race:
+            def start(self): ...
+        -- use.py --
+        from job import Race
+        def first(): Race().start()
+        def second(): Race().start()
+        def third(race): race.start()
+        """,
+        "begin",
+    )
+    assert not result.needs_confirmation
+
+
+def test_a_parameters_documentation_is_offered_to_follow():
+    result = check_rename(
+        '''
+        def f($1wid$0th, other):
+            """Nothing much about width.
+
+            :param width: how wide
+            """
+            return $2width
+        ''',
+        "w",
+    )
+    [edit] = [edit for edit in result.edits["main.py"] if edit.annotation]
+    assert edit.annotation == "the documentation of 'width'" and edit.span.start > 50
+
+
+def test_comments_and_texts_that_name_it_are_offered_when_the_name_is_no_common_word():
+    source = """
+        # read_all is fast, `$0run` too
+        def $1%s(): ...
+        # see main.%s
+        """
+    for name, expected in (("read_all", 3), ("run", 2)):
+        text = source.replace("$0run", name).replace("%s", name)
+        at = text.index("def $1") + len("def $1")
+        result = check_rename(text[:at] + "$0" + text[at:], "zq")
+        assert sum(edit.annotation is not None for edit in result.edits["main.py"]) == expected
 
 
 # --- parameters ---------------------------------------------------------------------------------------

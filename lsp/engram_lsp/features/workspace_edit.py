@@ -39,14 +39,16 @@ def workspace_edit(session: Session, folder: Folder, edit: ProjectEdit) -> types
 
 def versioned(session: Session, folder: Folder, edit: ProjectEdit, texts: Mapping[str, Text]) -> types.WorkspaceEdit:
     """With the version of each open document, so that a client refuses what comes too late."""
-    labels = sorted({e.annotation for edits in edit.edits.values() for e in edits if e.annotation is not None})
-    names = {label: f"engram.{number}" for number, label in enumerate(labels)}
+    unproven = (one for edits in edit.edits.values() for one in edits if one.annotation is not None)
+    labels = sorted({(-grade(one), label(one)) for one in unproven})
+    # Clients list annotations by their names, so the likeliest has the first.
+    names = {label: f"engram.{number:03}" for number, (_, label) in enumerate(labels)}
 
     def text_edit(text: Text, one: Edit) -> types.TextEdit | types.AnnotatedTextEdit:
         range = convert.range_of(text, one.span, session.unit)
         if one.annotation is None:
             return types.TextEdit(range, one.new_text)
-        return types.AnnotatedTextEdit(names[one.annotation], range, one.new_text)
+        return types.AnnotatedTextEdit(names[label(one)], range, one.new_text)
 
     changes: list[types.TextDocumentEdit | types.CreateFile | types.RenameFile | types.DeleteFile] = []
     for path, edits in edit.edits.items():
@@ -61,6 +63,16 @@ def versioned(session: Session, folder: Folder, edit: ProjectEdit, texts: Mappin
     ]
     annotations = {name: types.ChangeAnnotation(label, needs_confirmation=True) for label, name in names.items()}
     return types.WorkspaceEdit(document_changes=changes, change_annotations=annotations or None)
+
+
+def grade(edit: Edit) -> int:
+    """How likely an unproven edit is right, in tens of per cent: so few that a person sees some groups, not a hundred."""
+    return round(edit.likelihood * 10) * 10
+
+
+def label(edit: Edit) -> str:
+    """What is said about an unproven edit."""
+    return edit.annotation or "" if edit.likelihood >= 1 else f"{grade(edit)} %: {edit.annotation}"
 
 
 def for_client(edit: ProjectEdit, client: Client) -> tuple[ProjectEdit, int]:
