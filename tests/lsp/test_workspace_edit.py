@@ -92,3 +92,20 @@ def test_files_are_renamed_after_their_edits_and_only_where_the_client_can(sessi
     with pytest.raises(JsonRpcException) as caught:
         workspace_edit(session, folder, moving)
     assert caught.value.code == REQUEST_FAILED
+
+
+def test_what_is_likelier_is_asked_about_first(session: Session, folder: Folder) -> None:
+    edits = (
+        Edit(Span(0, 1), "x", "a text", 0.31),
+        Edit(Span(2, 3), "x", "an attribute", 0.88),
+        Edit(Span(4, 5), "x", "an attribute", 0.93),
+    )
+    answer = workspace_edit(session, folder, replace(EDIT, edits={"a.py": edits}))
+    assert answer.change_annotations is not None and answer.document_changes is not None
+    labels = {name: annotation.label for name, annotation in sorted(answer.change_annotations.items())}
+    assert list(labels.values()) == ["90 %: an attribute", "30 %: a text"]
+    [document] = answer.document_changes
+    assert isinstance(document, types.TextDocumentEdit)
+    assert [labels[e.annotation_id] for e in document.edits if isinstance(e, types.AnnotatedTextEdit)] == [
+        "30 %: a text", "90 %: an attribute", "90 %: an attribute",
+    ]  # fmt: skip

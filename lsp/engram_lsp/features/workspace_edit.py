@@ -66,7 +66,7 @@ def versioned(session: Session, folder: Folder, edit: ProjectEdit, texts: Mappin
 
 
 def grade(edit: Edit) -> int:
-    """How likely an unproven edit is right, in tens of per cent: so few that a person sees some groups, not a hundred."""
+    """How likely an unproven edit is right, in tens of per cent: a person then sees a few groups, not a hundred."""
     return round(edit.likelihood * 10) * 10
 
 
