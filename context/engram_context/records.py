@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
 from typing import Any, Final, Literal, TypeVar, get_args, overload
@@ -672,6 +672,38 @@ class FileRecord:
         from engram_context.codec import decode
 
         return decode(data)
+
+
+class LazyRecord(FileRecord):
+    """A record that is made as soon as something of it is asked for that is not known beforehand. Whoever asks first
+    makes it; from then on it is as any other."""
+
+    def __init__(self, make: Callable[[], FileRecord], **known: object) -> None:
+        self.__dict__.update(known, _make=make)
+
+    def __getattr__(self, name: str) -> Any:
+        make = self.__dict__.get("_make")
+        if make is not None and name in FileRecord.__dataclass_fields__:
+            self.__dict__.update(vars(make()))
+            self.__dict__.pop("_make", None)
+        try:
+            return self.__dict__[name]  # two may have come at once
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def is_made(self) -> bool:
+        return "_make" not in self.__dict__
+
+    def make_by(self, make: Callable[[], FileRecord], **known: object) -> None:
+        """From now on it is made so, unless it has been made already."""
+        if not self.is_made:
+            self.__dict__.update(known, _make=make)
+
+
+def digest_if_known(record: FileRecord | None) -> bytes | None:
+    """The digest of a record, None where the file would have to be read for it."""
+    return None if record is None else record.__dict__.get("digest")
 
 
 def rows_with(column: array[int], value: int) -> tuple[int, ...]:

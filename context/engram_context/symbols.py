@@ -71,16 +71,20 @@ def outlined(record: FileRecord) -> Iterator[int]:
 
 def defined_names(record: FileRecord) -> set[str]:
     """The names that a module's and its classes' scopes define, imports left out, and all defs."""
+    return {record.names[number] for number in defined_rows(record)}
+
+
+def defined_rows(record: FileRecord) -> list[int]:
+    """The numbers of `defined_names` in the record's names, sorted."""
     symbols = record.symbols
     if not len(symbols):
-        return set()
+        return []
     kinds = np.frombuffer(symbols.kind, dtype=symbols.kind.typecode)
     scopes = np.frombuffer(symbols.scope, dtype=symbols.scope.typecode)
     scope_kinds = np.frombuffer(record.scopes.kind, dtype=record.scopes.kind.typecode)
     wanted = np.isin(kinds, list(_OUTLINED)) & np.isin(scope_kinds[scopes], _OPEN_SCOPES)
     wanted |= np.isin(kinds, list(_DEFINITIONS))
-    numbers = np.frombuffer(symbols.name, dtype=symbols.name.typecode)[wanted]
-    return {record.names[number] for number in set(numbers.tolist())}
+    return np.unique(np.frombuffer(symbols.name, dtype=symbols.name.typecode)[wanted]).tolist()
 
 
 def workspace_symbols(snapshot: Snapshot, query: str, limit: int = 100) -> tuple[tuple[str, Symbol], ...]:

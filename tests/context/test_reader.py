@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import os
 import random
+from dataclasses import MISSING
 from pathlib import Path
 
 import pytest
+from engram_context.codec import mentions, names_of
 from engram_context.reader import parse, read_record
-from engram_context.records import CONDITIONAL, PROPERTY, FileRecord, Symbol
+from engram_context.records import CONDITIONAL, PROPERTY, FileRecord, LazyRecord, Symbol, digest_if_known
+from engram_context.symbols import defined_names
 from engram_context.text import Text
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -349,3 +352,30 @@ def test_a_language_without_a_reader_gives_an_empty_record() -> None:
 
 def test_what_the_interpreter_accepts_is_no_problem_though_the_grammar_thinks_so() -> None:
     assert record_of("import sys\nprint >> sys.stderr, 'x'\nprint -1\n").errors == ()
+
+
+def test_names_can_be_read_off_the_bytes_of_a_record() -> None:
+    for source in ("", "import os\nclass A:\n    b = os.c\n    def d(self): self.e = été\n", "x"):
+        record = record_of(source)
+        data = record.to_bytes()
+        names, defined = names_of(data)
+        assert names == record.names
+        assert set(defined) == defined_names(record)
+        assert all(mentions(data, name.encode()) for name in names)
+        assert not any(mentions(data, name) for name in (b"o", b"", b"s", b"nowhere", b"Doc"))
+
+
+def test_a_stored_record_says_what_is_known_of_its_file_before_it_is_decoded() -> None:
+    record = record_of("def f(a): return a.b\n")
+    stored = FileRecord.from_bytes(record.to_bytes())
+    assert isinstance(stored, LazyRecord)
+    assert digest_if_known(stored) == stored.digest == record.digest
+    assert (stored.size, stored.line_count, stored.is_made) == (record.size, record.line_count, False)
+    assert stored.names == record.names
+    assert stored.is_made
+
+
+def test_a_record_has_nothing_by_default() -> None:
+    """A lazy record would take the default for the answer."""
+    fields = FileRecord.__dataclass_fields__.values()
+    assert all(field.default is MISSING and field.default_factory is MISSING for field in fields)
