@@ -1,0 +1,299 @@
+"""What a reader would like to see between the lines: what arguments are for, and types that are certain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from engram_context.argument_lists import Piece, split
+from engram_context.edits import Edit
+from engram_context.hover import type_name
+from engram_context.members import ClassType, Function, Instance, Type
+from engram_context.records import (
+    AUGMENTED,
+    GENERATOR,
+    KEYWORD_ONLY,
+    KEYWORDS,
+    KIND,
+    NO_REF,
+    VARIADIC,
+    Call,
+    FileRecord,
+    Symbol,
+    value_row,
+)
+from engram_context.resolve import Resolver
+from engram_context.signatures import callees, fields_of, parameters_of
+from engram_context.snapshot import Snapshot
+from engram_context.targets import Builtin, Slot
+from engram_context.text import Location, Span, Text
+
+Cancelled = Callable[[], bool]
+Wanted = Literal["none", "literals", "all"]
+
+_LITERALS = frozenset(
+    {"str", "bytes", "int", "float", "complex", "bool", "none", "list", "tuple", "dict", "set", "lambda", "ellipsis"}
+)
+_BOUND = frozenset(KIND[kind] for kind in ("variable", "constant", "attribute"))
+_FUNCTIONS = frozenset((KIND["function"], KIND["method"]))
+_DEPTH = 6
+_NAME = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """`label` is shown at `offset` as if it were written there. `location` is what it speaks of; `edit` writes it."""
+
+    offset: int
+    label: str
+    kind: Literal["parameter", "type"]
+    location: Location | None = None
+    edit: Edit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Which hints are wanted: parameters of literal arguments alone or of all, types of variables, of what defs
+    return."""
+
+    parameters: Wanted = "literals"
+    variables: bool = True
+    returns: bool = False
+
+
+def hints(
+    snapshot: Snapshot, path: str, span: Span, wishes: Wishes, cancelled: Cancelled = lambda: False
+) -> tuple[Hint, ...]:
+    """The hints within a span, in order. Nothing where the record lags behind the text."""
+    record, text = snapshot.record(path), snapshot.text(path)
+    if record is None or text is None or record.digest != text.digest:
+        return ()
+    maker = _Hints(Resolver(snapshot), path, record, text, span)
+    found: list[Hint] = []
+    for wanted, make in (
+        (wishes.parameters != "none", lambda: maker.parameters(wishes.parameters)),
+        (wishes.variables, maker.variables),
+        (wishes.returns, maker.returns),
+    ):
+        for hint in make() if wanted else ():
+            if cancelled():
+                return ()
+            found.append(hint)
+    return tuple(sorted(found, key=lambda hint: hint.offset))
+
+
+class _Hints:
+    def __init__(self, resolver: Resolver, path: str, record: FileRecord, text: Text, span: Span) -> None:
+        self.resolver, self.path, self.record, self.text, self.span = resolver, path, record, text, span
+
+    # --- parameters ---------------------------------------------------------------------------------------
+
+    def parameters(self, wanted: Wanted) -> Iterator[Hint]:
+        calls = self.record.calls
+        for row, (start, end) in enumerate(zip(calls.inside_start, calls.inside_end, strict=True)):
+            if start > self.span.end or end < self.span.start:
+                continue
+            call = calls[row]
+            if call.callee == NO_REF or not self._wants(call, wanted):
+                continue
+            pieces = split(self.text.data, call.inside, self.record.language)
+            if len(pieces) == len(call.arguments):
+                yield from self._of_call(call, pieces, wanted)
+
+    def _wants(self, call: Call, wanted: Wanted) -> bool:
+        return any(self._is_wanted(index, wanted) for index in call.arguments)
+
+    def _is_wanted(self, index: int, wanted: Wanted) -> bool:
+        argument = self.record.arguments[index]
+        if argument.keyword is not None or argument.stars:
+            return False
+        row = value_row(argument.value)
+        return wanted == "all" or (row is not None and self.record.values[row].kind in _LITERALS)
+
+    def _of_call(self, call: Call, pieces: tuple[Piece, ...], wanted: Wanted) -> Iterator[Hint]:
+        parameters = self._parameters_of(call.callee)
+        if parameters is None or (len(parameters) == 1 and len(pieces) == 1):
+            return
+        for position, (index, piece) in enumerate(zip(call.arguments, pieces, strict=True)):
+            if piece.keyword is not None or piece.stars:
+                return  # behind it positions count no more
+            if position >= len(parameters):
+                return
+            name, location = parameters[position]
+            if self._is_wanted(index, wanted) and self.span.touches(piece.span.start) and self._tells(piece, name):
+                yield Hint(piece.span.start, f"{name}=", "parameter", location)
+
+    def _parameters_of(self, callee: int) -> tuple[tuple[str, Location | None], ...] | None:
+        """(name, where) of what positions mean; None where that is not known, or not the same for all that may be
+        called."""
+        found: list[tuple[tuple[str, Location | None], ...]] = []
+        for called, function in callees(self.resolver, self.path, callee):
+            if function is not None:
+                found.append(tuple(self._positional(called, function)))
+            elif isinstance(called, ClassType):
+                fields = fields_of(self.resolver, called) or []
+                found.append(tuple((part.name, None) for part in fields if part.name and not part.flags & KEYWORD_ONLY))
+        if not found or any(other != found[0] for other in found):
+            return None
+        return found[0]
+
+    def _positional(self, called: Type, function: Function) -> Iterator[tuple[str, Location | None]]:
+        record = self.resolver.record(function.path)
+        for row in parameters_of(self.resolver, called, function):
+            if record is None or record.symbols.flags[row] & (VARIADIC | KEYWORDS | KEYWORD_ONLY):
+                return
+            yield record.names[record.symbols.name[row]], Location(function.path, record.symbols.span(row))
+
+    def _tells(self, piece: Piece, name: str) -> bool:
+        """Whether a name adds to what the argument says."""
+        if len(name.strip("_")) < 2 or name.startswith("__"):
+            return False
+        said = self.text.slice(piece.span)
+        words = _NAME.findall(said)
+        last = words[-1].lower().strip("_") if words else ""
+        plain = name.lower().strip("_")
+        return last != plain and said.strip("\"'").lower() != plain
+
+    # --- types --------------------------------------------------------------------------------------------
+
+    def variables(self) -> Iterator[Hint]:
+        symbols = self.record.symbols
+        rows = zip(symbols.kind, symbols.start, symbols.annotation, symbols.value, strict=True)
+        for row, (kind, start, annotation, value) in enumerate(rows):
+            if kind not in _BOUND or annotation != NO_REF or value == NO_REF or not self.span.touches(start):
+                continue
+            symbol = symbols[row]
+            if symbol.flags & AUGMENTED or symbol.name == "_" or self._is_plain(value):
+                continue
+            known = self._type_of(value)
+            if known is not None:
+                name, location = known
+                edit = self._annotation(symbol, name)
+                yield Hint(symbol.span.end, f": {name}", "type", location, edit)
+
+    def _is_plain(self, value: int) -> bool:
+        """Whether an expression says its own type: a literal, or a class that is called by its name."""
+        row = value_row(value)
+        if row is None:
+            return False
+        kind, first = self.record.values[row].kind, self.record.values[row].first
+        if kind in _LITERALS:
+            return True
+        called = self.resolver.types.of_ref(self.path, first) if kind == "call" else ()
+        return any(isinstance(one, ClassType) for one in called)
+
+    def _type_of(self, ref: int) -> tuple[str, Location | None] | None:
+        """(how the type is spelled, where its class is) of an expression whose type is certain."""
+        types = self.resolver.types.of_ref(self.path, ref)
+        if len(types) != 1 or not isinstance(types[0], Instance) or not self._is_certain(self.path, ref, _DEPTH):
+            return None
+        name = type_name(self.resolver, types[0])
+        return (name, self._class_location(types[0])) if name else None
+
+    def _class_location(self, of: Instance) -> Location | None:
+        record = self.resolver.record(of.path)
+        row = -1 if record is None else record.scopes.symbol[of.scope]
+        return Location(of.path, record.symbols.span(row)) if record is not None and row >= 0 else None
+
+    def _is_certain(self, path: str, ref: int, depth: int) -> bool:
+        """Whether the inferred type of an expression is all that it can be: it comes from what is declared."""
+        record = self.resolver.record(path)
+        if record is None or ref == NO_REF or depth <= 0:
+            return False
+        row = value_row(ref)
+        if row is None:
+            slots = self.resolver.of_occurrence(path, ref)
+            return bool(slots) and all(
+                isinstance(origin, Slot) and self._is_declared(origin)
+                for slot in slots
+                for origin in self.resolver.origins(slot)
+            )
+        value = record.values[row]
+        if value.kind == "call":
+            called = self.resolver.types.of_ref(path, value.first)
+            return bool(called) and all(self._gives_declared(one) for one in called)
+        if value.kind in ("await", "element", "entered", "part", "subscript"):
+            return self._is_certain(path, value.first, depth - 1)
+        if value.kind == "either":
+            return all(self._is_certain(path, one, depth - 1) for one in (value.first, value.second))
+        return value.kind in ("raised", "instance")
+
+    def _is_declared(self, slot: Slot) -> bool:
+        record = self.resolver.record(slot.path)
+        rows = self.resolver.symbols_of(slot)
+        return record is not None and bool(rows) and all(record.symbols.annotation[row] != NO_REF for row in rows)
+
+    def _gives_declared(self, called: Type) -> bool:
+        if isinstance(called, ClassType):
+            return True
+        functions = self.resolver.types.functions(called)
+        for function in functions:
+            record = self.resolver.record(function.path)
+            if record is None or record.symbols.annotation[function.symbol] == NO_REF:
+                return False
+        return bool(functions)
+
+    def _annotation(self, symbol: Symbol, name: str) -> Edit | None:
+        """Writes a variable's type behind it, where it stands alone before its sign and the type's name is in sight."""
+        behind = self.text.data[symbol.span.end : symbol.body.end].lstrip()
+        alone = symbol.body.start == symbol.span.start and behind.startswith(b"=") and not behind.startswith(b"==")
+        if symbol.kind == "attribute" or not alone or b"=" in _before_value(behind):
+            return None
+        if not self._in_sight(symbol.scope, name):
+            return None
+        return Edit(Span(symbol.span.end, symbol.span.end), f": {name}")
+
+    def _in_sight(self, scope: int, name: str) -> bool:
+        words = _NAME.findall(name)
+        for word in words:
+            targets = self.resolver.of_name(self.path, scope, word)
+            if not any(isinstance(target, Slot | Builtin) for target in targets):
+                return False
+        return bool(words)
+
+    def returns(self) -> Iterator[Hint]:
+        symbols = self.record.symbols
+        for row, kind in enumerate(symbols.kind):
+            if kind not in _FUNCTIONS or symbols.annotation[row] != NO_REF or symbols.inner[row] < 0:
+                continue
+            symbol = symbols[row]
+            inner = symbols.inner[row]
+            closing = self._closing(self.record.scopes.start[inner])
+            if closing is None or not self.span.touches(closing) or symbol.flags & GENERATOR:
+                continue
+            refs = self.record.scopes[inner].refs
+            found = {self._type_of(ref) for ref in refs}
+            if len(found) == 1 and (known := found.pop()) is not None and self._always_returns(symbol):
+                name, location = known
+                edit = Edit(Span(closing, closing), f" -> {name}") if self._in_sight(symbol.scope, name) else None
+                yield Hint(closing, f" -> {name}", "type", location, edit)
+
+    def _closing(self, opening: int) -> int | None:
+        """Where the parameters that begin at a bracket end."""
+        data = self.text.data
+        if data[opening : opening + 1] != b"(":
+            return None
+        depth = 0
+        for match in re.finditer(rb"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|\#[^\n]*|[()\[\]{}]", data[opening:]):
+            depth += 1 if match[0] in b"([{" else -1 if match[0] in b")]}" else 0
+            if not depth:
+                return opening + match.end()
+        return None
+
+    def _always_returns(self, symbol: Symbol) -> bool:
+        """Whether a body ends in a return statement of its own block: then nothing falls through."""
+        lines = self.text.slice(symbol.body).rstrip().splitlines()
+        body = [line for line in lines[1:] if line.strip() and not line.lstrip().startswith("#")]
+        if not body:
+            return False
+        indent = min(len(line) - len(line.lstrip()) for line in body)
+        last = next((line for line in reversed(body) if len(line) - len(line.lstrip()) == indent), "")
+        return re.match(r"\s*(?:return|raise)\b", last) is not None
+
+
+def _before_value(behind: bytes) -> bytes:
+    """What follows the first sign of an assignment, as far as another target may reach: `a = b = value` has one."""
+    found = re.match(rb"=\s*[\w.\x80-\xff\[\]]+\s*(=(?!=))?", behind)
+    return found[1] or b"" if found else b""
