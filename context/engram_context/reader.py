@@ -16,7 +16,8 @@ from itertools import islice
 from tree_sitter import Node, Parser, Tree
 
 from engram_context.builder import RecordBuilder
-from engram_context.languages import grammar
+from engram_context.languages import grammar, language_named
+from engram_context.languages.reading import read as read_other
 from engram_context.python import read_python
 from engram_context.records import NO_REF, FileRecord, Role, SyntaxProblem, empty_record
 from engram_context.text import Span, Text
@@ -65,6 +66,9 @@ def read_record(text: Text, language: str, tree: Tree | None = None) -> FileReco
     """
     if tree is None:
         tree = parse(text, language)
+    foreign = language_named(language) if tree is not None else None
+    if tree is not None and foreign is not None:
+        return read_other(text, foreign, tree)
     if tree is None or language != "python":
         return empty_record(text.digest, language, len(text.data), text.line_count)
     builder = RecordBuilder(text, language)

@@ -1,0 +1,57 @@
+"""Which language a file is in, and the grammars at hand.
+
+Python has a reader of its own (`python/`). The languages in `_MODULES` are read by one reader (reading.py) that is
+driven by a query of tree-sitter's; what differs between them is a small module each. README.md says how to add one.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import tree_sitter
+
+if TYPE_CHECKING:
+    from engram_context.languages.language import Language
+
+_BY_SUFFIX = {
+    **dict.fromkeys((".py", ".pyi", ".pyw"), "python"),
+    **dict.fromkeys((".js", ".jsx", ".mjs", ".cjs"), "javascript"),
+    **dict.fromkeys((".ts", ".mts", ".cts"), "typescript"),
+    ".tsx": "tsx",
+}
+_BY_NAME = {"SConstruct": "python", "SConscript": "python", "wscript": "python"}
+_MODULES = {
+    "javascript": "javascript",
+    "typescript": "javascript",
+    "tsx": "javascript",
+}
+"""The module of each language, which is imported when the first file in the language is met."""
+
+
+def language_of(path: str) -> str | None:
+    """The language of a project path by its name, None when no reader knows it."""
+    file = PurePosixPath(path)
+    return _BY_SUFFIX.get(file.suffix.lower()) or _BY_NAME.get(file.name)
+
+
+@cache
+def language_named(name: str) -> Language | None:
+    """How a language other than Python is read and resolved; None for one that has no module here."""
+    module = _MODULES.get(name)
+    if module is None:
+        return None
+    return import_module(f"engram_context.languages.{module}").LANGUAGES[name]
+
+
+@cache
+def grammar(name: str) -> tree_sitter.Language | None:
+    """The tree-sitter grammar of a language, loaded once."""
+    if name == "python":
+        import tree_sitter_python
+
+        return tree_sitter.Language(tree_sitter_python.language())
+    found = language_named(name)
+    return None if found is None else found.grammar()

@@ -1,0 +1,167 @@
+"""What differs from language to language: one subclass each, with its query beside it in `queries/`.
+
+The reader asks how declarations are built, the resolver what a name means that its file does not bind, and a rename
+how a name is spelled. Everything has an answer here that suits a small language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import tree_sitter
+from tree_sitter import Node
+
+from engram_context.records import FileRecord, Import
+from engram_context.targets import External, Slot, Target
+
+if TYPE_CHECKING:
+    from engram_context.languages.reading import Reading
+    from engram_context.languages.resolving import Names
+
+_QUERIES = Path(__file__).parent / "queries"
+_IDENTIFIER = re.compile(r"[^\W\d]\w*\Z")
+
+
+def words(source: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(source.split())
+
+
+def outside(module: str, name: str | None) -> External:
+    """Something from outside the project. The quotation marks keep it apart from Python's modules."""
+    return External(f"'{module}'.{name}" if name else f"'{module}'")
+
+
+class Language:
+    """One language. Instances have no state, and are shared between threads."""
+
+    name: ClassVar[str] = ""
+    module: ClassVar[str] = ""
+    """The Python module of the grammar, and in `function` its function that gives it."""
+    function: ClassVar[str] = "language"
+    queries: ClassVar[tuple[str, ...]] = ()
+    """Files in `queries/`, which are read as one."""
+    keywords: ClassVar[frozenset[str]] = frozenset()
+    receivers: ClassVar[frozenset[str]] = frozenset({"this"})
+    """Words that mean the object whose method they stand in."""
+    patterns: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Where in a node that binds several names these are: fields to descend into. All children for other nodes."""
+    types: ClassVar[Mapping[str, str]] = {}
+    """Nodes that stand for the type inside them: the field it is in, or "" for the last child."""
+    values: ClassVar[Mapping[str, str]] = {}
+    """The same of values: parentheses, and what is as good as its operand."""
+    type_fields: ClassVar[tuple[str, ...]] = ("type", "return_type")
+    """The fields of a declaration in which a type can be."""
+    names: ClassVar[frozenset[str]] = frozenset({"identifier", "type_identifier"})
+    """The nodes that can be bound."""
+    wrappers: ClassVar[frozenset[str]] = frozenset()
+    """Nodes around a declaration that are as good as a part of it: `export`."""
+    members_in_scope: ClassVar[bool] = False
+    """Whether a method sees its class's members by their plain names."""
+    types_apart: ClassVar[bool] = False
+    """Whether a type and a variable of one name do not shadow each other."""
+    methods_apart: ClassVar[bool] = False
+    """The same of methods and variables."""
+    aliases_hold: ClassVar[bool] = False
+    """Whether what a type alias is declared to be has its members."""
+    seen_from: ClassVar[Literal["everywhere", "name", "end"]] = "everywhere"
+    """From where on in its block a local variable is seen: its name, or the end of its declaration."""
+
+    has_twins: ClassVar[bool] = False
+    """Whether one word can be a variable and a member at once: `{name}`."""
+    kin: ClassVar[frozenset[str]] = frozenset()
+    """Grammars of other languages whose code may use members of this one's."""
+
+    offered: ClassVar[frozenset[str]] = frozenset()
+    """Words with a meaning that can be names as well."""
+
+    # --- reading --------------------------------------------------------------------------------------
+
+    @cache  # noqa: B019  (there is one instance of each language)
+    def grammar(self) -> tree_sitter.Language:
+        return tree_sitter.Language(getattr(import_module(self.module), self.function)())  # pyright: ignore[reportDeprecated]
+
+    @cache  # noqa: B019
+    def query(self) -> tree_sitter.Query:
+        source = "\n".join((_QUERIES / f"{name}.scm").read_text(encoding="utf-8") for name in self.queries)
+        return tree_sitter.Query(self.grammar(), source)
+
+    def on_statement(self, reading: Reading, kind: str, node: Node) -> None:
+        """Reads what the query captured as `@statement.KIND`: imports, mostly."""
+
+    def is_bound(self, node: Node) -> bool:
+        """Whether a name at the end of a pattern is bound by it."""
+        return True
+
+    # --- resolving ------------------------------------------------------------------------------------
+
+    def beyond(self, names: Names, path: str, name: str, role: str) -> tuple[Target, ...]:
+        """What a name means that the file does not bind in sight."""
+        return ()
+
+    def imported(self, names: Names, path: str, imported: Import) -> tuple[Target, ...]:
+        """What an import brings, where it comes from."""
+        return ()
+
+    def of_path(self, names: Names, path: str, imported: Import, index: int) -> tuple[Target, ...]:
+        """What a part of the path of an import means: the module, where a path is one string."""
+        return tuple(
+            target
+            for target in self.imported(names, path, replace(imported, name=None))
+            if not isinstance(target, Slot)
+        )
+
+    def in_module(self, names: Names, path: str, name: str, importer: str) -> tuple[Target, ...]:
+        """What a file (as the module that it is) has under a name, for another file."""
+        return ()
+
+    def module_names(self, names: Names, path: str) -> Iterable[str]:
+        """The names that `in_module` has an answer to, as far as they can be listed."""
+        return ()
+
+    def scopes_of(self, names: Names, slot: Slot) -> Iterator[tuple[str, int]]:
+        """(file, scope) in which members of a class stand besides its own body."""
+        return iter(())
+
+    def peers(self, names: Names, slot: Slot) -> tuple[Slot, ...]:
+        """All slots that are the same thing as this one, itself among them: a declaration and its definition."""
+        return (slot,)
+
+    # --- renaming -------------------------------------------------------------------------------------
+
+    def unfit(self, names: Names, slots: Iterable[Slot], old_name: str, new_name: str) -> str | None:
+        """Why a name cannot be given to these slots; None when it can."""
+        if not self.is_identifier(new_name):
+            return f"'{new_name}' is not a valid name"
+        return f"'{new_name}' is a keyword" if new_name in self.keywords else None
+
+    def is_identifier(self, name: str) -> bool:
+        return _IDENTIFIER.match(name) is not None
+
+    def spelled(self, node: Node, new_name: str, is_member: bool) -> str:
+        """What stands at a mention once it is renamed: more than the name where one word is two things."""
+        return new_name
+
+    def with_alias(self, old_name: str, new_name: str) -> str | None:
+        """An imported name under another name; None where there is no such thing."""
+        return None
+
+    def twin(self, node: Node) -> bool:
+        """Whether a mention is a variable and a member at once: `{name}`."""
+        return False
+
+    def doubtful_member(self, names: Names, slot: Slot) -> str | None:
+        """Why all edits of a member's rename should be looked at; None when that is not so."""
+        return None
+
+    # --- completing -----------------------------------------------------------------------------------
+
+    def is_visible(self, record: FileRecord, row: int) -> bool:
+        """Whether other files can name a symbol at the top of a file."""
+        return True

@@ -1,0 +1,6 @@
+; What plain JavaScript has besides ecmascript.scm.
+
+(class_body (field_definition property: (property_identifier) @define.attribute) @body)
+(class_body (field_definition property: (private_property_identifier) @define.attribute) @body)
+(class_heritage (_) @extends)
+(formal_parameters (_) @define.parameter)

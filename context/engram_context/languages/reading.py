@@ -1,0 +1,464 @@
+"""From the syntax tree of any language to a record, by a query. `queries/README.md` explains the captures.
+
+What the query finds is collected first, in any order; then one pass in source order puts every name, definition and
+import into the scope that it stands in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from tree_sitter import Node, QueryCursor, Tree
+
+from engram_context.builder import RecordBuilder
+from engram_context.languages.language import Language
+from engram_context.records import EXPORTED, NO_REF, FileRecord, Kind, Role, ScopeKind, SyntaxProblem
+from engram_context.text import Span, Text
+
+_PROBLEMS = 20
+"""No more syntax errors than this are told of one file."""
+_DETAIL = 200
+_DOC = 500
+_RECEIVER = re.compile(rb"\s*(?:!?\.|\?\.|->|::)\s*\Z")
+_SPACES = re.compile(r"\s+")
+_COMMENT = re.compile(r"^[ \t]*(?:/\*+!?|\*+/|\*(?!/)|///?!?|--+|;+|#+)?[ \t]?|[ \t]*\*+/[ \t]*$", re.MULTILINE)
+_DESCRIBED: frozenset[Kind] = frozenset(
+    ("class", "interface", "struct", "enum", "namespace", "function", "method", "type-alias", "attribute", "constant")
+)
+# A token can be captured more than once: what says most about it stands.
+_RANK = {"read": 0, "type": 1, "call": 1, "attribute": 2, "import": 3, "attribute-write": 4, "definition": 5}
+
+
+@dataclass(slots=True)
+class Defined:
+    """A binding that was met. `where`: "here", in the function around ("hoist"), in the class around ("member"), at the
+    top of the file ("file"), in the scope that its match opens ("inner"), or outside of that ("outer")."""
+
+    start: int
+    end: int
+    kind: Kind
+    body: tuple[int, int]
+    where: str = "here"
+    annotation: int = NO_REF
+    value: int = NO_REF
+    flags: int = 0
+    opens: tuple[int, int] | None = None  # the key of the scope that its match opens
+    described: tuple[int, int] | None = None
+    symbol: int = -1
+
+
+@dataclass(slots=True)
+class _Scope:
+    start: int
+    end: int
+    kind: str
+    owner: tuple[int, int] | None = None  # the name of a class whose members stand here, when nothing defines it here
+    refs: list[int] = field(default_factory=list[int])
+    row: int = -1
+
+
+@dataclass(slots=True)
+class Imported:
+    """One row of the import table. `name` and `alias` are names as bytes; offsets are -1 where nothing is written."""
+
+    span: tuple[int, int]
+    module: str
+    name: bytes | None
+    alias: bytes | None
+    bound: Defined | None
+    occurrence: int = -1
+    name_occurrence: int = -1
+    level: int = 0
+
+
+class Reading:
+    """One file being read."""
+
+    def __init__(self, text: Text, language: Language) -> None:
+        self.text = text
+        self.data = text.data
+        self.language = language
+        self.names: dict[int, tuple[int, Role, int]] = {}  # start -> (end, role, link)
+        self.definitions: dict[tuple[int, bool], Defined] = {}
+        self.imports: list[Imported] = []
+        self.exported: set[bytes] = set()
+        """Names at the top of the file that it exports by a list of names."""
+        self._scopes: dict[tuple[int, int], _Scope] = {}
+        self._bases: list[tuple[int, int]] = []
+        self._comments: list[tuple[int, int]] = []
+        self._values: list[tuple[str, int, int]] = []
+
+    # --- for the languages ----------------------------------------------------------------------------
+
+    def mention(self, start: int, end: int, role: Role, link: int = NO_REF) -> None:
+        known = self.names.get(start)
+        if end > start and (known is None or _RANK[known[1]] <= _RANK[role]):
+            self.names[start] = (end, role, link)
+
+    def define(self, node: Node, kind: Kind, body: Node | None = None, where: str = "here", flags: int = 0) -> Defined:
+        """A binding of the name that a node is."""
+        start, end = node.byte_range
+        span = (body or node).byte_range
+        found = Defined(start, end, kind, span, where, flags=flags)
+        # One name can match several patterns: the last of them says most, and an import is one in any case.
+        key = (start, where == "member")
+        known = self.definitions.get(key)
+        if known is not None and known.kind == "import":
+            return known
+        self.definitions[key] = found
+        self.mention(start, end, "definition")
+        return found
+
+    def bind(self, node: Node, kind: Kind, body: Node | None = None, where: str = "here") -> list[Defined]:
+        """Bindings of all names that a pattern binds."""
+        return [self.define(leaf, kind, body, where) for leaf in self.leaves(node)]
+
+    def scope(self, start: int, end: int, kind: str) -> _Scope:
+        return self._scopes.setdefault((start, -end), _Scope(start, end, kind))
+
+    def type_end(self, node: Node | None) -> int:
+        """The end of the plain name that a type comes down to, NO_REF for one that does not."""
+        types = self.language.types
+        while node is not None and node.type in types:
+            inside = types[node.type]
+            node = node.child_by_field_name(inside) if inside else next(iter(node.named_children[::-1]), None)
+        return NO_REF if node is None else node.end_byte
+
+    def word(self, node: Node) -> bytes:
+        return self.data[node.start_byte : node.end_byte]
+
+    # --- matches --------------------------------------------------------------------------------------
+
+    def read(self, tree: Tree) -> FileRecord:
+        for _, match in QueryCursor(self.language.query()).matches(tree.root_node):
+            if len(match) == 1:
+                ((name, nodes),) = match.items()
+                role = _PLAIN.get(name)
+                if role is not None:
+                    for node in nodes:
+                        start, end = node.byte_range
+                        self.mention(start, end, role, self._receiver(start) if role == "attribute" else NO_REF)
+                    continue
+            self._structure(match)
+        return self._finish(tree)
+
+    def _structure(self, match: dict[str, list[Node]]) -> None:
+        language = self.language
+        body = match.get("body", (None,))[0]
+        opened: _Scope | None = None
+        for name, nodes in match.items():
+            verb, _, kind = name.partition(".")
+            if verb == "scope":
+                opened = self.scope(*nodes[0].byte_range, kind)
+                body = body or nodes[0]
+            elif verb == "comment":
+                self._comments += [node.byte_range for node in nodes]
+            elif verb == "extends":
+                self._bases += [(node.start_byte, self.type_end(node)) for node in nodes]
+            elif verb == "statement":
+                for node in nodes:
+                    language.on_statement(self, kind, node)
+            elif role := _PLAIN.get(name):
+                for node in nodes:
+                    self.mention(*node.byte_range, role, self._receiver(node.start_byte) if role == "attribute" else -1)
+            elif verb == "key":
+                for node in nodes:
+                    self.mention(*node.byte_range, "attribute", self.type_end(match["of"][0]) if "of" in match else -1)
+        if "from" in match and "until" in match:
+            opened = self.scope(match["from"][0].end_byte, match["until"][0].end_byte, "rest")
+        if "call" in match:
+            self._values.append(("call", match["callee"][0].end_byte, match["call"][0].end_byte))
+        if "new" in match:
+            self._values.append(("instance", self.type_end(match["class"][0]), match["new"][0].end_byte))
+        if "owner" in match and opened is not None:
+            owner = match["owner"][0]
+            end = self.type_end(owner)
+            opened.owner = self._word_ending(end)
+            opened.refs.append(end)
+        key = None if opened is None else (opened.start, -opened.end)
+        for name, nodes in match.items():
+            if name.startswith("define."):
+                _, kind, *modifier = name.split(".")
+                for node in nodes:
+                    self._define(node, kind, modifier, match, body, key)
+
+    def _define(
+        self,
+        node: Node,
+        kind: str,
+        modifier: list[str],
+        match: dict[str, list[Node]],
+        body: Node | None,
+        key: tuple[int, int] | None,
+    ) -> None:
+        where = modifier[0] if modifier else "here"
+        if key is not None and where == "here":
+            where = "inner" if "from" in match else "outer"
+        for leaf in self.leaves(node):
+            found = self.define(leaf, kind, body, where)  # type: ignore[arg-type]
+            found.opens = key
+            if leaf == node:
+                self._declare(found, match, body)
+            if kind in _DESCRIBED and body is not None:
+                inside = match["inside"][0] if "inside" in match else body.child_by_field_name("body")
+                end = body.end_byte if inside is None else inside.start_byte
+                parent = body.parent
+                while parent is not None and parent.type in self.language.wrappers:
+                    body, parent = parent, parent.parent
+                found.described = (body.start_byte, end)
+            receiver = self._receiver(leaf.start_byte) if where == "member" else NO_REF
+            if receiver >= 0:
+                self.names[leaf.start_byte] = (leaf.end_byte, "attribute-write", receiver)
+
+    def _declare(self, found: Defined, match: dict[str, list[Node]], body: Node | None) -> None:
+        """Of what type a name is declared, and what it is given at first."""
+        declared = match["type"][0] if "type" in match else None
+        if declared is None and body is not None:
+            declared = next(filter(None, map(body.child_by_field_name, self.language.type_fields)), None)
+        found.annotation = self.type_end(declared)
+        value = match["value"][0] if "value" in match else body and body.child_by_field_name("value")
+        found.value = self.value_end(value)
+
+    def value_end(self, node: Node | None) -> int:
+        values = self.language.values
+        while node is not None and node.type in values:
+            inside = values[node.type]
+            node = node.child_by_field_name(inside) if inside else next(iter(node.named_children[::-1]), None)
+        return NO_REF if node is None else node.end_byte
+
+    def leaves(self, node: Node) -> Iterator[Node]:
+        """The names that a pattern binds."""
+        language = self.language
+        waiting = [node]
+        while waiting:
+            at = waiting.pop()
+            fields = language.patterns.get(at.type)
+            if fields is not None:
+                waiting += [child for name in reversed(fields) for child in reversed(at.children_by_field_name(name))]
+            elif at.named_child_count:
+                waiting += reversed(at.named_children)
+            elif at.end_byte > at.start_byte and at.type in language.names and language.is_bound(at):
+                yield at
+
+    def _receiver(self, start: int) -> int:
+        """Where the expression ends whose member is named at `start`."""
+        low = max(start - 80, 0)
+        found = _RECEIVER.search(self.data[low:start])
+        return NO_REF if found is None else low + found.start()
+
+    def _word_ending(self, end: int) -> tuple[int, int] | None:
+        if end < 0:
+            return None
+        start = end
+        while start and (
+            self.data[start - 1 : start].isalnum() or self.data[start - 1] in b"_$" or self.data[start - 1] >= 0x80
+        ):
+            start -= 1
+        return (start, end) if start < end else None
+
+    # --- the end --------------------------------------------------------------------------------------
+
+    def _finish(self, tree: Tree) -> FileRecord:
+        builder = RecordBuilder(self.text, self.language.name)
+        builder.add_scope("module", 0, len(self.data), -1)
+        stands = _Standing(builder, self._scopes)
+        scope_at = stands.scopes_of(
+            {*self.names, *(start for start, _ in self._bases), *(i.span[0] for i in self.imports)}
+        )
+        self._add_definitions(builder, stands, scope_at)
+        self._add_imports(builder, scope_at)
+        for start in sorted(self.names):
+            end, role, link = self.names[start]
+            builder.add_occurrence(start, end, scope_at[start], role, link)
+        for kind, first, end in self._values:
+            builder.add_value("call" if kind == "call" else "instance", first, end=end)
+        for scope in self._scopes.values():
+            if scope.refs and scope.row > 0:
+                builder.returned.setdefault(scope.row, []).extend(scope.refs)
+        for start, end in self._bases:
+            row = scope_at[start]
+            if row and end >= 0:
+                builder.returned.setdefault(row, []).append(end)
+        return builder.finish(tuple(_problems(tree)))
+
+    def _add_definitions(self, builder: RecordBuilder, stands: _Standing, scope_at: dict[int, int]) -> None:
+        comments = sorted(self._comments)
+        ends = [end for _, end in comments]
+        for found in sorted(self.definitions.values(), key=lambda found: found.start):
+            scope = scope_at[found.start]
+            opened = -1 if found.opens is None else self._scopes[found.opens].row
+            target = stands.target(found, scope, opened)
+            if found.where == "member" and target is None:
+                # There is no class around: the member of who knows what.
+                continue
+            flags = found.flags
+            if target == 0 and self.data[found.start : found.end] in self.exported:
+                flags |= EXPORTED
+            inner = opened if opened >= 0 and found.kind not in ("parameter", "variable") else -1
+            name = builder.name(found.start, found.end)
+            if inner >= 0 and builder.scopes[inner][4] < 0:
+                builder.scopes[inner][4] = len(builder.symbols)
+                builder.scopes[inner][7] = name
+            end, role, _ = self.names[found.start]
+            if role == "definition":
+                # The text of a function's name stands outside of what it opens.
+                if target is not None and found.where == "outer" and scope == opened:
+                    scope_at[found.start] = target
+                self.names[found.start] = (end, role, len(builder.symbols))
+            found.symbol = builder.add_symbol(
+                found.start,
+                found.end,
+                scope,
+                found.kind,
+                "definition",
+                found.body,
+                bound_in=target,
+                annotation=found.annotation,
+                value=found.value,
+                flags=flags,
+                inner=inner,
+                detail=self._detail(found),
+                doc=_doc(self.text, comments, ends, found.described[0]) if found.described else "",
+                occurs=False,
+            )
+        for scope in self._scopes.values():
+            if scope.owner is not None and scope.row > 0:
+                builder.scopes[scope.row][7] = builder.name(*scope.owner)
+
+    def _detail(self, found: Defined) -> str:
+        if found.described is None:
+            return ""
+        start, end = found.described
+        source = self.data[start : min(end, start + 2 * _DETAIL)].decode("utf-8", "replace")
+        line = _SPACES.sub(" ", source).strip().rstrip("{=:").rstrip()
+        return line if len(line) <= _DETAIL else line[: _DETAIL - 1] + "…"
+
+    def _add_imports(self, builder: RecordBuilder, scope_at: dict[int, int]) -> None:
+        for imported in self.imports:
+            row = len(builder.imports)
+            for start in (imported.occurrence, imported.name_occurrence):
+                if start in self.names:
+                    self.names[start] = (self.names[start][0], "import", row)
+            bound = -1 if imported.bound is None else imported.bound.symbol
+            builder.imports.append(
+                [
+                    *imported.span,
+                    builder.string(imported.module),
+                    imported.level,
+                    _interned(builder, imported.name),
+                    _interned(builder, imported.alias),
+                    scope_at[imported.span[0]],
+                    0,
+                    bound,
+                    imported.occurrence,
+                    imported.name_occurrence,
+                ]
+            )
+
+
+_PLAIN: dict[str, Role] = {"read": "read", "type-name": "type", "call-name": "call", "member": "attribute"}
+
+
+class _Standing:
+    """Puts scopes into one another."""
+
+    def __init__(self, builder: RecordBuilder, scopes: dict[tuple[int, int], _Scope]) -> None:
+        self.builder = builder
+        self.scopes = [scopes[key] for key in sorted(scopes)]
+        self.kinds = ["module"]
+
+    def scopes_of(self, offsets: Iterable[int]) -> dict[int, int]:
+        """The innermost scope of each offset; adds all scopes to the builder."""
+        found: dict[int, int] = {}
+        stack: list[tuple[int, int]] = [(len(self.builder.data) + 1, 0)]
+        waiting = iter(sorted(offsets))
+        offset = next(waiting, None)
+        for scope in self.scopes:
+            while offset is not None and offset < scope.start:
+                while stack[-1][0] <= offset:
+                    stack.pop()
+                found[offset] = stack[-1][1]
+                offset = next(waiting, None)
+            while stack[-1][0] <= scope.start:
+                stack.pop()
+            end, parent = stack[-1]
+            if scope.kind == "block" and scope.end == end and self.kinds[parent] in ("function", "namespace"):
+                scope.row = parent  # the body of a function, which its parameters stand in too
+                continue
+            scope.row = self._add(scope, parent)
+            stack.append((min(scope.end, end), scope.row))
+        while offset is not None:
+            while stack[-1][0] <= offset:
+                stack.pop()
+            found[offset] = stack[-1][1]
+            offset = next(waiting, None)
+        return found
+
+    def _add(self, scope: _Scope, parent: int) -> int:
+        kind: ScopeKind = "block" if scope.kind == "rest" else scope.kind  # type: ignore[assignment]
+        self.kinds.append(scope.kind)
+        return self.builder.add_scope(kind, scope.start, scope.end, parent)
+
+    def target(self, found: Defined, scope: int, opened: int) -> int | None:
+        """The scope that a definition binds its name in; None for a member of no class."""
+        if found.where == "file":
+            return 0
+        if found.where == "inner" and opened >= 0:
+            return opened
+        if found.where == "outer" and opened == scope and opened > 0:
+            return self.builder.scopes[opened][3]
+        wanted = {"hoist": ("function", "module", "namespace", "class"), "member": ("class",)}.get(found.where)
+        if wanted is None:
+            return scope
+        if opened == scope and opened > 0:
+            scope = self.builder.scopes[opened][3]
+        while scope > 0 and self.kinds[scope] not in wanted:
+            scope = self.builder.scopes[scope][3]
+        return None if scope == 0 and found.where == "member" else scope
+
+
+def _interned(builder: RecordBuilder, name: bytes | None) -> int:
+    return -1 if name is None else builder.names.setdefault(name, len(builder.names))
+
+
+def _problems(tree: Tree) -> Iterator[SyntaxProblem]:
+    """The outermost errors of a tree, in source order."""
+    waiting = [tree.root_node] if tree.root_node.has_error else []
+    count = 0
+    while waiting and count < _PROBLEMS:
+        node = waiting.pop()
+        if node.is_error or node.is_missing:
+            count += 1
+            yield SyntaxProblem(
+                Span(*node.byte_range), f"expected '{node.type}'" if node.is_missing else "invalid syntax"
+            )
+        elif node.has_error:
+            waiting.extend(reversed(node.children))
+
+
+def _doc(text: Text, comments: list[tuple[int, int]], ends: list[int], start: int) -> str:
+    """The first paragraph of the comment right above a definition."""
+    from bisect import bisect_right
+
+    first = start
+    at = bisect_right(ends, start) - 1
+    while at >= 0 and not text.data[ends[at] : first].strip() and text.data[ends[at] : first].count(b"\n") <= 1:
+        line = text.line_start(text.line_of(comments[at][0]))
+        if text.data[line : comments[at][0]].strip():
+            break  # behind a statement: that one's
+        first = comments[at][0]
+        at -= 1
+    if first == start:
+        return ""
+    source = text.data[first : min(start, first + 4 * _DOC)].decode("utf-8", "replace")
+    plain = _COMMENT.sub("", source).strip()
+    paragraph = re.split(r"\n\s*\n", plain, maxsplit=1)[0]
+    paragraph = _SPACES.sub(" ", paragraph).strip()
+    return paragraph if len(paragraph) <= _DOC else paragraph[: _DOC - 1] + "…"
+
+
+def read(text: Text, language: Language, tree: Tree) -> FileRecord:
+    """All that one text says by itself."""
+    return Reading(text, language).read(tree)
