@@ -165,6 +165,14 @@ class Project:
                 self._texts.popitem(last=False)
         return read
 
+    def tree(self, path: str, text: Text) -> Tree | None:
+        """The syntax tree of a text of a file, the one at hand when it is an open document's. Any thread."""
+        with self._lock:
+            kept = self._trees.get(path)
+        if kept is not None and kept[1] == text:
+            return kept[0].copy()
+        return parse(text, language_of(path) or "python")
+
     def view(self, path: str, offset: int | None = None, text: Text | None = None) -> MemoryView:
         """The n-gram memory as seen from `offset` in `path`; the file's own text counts on both sides of the offset,
         as it is now, and nothing at the offset predicts itself. `text` when it is at hand. Any thread.

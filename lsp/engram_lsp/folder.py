@@ -11,7 +11,7 @@ from typing import Any
 from engram_context.environment import Environment
 from engram_context.languages import language_of
 from engram_context.project import Change, Project
-from engram_context.reader import read_record
+from engram_context.reader import parse, read_record
 from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot
 from engram_context.text import Text
@@ -54,6 +54,9 @@ class Loose:
     @property
     def documents(self) -> frozenset[str]:
         return frozenset(self._texts)
+
+    def tree(self, path: str, text: Text):
+        return parse(text, language_of(path) or "python")
 
 
 def is_read(path: str) -> bool:
