@@ -28,7 +28,7 @@ from engram_context.text import Span
 from engram_runtime.engine import never
 from engram_runtime.tokenizer import Tokenizer
 
-from engram_lsp.naming import Judge, Judged, Letters, Names
+from engram_lsp.naming import LOOKS, Judge, Judged, Letters, Names
 from engram_lsp.prompt import Window
 from engram_lsp.spelling import Spellings
 
@@ -138,6 +138,21 @@ class Ranker:
         scores -= np.logaddexp.reduce(scores) if len(scores) else 0.0
         order = np.argsort(-scores, kind="stable").tolist()
         return tuple((considered.candidates[index], float(scores[index])) for index in order)
+
+    def expected(
+        self, query: Query, names: Sequence[str], cancelled: Cancelled = never
+    ) -> tuple[tuple[str, float], ...] | None:
+        """The names, and others that are expected at a place, each with its log probability there, the likeliest
+        first; None where neither model nor memory has an answer."""
+        around = self._window(query)
+        lead = around.typed.removesuffix(query.text.slice(around.word))
+        spellings = {name: self._letters.spell(lead + name) for name in names}
+        tree = Names(self._letters, self._judge(self._prompt(query, around), query.memory, cancelled), around.typed)
+        if not tree.explore(spellings.values(), looks=2 * LOOKS):
+            return None
+        judged = {name: tree.of(path) for name, path in {**dict(tree.found()), **spellings}.items()}
+        whole = {name: one.log_probability for name, one in judged.items() if one.whole or name in spellings}
+        return tuple(sorted(whole.items(), key=lambda item: -item[1]))
 
     def consider(
         self, query: Query, candidates: Sequence[Candidate], cancelled: Cancelled = never, spread: Spread | None = None

@@ -74,7 +74,7 @@ ROUTES: tuple[tuple[str, Handler, Any], ...] = (
     (
         types.TEXT_DOCUMENT_CODE_ACTION,
         code_action.code_action,
-        types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix]),
+        types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix, code_action.RENAME]),
     ),
     (types.TEXT_DOCUMENT_DID_SAVE, synchronization.did_save, types.SaveOptions(include_text=False)),
     (types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, folders.did_change_workspace_folders, None),
@@ -97,6 +97,8 @@ NOTHING: dict[str, Any] = {
 COMMANDS: tuple[tuple[str, Handler], ...] = (
     ("engram.status", execute_command.status),
     ("engram.rebuildMemory", execute_command.rebuild_memory),
+    ("engram.suggestNames", rename.suggest),
+    ("engram.renameTo", rename.rename_to),
 )
 
 

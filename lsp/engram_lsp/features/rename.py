@@ -1,4 +1,7 @@
-"""textDocument/prepareRename and textDocument/rename"""
+"""textDocument/prepareRename and textDocument/rename; and names for what is renamed, for which LSP has no request"""
+
+from collections.abc import Sequence
+from typing import Any
 
 from engram_context import rename as renaming
 from engram_context.edits import ProjectEdit, Refusal
@@ -7,6 +10,7 @@ from lsprotocol import types
 from engram_lsp import convert
 from engram_lsp.features.workspace_edit import for_client, workspace_edit
 from engram_lsp.guard import refused, stale
+from engram_lsp.renaming import Suggested, suggest_names
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Session
 
@@ -43,3 +47,41 @@ async def rename(session: Session, params: types.RenameParams) -> types.Workspac
     if left_out:
         session.tell(f"{left_out} more places may mean the same thing, but that is not certain: they were left alone")
     return answer
+
+
+async def suggest(session: Session, arguments: Sequence[Any]) -> list[dict[str, str]]:
+    """The command engram.suggestNames: URI and position of a symbol; names for it, the best first, each with why."""
+    document, position = place_of(arguments)
+    return [{"name": one.name, "why": one.why} for one in await names_at(session, document, position)]
+
+
+async def names_at(
+    session: Session, document: types.TextDocumentIdentifier, position: types.Position
+) -> list[Suggested]:
+    """Names for what a rename at a place would rename; none where it would be refused."""
+    asked = await session.asked(document, position)
+    target = None if asked is None else renaming.rename_target(asked.snapshot, asked.place)
+    if asked is None or target is None or isinstance(target, Refusal):
+        return []
+    return await suggest_names(session, asked, target)
+
+
+async def rename_to(session: Session, arguments: Sequence[Any]) -> bool:
+    """The command engram.renameTo: URI, position and the new name; asks the client to apply the rename."""
+    document, position = place_of(arguments)
+    edit = await rename(session, types.RenameParams(document, position, str(arguments[2])))
+    if edit is None:
+        return False
+    label = f"Rename to {arguments[2]}"
+    answer = await session.server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, label))
+    return answer.applied
+
+
+def place_of(arguments: Sequence[Any]) -> tuple[types.TextDocumentIdentifier, types.Position]:
+    """The place that a command's first two arguments name. Raises a refusal when they name none."""
+    try:
+        uri, position = str(arguments[0]), arguments[1]
+        at = position if isinstance(position, dict) else vars(position)
+        return types.TextDocumentIdentifier(uri), types.Position(int(at["line"]), int(at["character"]))
+    except (IndexError, KeyError, TypeError, ValueError):
+        raise refused("this command wants a document's URI and a position in it") from None
