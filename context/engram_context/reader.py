@@ -17,6 +17,7 @@ from tree_sitter import Node, Parser, Tree
 
 from engram_context.builder import RecordBuilder
 from engram_context.languages import grammar, language_named
+from engram_context.languages.manifests import MANIFESTS, read_manifest
 from engram_context.languages.reading import read as read_other
 from engram_context.python import read_python
 from engram_context.records import NO_REF, FileRecord, Role, SyntaxProblem, empty_record
@@ -64,6 +65,8 @@ def read_record(text: Text, language: str, tree: Tree | None = None) -> FileReco
 
     A language without a reader gives a record with a module scope and nothing in it.
     """
+    if language in MANIFESTS:
+        return read_manifest(text, language)
     if tree is None:
         tree = parse(text, language)
     foreign = language_named(language) if tree is not None else None

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import tree_sitter
 
+from engram_context.languages.manifests import FILES
+
 if TYPE_CHECKING:
     from engram_context.languages.language import Language
 
@@ -21,12 +23,14 @@ _BY_SUFFIX = {
     **dict.fromkeys((".js", ".jsx", ".mjs", ".cjs"), "javascript"),
     **dict.fromkeys((".ts", ".mts", ".cts"), "typescript"),
     ".tsx": "tsx",
+    ".go": "go",
 }
-_BY_NAME = {"SConstruct": "python", "SConscript": "python", "wscript": "python"}
+_BY_NAME = {"SConstruct": "python", "SConscript": "python", "wscript": "python", **FILES}
 _MODULES = {
     "javascript": "javascript",
     "typescript": "javascript",
     "tsx": "javascript",
+    "go": "go",
 }
 """The module of each language, which is imported when the first file in the language is met."""
 

@@ -13,6 +13,7 @@ from tree_sitter import Node
 
 from engram_context.imports import Module
 from engram_context.languages.language import Language, outside, words
+from engram_context.languages.manifests import folders_of
 from engram_context.languages.reading import Defined, Imported, Reading
 from engram_context.records import EXPORT_ONLY, EXPORTED, FileRecord, Import, Kind, rows_with
 from engram_context.targets import Slot, Target
@@ -474,10 +475,8 @@ def _in_workspace(names: Names, specifier: str) -> str | None:
     parts = specifier.split("/")
     depth = 2 if specifier.startswith("@") else 1
     package, rest = "/".join(parts[:depth]), "/".join(parts[depth:])
-    for path in names.snapshot.files_naming(package):
-        if posixpath.basename(path) != "package.json":
-            continue
-        text, folder = names.text(path), posixpath.dirname(path)
+    for folder in folders_of(names, package, "npm-package"):
+        text = names.text(posixpath.join(folder, "package.json"))
         manifest = {} if text is None else _json(text)
         if manifest.get("name") != package:
             continue

@@ -53,7 +53,7 @@ class Language:
     patterns: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Where in a node that binds several names these are: fields to descend into. All children for other nodes."""
     types: ClassVar[Mapping[str, str]] = {}
-    """Nodes that stand for the type inside them: the field it is in, or "" for the last child."""
+    """Nodes that stand for the type inside them: the field it is in, or "" for the last child, "^" for the first."""
     values: ClassVar[Mapping[str, str]] = {}
     """The same of values: parentheses, and what is as good as its operand."""
     type_fields: ClassVar[tuple[str, ...]] = ("type", "return_type")
@@ -73,6 +73,10 @@ class Language:
     seen_from: ClassVar[Literal["everywhere", "name", "end"]] = "everywhere"
     """From where on in its block a local variable is seen: its name, or the end of its declaration."""
 
+    keys_may_be_names: ClassVar[bool] = False
+    """Whether what looks like the key of a literal may be a variable."""
+    types_are_members: ClassVar[bool] = False
+    """Whether the name of a type can be a member's: of what embeds it."""
     has_twins: ClassVar[bool] = False
     """Whether one word can be a variable and a member at once: `{name}`."""
     kin: ClassVar[frozenset[str]] = frozenset()

@@ -7,14 +7,14 @@ import into the scope that it stands in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tree_sitter import Node, QueryCursor, Tree
 
 from engram_context.builder import RecordBuilder
 from engram_context.languages.language import Language
-from engram_context.records import EXPORTED, NO_REF, FileRecord, Kind, Role, ScopeKind, SyntaxProblem
+from engram_context.records import EXPORT_ONLY, EXPORTED, NO_REF, FileRecord, Kind, Role, ScopeKind, SyntaxProblem
 from engram_context.text import Span, Text
 
 _PROBLEMS = 20
@@ -94,14 +94,18 @@ class Reading:
 
     def mention(self, start: int, end: int, role: Role, link: int = NO_REF) -> None:
         known = self.names.get(start)
-        if end > start and (known is None or _RANK[known[1]] <= _RANK[role]):
+        if end <= start or (known is not None and _RANK[known[1]] > _RANK[role]):
+            return
+        if known is None or known[1] != role or link >= 0:
             self.names[start] = (end, role, link)
 
     def define(self, node: Node, kind: Kind, body: Node | None = None, where: str = "here", flags: int = 0) -> Defined:
         """A binding of the name that a node is."""
-        start, end = node.byte_range
-        span = (body or node).byte_range
-        found = Defined(start, end, kind, span, where, flags=flags)
+        return self.define_span(node.start_byte, node.end_byte, kind, body or node, where, flags)
+
+    def define_span(self, start: int, end: int, kind: Kind, body: Node, where: str = "here", flags: int = 0) -> Defined:
+        """A binding of the name at start..end."""
+        found = Defined(start, end, kind, body.byte_range, where, flags=flags)
         # One name can match several patterns: the last of them says most, and an import is one in any case.
         key = (start, where == "member")
         known = self.definitions.get(key)
@@ -120,11 +124,7 @@ class Reading:
 
     def type_end(self, node: Node | None) -> int:
         """The end of the plain name that a type comes down to, NO_REF for one that does not."""
-        types = self.language.types
-        while node is not None and node.type in types:
-            inside = types[node.type]
-            node = node.child_by_field_name(inside) if inside else next(iter(node.named_children[::-1]), None)
-        return NO_REF if node is None else node.end_byte
+        return _descended(node, self.language.types)
 
     def word(self, node: Node) -> bytes:
         return self.data[node.start_byte : node.end_byte]
@@ -166,17 +166,19 @@ class Reading:
             elif verb == "key":
                 for node in nodes:
                     self.mention(*node.byte_range, "attribute", self.type_end(match["of"][0]) if "of" in match else -1)
-        if "from" in match and "until" in match:
+        holding = opened
+        if "begin" in match:
+            opened = self.scope(match["begin"][0].start_byte, match["until"][0].end_byte, "function")
+        elif "from" in match and "until" in match:
             opened = self.scope(match["from"][0].end_byte, match["until"][0].end_byte, "rest")
         if "call" in match:
             self._values.append(("call", match["callee"][0].end_byte, match["call"][0].end_byte))
         if "new" in match:
             self._values.append(("instance", self.type_end(match["class"][0]), match["new"][0].end_byte))
-        if "owner" in match and opened is not None:
-            owner = match["owner"][0]
-            end = self.type_end(owner)
-            opened.owner = self._word_ending(end)
-            opened.refs.append(end)
+        if "owner" in match and holding is not None:
+            end = self.type_end(match["owner"][0])
+            holding.owner = self._word_ending(end)
+            holding.refs = [end]
         key = None if opened is None else (opened.start, -opened.end)
         for name, nodes in match.items():
             if name.startswith("define."):
@@ -199,6 +201,8 @@ class Reading:
         for leaf in self.leaves(node):
             found = self.define(leaf, kind, body, where)  # type: ignore[arg-type]
             found.opens = key
+            if kind == "module":
+                found.flags |= EXPORT_ONLY  # nothing in the file is called by its package's name
             if leaf == node:
                 self._declare(found, match, body)
             if kind in _DESCRIBED and body is not None:
@@ -222,11 +226,8 @@ class Reading:
         found.value = self.value_end(value)
 
     def value_end(self, node: Node | None) -> int:
-        values = self.language.values
-        while node is not None and node.type in values:
-            inside = values[node.type]
-            node = node.child_by_field_name(inside) if inside else next(iter(node.named_children[::-1]), None)
-        return NO_REF if node is None else node.end_byte
+        """The end of the expression that a value comes down to."""
+        return _descended(node, self.language.values)
 
     def leaves(self, node: Node) -> Iterator[Node]:
         """The names that a pattern binds."""
@@ -417,6 +418,18 @@ class _Standing:
         while scope > 0 and self.kinds[scope] not in wanted:
             scope = self.builder.scopes[scope][3]
         return None if scope == 0 and found.where == "member" else scope
+
+
+def _descended(node: Node | None, ways: Mapping[str, str]) -> int:
+    """The end of what a node comes down to, NO_REF for nothing."""
+    while node is not None and node.type in ways:
+        way = ways[node.type]
+        if way not in ("", "^"):
+            node = node.child_by_field_name(way)
+            continue
+        children = node.named_children
+        node = children[0 if way else -1] if children else None
+    return NO_REF if node is None else node.end_byte
 
 
 def _interned(builder: RecordBuilder, name: bytes | None) -> int:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from tree_sitter import Node, Tree
 
 from engram_context.edits import Edit, EditError, ProjectEdit, Refusal, apply, project_edit
+from engram_context.imports import Module
 from engram_context.languages.language import Language
 from engram_context.languages.resolving import is_shared
 from engram_context.reader import parse, read_record
 from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord, Kind
 from engram_context.resolve import Resolver
-from engram_context.targets import External, Slot, Target
+from engram_context.targets import Slot, Target
 from engram_context.text import Place, Text
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _MEMBERS = (ROLE["attribute"], ROLE["attribute-write"])
 _IMPORTED, _READ, _DEFINED = ROLE["import"], ROLE["read"], ROLE["definition"]
 _CLASS = SCOPE_KIND["class"]
 _TYPE_PARAMETER = KIND["type-parameter"]
+_TYPES = ("class", "interface", "struct", "enum", "type-alias")
 _FAMILY_LIMIT = 200
 
 
@@ -63,17 +65,19 @@ def symbol_at(resolver: Resolver, place: Place) -> _Symbol | Refusal:
         return Refusal(f"it is not known what '{name}' is")
     if len(slots) < len(meanings) and slots:
         return Refusal(f"'{name}' is one thing or another here")
+    if any(isinstance(target, Module) for target in meanings):
+        return Refusal(f"'{name}' is a module; renaming those is not supported in this language")
     if not slots:
         direct = resolver.of_occurrence(place.path, index)
         own = tuple(target for target in direct if isinstance(target, Slot) and target.path == place.path)
         if not own or role in _MEMBERS:
-            outside = all(isinstance(target, External) for target in meanings)
-            return Refusal(f"'{name}' comes from outside the project" if outside else f"'{name}' is a module")
+            return Refusal(f"'{name}' comes from outside the project")
         return _Symbol(place.path, index, name, own, "import", here, is_alias=True)
     rows = resolver.symbols_of(slots[0])
-    if not rows:
-        return Refusal(f"it is not known what '{name}' is")
-    return _Symbol(place.path, index, name, slots, resolver.snapshot.records[slots[0].path].symbols[rows[0]].kind, here)
+    kind = resolver.snapshot.records[slots[0].path].symbols[rows[0]].kind if rows else "module"
+    if kind == "module":
+        return Refusal(f"'{name}' names a package")
+    return _Symbol(place.path, index, name, slots, kind, here)
 
 
 def rename(snapshot: Snapshot, place: Place, new_name: str) -> ProjectEdit | Refusal:
@@ -251,7 +255,8 @@ class _Renaming:
     def _unproven(self, mentions: Mapping[str, list[int]]) -> Iterator[tuple[str, Edit]]:
         """Members of that name of objects whose class is not known, and words that are a variable and a member."""
         snapshot, name, here = self.resolver.snapshot, self.symbol.name, self.symbol.language
-        if not any(snapshot.records[slot.path].scopes.kind[slot.scope] == _CLASS for slot in self.slots):
+        of_class = any(snapshot.records[slot.path].scopes.kind[slot.scope] == _CLASS for slot in self.slots)
+        if not of_class and not (here.types_are_members and self.symbol.kind in _TYPES):
             return
         reason = f"'{name}' of an object whose class is not known"
         for path in snapshot.files_naming(name):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from engram_context.imports import Module
 from engram_context.languages import language_named
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _DEPTH = 12
 """How many steps an inference may take."""
+
+_FOLDERS: WeakKeyDictionary[Snapshot, dict[str, tuple[str, ...]]] = WeakKeyDictionary()
 
 Holder = Slot | Module
 """What can have members: a class (or interface, namespace, ...) or a module."""
@@ -69,6 +72,16 @@ class Names:
         found = self.resolver.names(path, name)
         return {} if found is None else found.symbols
 
+    def files_in(self, folder: str) -> tuple[str, ...]:
+        """The files directly in a folder, sorted."""
+        found = _FOLDERS.get(self.snapshot)
+        if found is None:
+            folders: dict[str, list[str]] = {}
+            for path in sorted(self.snapshot.records):
+                folders.setdefault(path.rpartition("/")[0], []).append(path)
+            found = _FOLDERS[self.snapshot] = {folder: tuple(paths) for folder, paths in folders.items()}
+        return found.get(folder, ())
+
     def defining(self, name: str) -> tuple[str, ...]:
         """The files that define a name somewhere, in any language."""
         return self.snapshot.definers[name]
@@ -90,7 +103,10 @@ class Names:
             return tuple(dict.fromkeys(peer for slot in slots for peer in here.peers(self, slot)))
         if role in _MEMBERS:
             holders = self.holders(path, occurrences.link[index])
-            return tuple(dict.fromkeys(target for holder in holders for target in self.member(holder, name, path)))
+            found = tuple(dict.fromkeys(target for holder in holders for target in self.member(holder, name, path)))
+            if found or not here.keys_may_be_names or not self._is_key(record, index):
+                return found
+            role = _READ
         if role == _DEFINITION:
             return ()
         return self.of_name(path, occurrences.scope[index], name, start, role)
@@ -164,6 +180,11 @@ class Names:
         """What one imported name is, where it comes from."""
         here = self.language(path)
         return () if here is None else here.imported(self, path, imported)
+
+    def _is_key(self, record: FileRecord, index: int) -> bool:
+        """Whether a member is named by itself, as the key of a literal."""
+        link = record.occurrences.link[index]
+        return link == NO_REF or (value_row(link) is None and record.occurrences.role[link] == _TYPE)
 
     # --- members --------------------------------------------------------------------------------------
 
