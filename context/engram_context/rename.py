@@ -21,6 +21,7 @@ from engram_context.edits import Edit, ProjectEdit, Refusal, project_edit
 from engram_context.environment import Environment
 from engram_context.families import Family, Hierarchy, family_of
 from engram_context.imports import Module
+from engram_context.injected import naming_strings
 from engram_context.proof import Proof, where
 from engram_context.reach import in_reach
 from engram_context.records import ROLE, FileRecord, Kind
@@ -205,6 +206,8 @@ class _Renaming:
                     certain.setdefault(path, []).append(edit)
         for path, edit in self._slot_strings():
             certain.setdefault(path, []).append(edit)
+        for path, span in naming_strings(self.resolver, self.slots, self.symbol.name):
+            certain.setdefault(path, []).append(Edit(span, self.new_name))
         texts = self._texts({*certain, *doubtful})
         if isinstance(texts, Refusal):
             return texts

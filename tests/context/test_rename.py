@@ -542,3 +542,89 @@ def test_the_target_is_the_mention_under_or_before_the_cursor():
     assert isinstance(target, RenameTarget)
     assert (target.name, target.kind, target.span.start, target.span.end) == ("method", "method", 17, 23)
     assert isinstance(rename_target(parse_fixture("pri$0nt()").snapshot(), parse_fixture("pri$0nt()").cursor), Refusal)
+
+
+# --- what pytest passes by name -----------------------------------------------------------------------
+
+
+def test_a_fixture_is_renamed_with_the_parameters_that_are_given_it():
+    check_rename(
+        """
+        -- tests/conftest.py --
+        import pytest
+        @pytest.fixture
+        def $1us$0er(): ...
+        @pytest.fixture()
+        def admin($2user): return $3user
+        -- tests/test_a.py --
+        import pytest
+        def test_one($4user): assert $5user
+        class TestTwo:
+            def test_two(self, $6user, admin): ...
+        def helper(user): return user
+        @pytest.mark.usefixtures("admin", "$7user")
+        def test_three(request): request.getfixturevalue("$8user")
+        -- other/test_b.py --
+        def test_four(user): ...
+        """,
+        "person",
+    )
+
+
+def test_a_fixture_that_overrides_another_goes_along_and_so_does_the_whole_family_from_a_parameter():
+    check_rename(
+        """
+        -- conftest.py --
+        from pytest import fixture
+        @fixture
+        def $1db(): ...
+        -- unit/test_a.py --
+        from pytest import fixture
+        @fixture
+        def $2db($3db): return $4db
+        def test_one($5d$0b): ...
+        -- unit/test_b.py --
+        def test_two($6db): ...
+        """,
+        "store",
+    )
+
+
+def test_a_fixture_that_is_imported_is_given_where_it_is_imported():
+    check_rename(
+        """
+        -- tests/fixtures.py --
+        import pytest
+        @pytest.fixture
+        def $1cl$0ient(): ...
+        -- tests/test_a.py --
+        from fixtures import $2client
+        def test_one($3client): ...
+        -- tests/test_b.py --
+        def test_two(client): ...
+        """,
+        "browser",
+    )
+
+
+def test_a_parametrized_argument_is_renamed_in_the_string_that_names_it_and_not_in_the_values():
+    check_rename(
+        """
+        -- test_a.py --
+        import pytest
+        @pytest.mark.parametrize("$1a, b", [("a", "b")])
+        def test_one($2$0a, b): return $3a
+        @pytest.mark.parametrize("a", ["a"])
+        def test_two(a): ...
+        """,
+        "first",
+    )
+    check_rename(
+        """
+        -- test_a.py --
+        import pytest
+        @pytest.mark.parametrize(["$1a", "b"], [("a", "b")], indirect=["$2a"])
+        def test_one($3$0a, b): return $4a
+        """,
+        "first",
+    )
