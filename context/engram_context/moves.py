@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from engram_context.edits import Edit, EditError, ProjectEdit, Refusal, apply, project_edit
 from engram_context.imports import Module, ModuleMap, imported_as
+from engram_context.prose import dotted_strings
 from engram_context.reader import read_record
 from engram_context.records import KIND, ROLE, FileRecord, Import
 from engram_context.resolve import Resolver
 from engram_context.targets import Slot, Target
 from engram_context.text import Span, Text
-from engram_context.unproven import dotted_strings
 
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot

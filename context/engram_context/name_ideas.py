@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engram_context.members import ClassType, Instance
+from engram_context.prose import words_of
 from engram_context.records import KIND, ROLE, FileRecord, Kind, Symbol, value_row
 from engram_context.resolve import BUILTINS, Resolver
 from engram_context.targets import Slot
 from engram_context.text import Place
-from engram_context.unproven import words_of
 
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot

@@ -22,13 +22,15 @@ from engram_context.environment import Environment
 from engram_context.families import Family, Hierarchy, family_of
 from engram_context.imports import Module
 from engram_context.injected import naming_strings
+from engram_context.lookups import looked_up
 from engram_context.proof import Proof, where
+from engram_context.prose import Wanted, quoted
 from engram_context.reach import in_reach
 from engram_context.records import ROLE, FileRecord, Kind
 from engram_context.resolve import Resolver
 from engram_context.targets import Builtin, External, Slot, Target
 from engram_context.text import Place, Span, Text
-from engram_context.unproven import Wanted, guesses, quoted
+from engram_context.unproven import guesses
 
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot
@@ -211,6 +213,9 @@ class _Renaming:
         texts = self._texts({*certain, *doubtful})
         if isinstance(texts, Refusal):
             return texts
+        reason = looked_up(Hierarchy(self.resolver, self.environment), self.slots, self.family, self.new_name)
+        if reason is not None:
+            return Refusal(reason)
         refusal = Proof(self.resolver, self.slots, self.symbol.name, self.new_name).check(certain, texts)
         if refusal is not None:
             return refusal

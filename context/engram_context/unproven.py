@@ -11,23 +11,17 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
-from typing import TYPE_CHECKING
 
 from engram_context.edits import Edit
+from engram_context.prose import Wanted, in_docstrings, in_texts, words_of
 from engram_context.reach import is_local
-from engram_context.records import KIND, ROLE, FileRecord
+from engram_context.records import ROLE, FileRecord
 from engram_context.resolve import Resolver
 from engram_context.targets import Slot
-from engram_context.text import Span, Text
-
-if TYPE_CHECKING:
-    from engram_context.snapshot import Snapshot
 
 LEAST = 0.25
 """Edits less likely than this are not offered: a list that is mostly wrong is no help."""
@@ -37,32 +31,13 @@ _OF_ARGUMENT = 0.7
 
 _ATTRIBUTES = frozenset({ROLE["attribute"], ROLE["attribute-write"]})
 _WRITE = ROLE["attribute-write"]
-_KEYWORD, _READ, _STRING = ROLE["keyword"], ROLE["read"], ROLE["string"]
-_PARAMETER, _METHOD = KIND["parameter"], KIND["method"]
-_SETTINGS = ("pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "pytest.ini", "mkdocs.yml")
-_DOCUMENTS = (".md", ".rst", ".txt")
-# Calls that look a name up: the string in them is one.
-_REFLECTING = frozenset(
-    {"getattr", "setattr", "hasattr", "delattr", "getattr_static", "attrgetter", "methodcaller"}
-    | {"patch", "object", "multiple", "delitem", "import_module", "find_spec", "resolve_name", "locate"}
-)
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is renamed: the slots that its name has, and the occurrences that are proven to mean them, by path."""
-
-    name: str
-    new_name: str
-    slots: frozenset[Slot]
-    mentions: Mapping[str, Sequence[int]]
+_KEYWORD = ROLE["keyword"]
 
 
 def guesses(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
     """The edits to be confirmed, with their paths."""
     if all(is_local(resolver, slot) for slot in wanted.slots):
-        yield from _docstrings(resolver, wanted)
+        yield from in_docstrings(resolver, wanted)
         return
     judge = Judge(resolver, wanted)
     of_code: set[tuple[str, int]] = set()
@@ -76,9 +51,9 @@ def guesses(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
             reason = f"{kind} '{wanted.name}' of something that is not known"
             yield path, Edit(span, wanted.new_name, reason, chance)
     if judge.is_parameter:
-        yield from _docstrings(resolver, wanted)
+        yield from in_docstrings(resolver, wanted)
         return
-    for path, edit in _texts(resolver, wanted):
+    for path, edit in in_texts(resolver, wanted):
         if edit.likelihood >= LEAST and (path, edit.span.start) not in of_code:
             yield path, edit
 
@@ -200,16 +175,6 @@ def _receiver(record: FileRecord, index: int) -> str:
     return record.names[record.occurrences.name[link]] if link >= 0 else ""
 
 
-def words_of(name: str) -> list[str]:
-    """The words in a name: "read_HTTPHeader" has three."""
-    return _WORD.findall(name)
-
-
-def is_distinctive(name: str) -> bool:
-    """Whether a name is hardly met by chance in prose: it has several words, or a digit in it."""
-    return len(words_of(name)) > 1 or ("_" in name.strip("_"))
-
-
 def called_as(resolver: Resolver, slot: Slot) -> Iterator[str]:
     """The names under which the function of a parameter is called: its own, or its class's."""
     record = resolver.snapshot.records[slot.path]
@@ -231,175 +196,3 @@ def callee_name(record: FileRecord, index: int) -> str | None:
     row = record.occurrences.link[index]
     callee = record.calls.callee[row] if row >= 0 else -1
     return record.names[record.occurrences.name[callee]] if callee >= 0 else None
-
-
-# --- strings, comments and documents ------------------------------------------------------------------
-
-
-def quoted(name: str) -> re.Pattern[bytes]:
-    """A whole string literal that is the name, or a dotted path that ends in it."""
-    return re.compile(rb"""(?P<quote>["'])(?P<owner>(?:\w+[.:])*)(?P<name>%s)(?P=quote)""" % re.escape(name).encode())
-
-
-def _texts(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
-    """Mentions outside the code, in the files that mention the name in their code, in settings and documents."""
-    snapshot, name = resolver.snapshot, wanted.name
-    word = re.compile(rb"(?<!\w)%s(?!\w)" % re.escape(name).encode())
-    for path in (*snapshot.files_naming(name), *_other_files(snapshot)):
-        text, record = snapshot.text(path), snapshot.record(path)
-        if text is None or name.encode() not in text.data:
-            continue
-        prose = _Prose(resolver, wanted, path, record, text)
-        for match in word.finditer(text.data):
-            if record is not None and prose.is_code(match.start()):
-                continue
-            reason, chance = prose.judge(match.start(), match.end())
-            yield path, Edit(Span(*match.span()), wanted.new_name, reason, chance)
-
-
-def _other_files(snapshot: Snapshot) -> Iterator[str]:
-    """The project's settings and documents."""
-    for path in _SETTINGS:
-        if path not in snapshot.modules.files:
-            yield path
-    for path, record in snapshot.records.items():
-        if record.language != "python" and path.endswith(_DOCUMENTS):
-            yield path
-
-
-@dataclass
-class _Prose:
-    """What stands in one file beside its code."""
-
-    resolver: Resolver
-    wanted: Wanted
-    path: str
-    record: FileRecord | None
-    text: Text
-
-    @cached_property
-    def _homes(self) -> frozenset[bytes]:
-        """What is written before the dot where the symbol is named in full: modules and classes."""
-        snapshot, found = self.resolver.snapshot, set[bytes]()
-        for slot in self.wanted.slots:
-            scope = snapshot.records[slot.path].scopes[slot.scope]
-            home = scope.name if scope.kind == "class" else snapshot.modules.dotted(slot.path).rpartition(".")[2]
-            found.add(home.encode())
-        return frozenset(found)
-
-    @cached_property
-    def _codes(self) -> frozenset[int]:
-        record = self.record
-        return frozenset(
-            () if record is None else (record.occurrences.start[i] for i in record.occurrences_of(self.wanted.name))
-        )
-
-    def is_code(self, start: int) -> bool:
-        return start in self._codes
-
-    def judge(self, start: int, end: int) -> tuple[str, float]:
-        """(why it may be meant, how likely it is)"""
-        data, name = self.text.data, self.wanted.name
-        before, after = data[max(start - 80, 0) : start], data[end : end + 2]
-        owner = re.search(rb"(\w+)[.:]\Z", before)
-        if owner is not None:
-            told = "a text that names it in full" if owner[1] in self._homes else f"a text that ends in '{name}'"
-            return told, 0.9 if owner[1] in self._homes else 0.2
-        marked = before[-1:] == b"`" or before[-2:] == b"`~" or after[:1] == b"("
-        quote = before[-1:]
-        if quote in (b'"', b"'") and after[:1] == quote and self.record is not None:
-            return f"a string that spells '{name}'", self._string(start)
-        if marked:
-            return f"a text that mentions '{name}' as code", 0.75 if is_distinctive(name) else 0.4
-        return f"a text that mentions '{name}'", 0.5 if is_distinctive(name) else 0.05
-
-    def _string(self, start: int) -> float:
-        """A string is a name where something is looked up by it; elsewhere it is a word."""
-        record = self.record
-        call = None if record is None else innermost_call(record, start)
-        if record is None or call is None:
-            return 0.1
-        callee = record.calls.callee[call]
-        called = record.names[record.occurrences.name[callee]] if callee >= 0 else ""
-        if called not in _REFLECTING:
-            return 0.1
-        arguments = record.calls[call].arguments
-        first = record.arguments.value[arguments[0]] if len(arguments) else -1
-        receivers = self.resolver.types.of_ref(self.path, first)
-        if not receivers:
-            return 0.2 if called in ("getattr", "hasattr", "setattr", "delattr") else 0.4
-        slots = {
-            origin
-            for receiver in receivers
-            for target in self.resolver.types.slots(receiver, self.wanted.name)
-            for origin in self.resolver.origins(target, aliases=False)
-        }
-        return 0.95 if slots & self.wanted.slots else 0.02
-
-
-def innermost_call(record: FileRecord, offset: int) -> int | None:
-    """The call between whose parentheses an offset is."""
-    calls = record.calls
-    for row in range(bisect_right(calls.start, offset) - 1, -1, -1):
-        if calls.inside_start[row] <= offset <= calls.inside_end[row]:
-            return row
-        if calls.start[row] < offset - 20_000:
-            break
-    return None
-
-
-def _docstrings(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
-    """A parameter's mention in the docstring of its function, where documents describe parameters."""
-    name = re.escape(wanted.name).encode()
-    described = re.compile(
-        rb"(?m)(?::(?:param|type|arg|keyword)\s+(?:[\w.\[\], |]+\s)?|@param\s+|^\s*\*{0,2}|`)(?P<name>%s)(?=\s*[:`(])"
-        % name
-    )
-    for slot in wanted.slots:
-        record, text = resolver.snapshot.records[slot.path], resolver.snapshot.text(slot.path)
-        scope = record.scopes[slot.scope]
-        is_parameter = any(record.symbols.kind[row] == _PARAMETER for row in resolver.symbols_of(slot))
-        if text is None or scope.symbol is None or not is_parameter:
-            continue
-        function = record.symbols[scope.symbol]
-        spans = [function.body]
-        owner = record.scopes[function.scope]
-        if function.name == "__init__" and owner.symbol is not None:
-            spans = [record.symbols[owner.symbol].body]
-        for span in spans:
-            docstring = _docstring(text, span)
-            for match in described.finditer(text.data, docstring.start, docstring.end):
-                reason = f"the documentation of '{wanted.name}'"
-                yield slot.path, Edit(Span(*match.span("name")), wanted.new_name, reason, 0.9)
-
-
-_QUOTES = re.compile(rb'"""|\'\'\'')
-
-
-def _docstring(text: Text, body: Span) -> Span:
-    """The first triple-quoted string in a definition, when it stands right behind its head; else nothing."""
-    opening = _QUOTES.search(text.data, body.start, min(body.end, body.start + 4000))
-    if opening is None or not text.data[: opening.start()].rstrip(b" \t\r\nrRuU").endswith(b":"):
-        return Span(body.start, body.start)
-    closing = text.data.find(opening[0], opening.end(), body.end)
-    return Span(opening.end(), closing if closing >= 0 else body.start)
-
-
-# --- modules ------------------------------------------------------------------------------------------
-
-
-def dotted_strings(snapshot: Snapshot, old: str, new: str) -> Iterator[tuple[str, Edit]]:
-    """The dotted name `old` of a module that becomes `new`, and what goes on behind it, in strings, in the project's
-    settings and documents."""
-    last = old.rpartition(".")[2]
-    spelled = rb"""(?<![\w.])%s(?=[.:"'\s\])(,`>]|$)""" if "." in old else rb"""(?<=["'])%s(?=[.:"'])"""
-    named = re.compile(spelled % re.escape(old).encode())
-    reason = f"a text that names the module {old}"
-    for path in dict.fromkeys((*snapshot.files_naming(last), *_other_files(snapshot))):
-        record, text = snapshot.record(path), snapshot.text(path)
-        if text is None:
-            continue
-        for match in named.finditer(text.data):
-            at = None if record is None else record.occurrence_at(match.start())
-            if record is None or at is None or record.occurrences.start[at] != match.start():
-                yield path, Edit(Span(*match.span()), new, reason, 0.9 if "." in old else 0.5)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engram_context.name_ideas import NameIdea, name_ideas, spelled, style_of
+from engram_context.prose import words_of
 from engram_context.records import FileRecord
 from engram_context.rename import RenameTarget
 from engram_context.snapshot import Snapshot
 from engram_context.text import Place, Text
-from engram_context.unproven import words_of
 
 if TYPE_CHECKING:
     from engram_lsp.predictor import Cancelled

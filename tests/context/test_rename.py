@@ -628,3 +628,43 @@ def test_a_parametrized_argument_is_renamed_in_the_string_that_names_it_and_not_
         """,
         "first",
     )
+
+
+# --- names that are put together ----------------------------------------------------------------------
+
+
+def test_members_that_are_looked_up_by_a_part_of_their_name_are_not_renamed_away_from_it():
+    source = """
+        class Stats:
+            def _calc_$0mode(self): ...
+            def get(self, name): return getattr(self, "_calc_" + name)
+        """
+    check_refused(source, "mode", "looks names up")
+    assert isinstance(renamed(source.replace("def _calc_$0mode", "def $1_calc_$0mode"), "_calc_middle"), ProjectEdit)
+    check_refused(source.replace('"_calc_" + name', 'f"_calc_{name}"'), "mode", "looks names up")
+    check_refused(source.replace('"_calc_" + name', '"%s_mode" % name'), "_calc_x", "looks names up")
+
+
+def test_lookups_in_something_else_and_of_whole_names_keep_nobody_from_renaming():
+    check_rename(
+        """
+        class Other: ...
+        class Stats:
+            def $1_calc_$0mode(self): ...
+            def get(self, other: Other, name): return getattr(other, "_calc_" + name), getattr(self, "name")
+        """,
+        "mode",
+    )
+
+
+def test_functions_that_are_looked_up_among_the_modules_names_are_not_renamed():
+    check_refused('def do_r$0un(): ...\ndef call(x): globals()["do_" + x]()\n', "run", "looks names up")
+
+
+def test_a_visitors_methods_keep_their_beginning():
+    check_refused("import ast\nclass V(ast.NodeVisitor):\n    def visit_N$0ame(self, node): ...\n", "name", "visit_")
+
+
+def test_tests_stay_tests():
+    check_refused("-- test_a.py --\ndef test_$0one(): ...\n", "check_one", "would not be run")
+    check_rename("-- test_a.py --\ndef $1test_$0one(): ...\n", "test_two")

@@ -1,0 +1,282 @@
+"""Mentions of a symbol outside the code: in strings, comments, settings and documents.
+
+Nothing says what they really mean, so they are judged by where they stand: a dotted name that ends in the symbol's own
+home, a string that something is looked up by, a word that is marked as code, a word that nobody writes by chance.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from engram_context.edits import Edit
+from engram_context.records import KIND, SCOPE_KIND, FileRecord
+from engram_context.resolve import Resolver
+from engram_context.targets import Slot
+from engram_context.text import Span, Text
+
+if TYPE_CHECKING:
+    from engram_context.snapshot import Snapshot
+
+_PARAMETER, _CLASS = KIND["parameter"], SCOPE_KIND["class"]
+_SETTINGS = ("pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "pytest.ini", "mkdocs.yml")
+_DOCUMENTS = (".md", ".rst", ".txt")
+# Calls that look a name up: the string in them is one.
+REFLECTING = frozenset(
+    {"getattr", "setattr", "hasattr", "delattr", "getattr_static", "attrgetter", "methodcaller"}
+    | {"patch", "object", "multiple", "delitem", "import_module", "find_spec", "resolve_name", "locate"}
+)
+# Files that look up members, and modules' names, by strings say one of these.
+_OF_MEMBERS = ("getattr", "setattr", "hasattr", "delattr", "attrgetter", "methodcaller", "patch")
+_OF_MODULES = ("patch", "import_module", "find_spec", "resolve_name")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_DESCRIBES = re.compile(rb"(?:[:@](?:param|type|arg|keyword)[^:\n]*\s)\Z")
+_SCANNED = 60_000_000
+"""Bytes of files that are looked through for the name of a module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is renamed: the slots that its name has, and the occurrences that are proven to mean them, by path."""
+
+    name: str
+    new_name: str
+    slots: frozenset[Slot]
+    mentions: Mapping[str, Sequence[int]]
+
+
+def words_of(name: str) -> list[str]:
+    """The words in a name: "read_HTTPHeader" has three."""
+    return _WORD.findall(name)
+
+
+def is_distinctive(name: str) -> bool:
+    """Whether a name is hardly met by chance in prose: it has several words, or a digit in it."""
+    return len(words_of(name)) > 1 or ("_" in name.strip("_"))
+
+
+def quoted(name: str) -> re.Pattern[bytes]:
+    """A whole string literal that is the name, or a dotted path that ends in it."""
+    return re.compile(rb"""(?P<quote>["'])(?P<owner>(?:\w+[.:])*)(?P<name>%s)(?P=quote)""" % re.escape(name).encode())
+
+
+def in_texts(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
+    """Mentions outside the code, in the files that mention the name in their code, those that look names up, settings
+    and documents."""
+    snapshot, name = resolver.snapshot, wanted.name
+    word = re.compile(rb"(?<!\w)%s(?!\w)" % re.escape(name).encode())
+    is_member = any(snapshot.records[slot.path].scopes.kind[slot.scope] == _CLASS for slot in wanted.slots)
+    looking = (path for used in (_OF_MEMBERS if is_member else _OF_MODULES) for path in snapshot.files_naming(used))
+    for path in dict.fromkeys((*snapshot.files_naming(name), *looking, *_other_files(snapshot))):
+        text, record = snapshot.text(path), snapshot.record(path)
+        if text is None or name.encode() not in text.data:
+            continue
+        prose = _Prose(resolver, wanted, path, record, text)
+        for match in word.finditer(text.data):
+            if not prose.is_code(match.start()):
+                reason, chance = prose.judge(match.start(), match.end())
+                yield path, Edit(Span(*match.span()), wanted.new_name, reason, chance)
+
+
+def _other_files(snapshot: Snapshot) -> Iterator[str]:
+    """The project's settings and documents."""
+    for path in _SETTINGS:
+        if path not in snapshot.modules.files:
+            yield path
+    for path, record in snapshot.records.items():
+        if record.language != "python" and path.endswith(_DOCUMENTS):
+            yield path
+
+
+Region = Literal["code", "comment", "documentation", "string", "setting"]
+
+_REGIONS = re.compile(
+    rb"""(?P<comment>\#[^\n]*)
+    |(?P<lead>(?:^|\n)[ \t]*[rRuU]{0,2})(?P<documentation>(?P<q>\"{3}|'{3})(?:\\.|(?!(?P=q))[\s\S])*(?:(?P=q))?)
+    |(?P<triple>(?P<t>\"{3}|'{3})(?:\\.|(?!(?P=t))[\s\S])*(?:(?P=t))?)
+    |(?P<string>"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?)""",
+    re.VERBOSE,
+)
+
+
+def regions(data: bytes) -> list[tuple[int, int, Region]]:
+    """(start, end, what it is) of every comment and string in Python source, in order."""
+    found: list[tuple[int, int, Region]] = []
+    for match in _REGIONS.finditer(data):
+        if match["documentation"] is not None:
+            found.append((*match.span("documentation"), "documentation"))
+        elif match["comment"] is not None:
+            found.append((*match.span(), "comment"))
+        else:
+            found.append((*match.span(), "string"))
+    return found
+
+
+@dataclass
+class _Prose:
+    """What stands in one file beside its code."""
+
+    resolver: Resolver
+    wanted: Wanted
+    path: str
+    record: FileRecord | None
+    text: Text
+
+    @cached_property
+    def _homes(self) -> frozenset[bytes]:
+        """What is written before the dot where the symbol is named in full: modules and classes."""
+        snapshot, found = self.resolver.snapshot, set[bytes]()
+        for slot in self.wanted.slots:
+            scope = snapshot.records[slot.path].scopes[slot.scope]
+            home = scope.name if scope.kind == "class" else snapshot.modules.dotted(slot.path).rpartition(".")[2]
+            found.add(home.encode())
+        return frozenset(found)
+
+    @cached_property
+    def _codes(self) -> frozenset[int]:
+        record = self.record
+        if record is None:
+            return frozenset()
+        return frozenset(record.occurrences.start[index] for index in record.occurrences_of(self.wanted.name))
+
+    @property
+    def _is_python(self) -> bool:
+        return self.record is not None and self.record.language == "python"
+
+    @cached_property
+    def _regions(self) -> list[tuple[int, int, Region]]:
+        return regions(self.text.data) if self._is_python else []
+
+    def is_code(self, start: int) -> bool:
+        return start in self._codes
+
+    def region(self, offset: int) -> Region:
+        if not self._is_python:
+            return "documentation" if self.path.endswith(_DOCUMENTS) else "setting"
+        at = bisect_right(self._regions, offset, key=lambda region: region[0]) - 1
+        if at >= 0 and offset < self._regions[at][1]:
+            return self._regions[at][2]
+        return "code"
+
+    def judge(self, start: int, end: int) -> tuple[str, float]:
+        """(why it may be meant, how likely it is)"""
+        data, name, region = self.text.data, self.wanted.name, self.region(start)
+        before, after = data[max(start - 80, 0) : start], data[end : end + 1]
+        owner = re.search(rb"(\w+)[.:]\Z", before)
+        if owner is not None and region != "code":
+            if owner[1] in self._homes:
+                return "a text that names it in full", 0.9
+            return f"a text that ends in '{name}'", 0.15
+        if region in ("string", "setting", "code"):
+            is_whole = before[-1:] in (b'"', b"'") and after == before[-1:]
+            return f"a string that spells '{name}'", self._string(start) if is_whole and region == "string" else 0.1
+        if _DESCRIBES.search(before):
+            return f"the documentation of a parameter '{name}'", 0.1
+        marked = before[-1:] == b"`" or before[-2:] == b"`~"
+        if marked or after == b"(":
+            return f"a text that mentions '{name}' as code", 0.75 if is_distinctive(name) else 0.3 if marked else 0.15
+        return f"a text that mentions '{name}'", 0.5 if is_distinctive(name) else 0.05
+
+    def _string(self, start: int) -> float:
+        """A string is a name where something is looked up by it; elsewhere it is a word."""
+        record = self.record
+        call = None if record is None else innermost_call(record, start)
+        if record is None or call is None:
+            return 0.1
+        called = called_name(record, call)
+        if called not in REFLECTING:
+            return 0.1
+        arguments = record.calls[call].arguments
+        first = record.arguments.value[arguments[0]] if len(arguments) else -1
+        receivers = self.resolver.types.of_ref(self.path, first)
+        if not receivers:
+            return 0.2 if called in ("getattr", "hasattr", "setattr", "delattr") else 0.4
+        slots = {
+            origin
+            for receiver in receivers
+            for target in self.resolver.types.slots(receiver, self.wanted.name)
+            for origin in self.resolver.origins(target, aliases=False)
+        }
+        return 0.95 if slots & self.wanted.slots else 0.02
+
+
+def called_name(record: FileRecord, call: int) -> str:
+    """The last part of the name of what a call calls, "" when it has none."""
+    callee = record.calls.callee[call]
+    return record.names[record.occurrences.name[callee]] if callee >= 0 else ""
+
+
+def innermost_call(record: FileRecord, offset: int) -> int | None:
+    """The call between whose parentheses an offset is."""
+    calls = record.calls
+    for row in range(bisect_right(calls.start, offset) - 1, -1, -1):
+        if calls.inside_start[row] <= offset <= calls.inside_end[row]:
+            return row
+        if calls.start[row] < offset - 20_000:
+            break
+    return None
+
+
+def in_docstrings(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
+    """A parameter's mention in the docstring of its function, where documents describe parameters."""
+    name = re.escape(wanted.name).encode()
+    described = re.compile(
+        rb"(?m)(?::(?:param|type|arg|keyword)\s+(?:[\w.\[\], |]+\s)?|@param\s+|^\s*\*{0,2}|`)(?P<name>%s)(?=\s*[:`(])"
+        % name
+    )
+    for slot in wanted.slots:
+        record, text = resolver.snapshot.records[slot.path], resolver.snapshot.text(slot.path)
+        scope = record.scopes[slot.scope]
+        is_parameter = any(record.symbols.kind[row] == _PARAMETER for row in resolver.symbols_of(slot))
+        if text is None or scope.symbol is None or not is_parameter:
+            continue
+        function = record.symbols[scope.symbol]
+        spans = [function.body]
+        owner = record.scopes[function.scope]
+        if function.name == "__init__" and owner.symbol is not None:
+            spans = [record.symbols[owner.symbol].body]
+        for span in spans:
+            docstring = _docstring(text, span)
+            for match in described.finditer(text.data, docstring.start, docstring.end):
+                reason = f"the documentation of '{wanted.name}'"
+                yield slot.path, Edit(Span(*match.span("name")), wanted.new_name, reason, 0.9)
+
+
+_QUOTES = re.compile(rb'"""|\'\'\'')
+
+
+def _docstring(text: Text, body: Span) -> Span:
+    """The first triple-quoted string in a definition, when it stands right behind its head; else nothing."""
+    opening = _QUOTES.search(text.data, body.start, min(body.end, body.start + 4000))
+    if opening is None or not text.data[: opening.start()].rstrip(b" \t\r\nrRuU").endswith(b":"):
+        return Span(body.start, body.start)
+    closing = text.data.find(opening[0], opening.end(), body.end)
+    return Span(opening.end(), closing if closing >= 0 else body.start)
+
+
+# --- modules ------------------------------------------------------------------------------------------
+
+
+def dotted_strings(snapshot: Snapshot, old: str, new: str) -> Iterator[tuple[str, Edit]]:
+    """The dotted name `old` of a module that becomes `new`, and what goes on behind it, in strings, in the project's
+    settings and documents."""
+    last = old.rpartition(".")[2]
+    spelled = rb"""(?<![\w.])%s(?=[.:"'\s\])(,`>]|$)""" if "." in old else rb"""(?<=["'])%s(?=[.:"'])"""
+    named = re.compile(spelled % re.escape(old).encode())
+    reason = f"a text that names the module {old}"
+    # Strings are no names, so the files that name its package are looked through as well.
+    package = snapshot.files_naming(old.partition(".")[0]) if "." in old else ()
+    scanned = 0
+    for path in dict.fromkeys((*snapshot.files_naming(last), *_other_files(snapshot), *package)):
+        record, text = snapshot.record(path), snapshot.text(path) if scanned < _SCANNED else None
+        if text is None:
+            continue
+        scanned += len(text.data)
+        for match in named.finditer(text.data):
+            at = None if record is None else record.occurrence_at(match.start())
+            if record is None or at is None or record.occurrences.start[at] != match.start():
+                yield path, Edit(Span(*match.span()), new, reason, 0.9 if "." in old else 0.5)
