@@ -19,7 +19,7 @@ from engram_context.resolve import Resolver
 from engram_context.targets import Slot
 from engram_context.text import Span
 
-_LOOKUPS = ("getattr", "hasattr", "attrgetter", "methodcaller", "globals", "locals", "vars")
+_LOOKUPS = ("getattr", "setattr", "hasattr", "delattr", "attrgetter", "methodcaller", "globals", "locals", "vars")
 _FUNCTIONS = frozenset({"function", "method", "class"})
 _LITERAL = re.compile(rb"""[fF]?(["'])(?P<text>[^"'\n]*)\1""")
 _FIELD = re.compile(rb"\{[^{}]*\}|%[sdr]")
