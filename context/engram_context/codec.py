@@ -48,7 +48,7 @@ def encode(record: FileRecord) -> bytes:
     return data + zlib.crc32(data).to_bytes(4, "little")
 
 
-def decode(data: bytes) -> FileRecord:
+def decode(data: bytes) -> LazyRecord:
     """The record that `encode` wrote; its tables are made when they are asked for. Raises ValueError on anything
     else."""
     if data[: len(_MAGIC)] != _MAGIC:

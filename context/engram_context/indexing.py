@@ -13,12 +13,14 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from engram_context.ignore import FileState
 from engram_context.languages import language_of
@@ -32,9 +34,12 @@ Cancelled = Callable[[], bool]
 
 # Starting workers costs about a second: below this many bytes one process is done sooner.
 _WORTH_WORKERS = 1_500_000
-_BATCH_BYTES = 200_000
+_BATCH_BYTES = 100_000
+_SOON_BYTES = 50_000
 # A file changed this recently may change again within the resolution of its time stamp.
 _SETTLED_NS = 2_000_000_000
+
+_BROKEN = (BrokenProcessPool, OSError, RuntimeError, EOFError)
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +70,18 @@ class Wanted:
     digest: bytes = b""
 
 
-def read_entry(root: Path, path: str, wanted: Wanted, encode: LineEncoder, dtype: str) -> Entry | FileState:
+Batch = list[tuple[str, Wanted]]
+_Batched = Future[list[tuple[str, Entry | FileState]]]
+
+Parts = Literal["names", "tokens", "all"]
+"""What is wanted of a file: an entry with its record alone, with its tokens alone, or with both."""
+
+
+def read_entry(
+    root: Path, path: str, wanted: Wanted, encode: LineEncoder | None, dtype: str, parts: Parts = "all"
+) -> Entry | FileState:
     """Read one file; only its state when its content is what is known. Never raises: what cannot be read is an
-    entry with a reason."""
+    entry with a reason. Nobody encodes where only names are wanted."""
     state = wanted.state
     # The state was taken before the file is read, so a change in between is seen as one next time; only a change within
     # the time stamp's resolution could hide.
@@ -78,8 +92,9 @@ def read_entry(root: Path, path: str, wanted: Wanted, encode: LineEncoder, dtype
     if text.digest == wanted.digest:
         return FileState(mtime_ns, state.size)
     try:
-        record = read_record(text, language_of(path) or "").to_bytes()
-        return Entry(mtime_ns, state.size, text.digest, record, tokens_of(text, encode, dtype))
+        record = b"" if parts == "tokens" else read_record(text, language_of(path) or "").to_bytes()
+        tokens = b"" if parts == "names" or encode is None else tokens_of(text, encode, dtype)
+        return Entry(mtime_ns, state.size, text.digest, record, tokens)
     except Exception as problem:  # one bad file must not take the project down
         log.warning("%s could not be read: %s", path, type(problem).__name__)
         return Entry(mtime_ns, state.size, b"", b"", b"", f"the reader failed ({type(problem).__name__})")
@@ -101,60 +116,136 @@ def read_entries(
     cancelled: Cancelled,
 ) -> Iterator[tuple[str, Entry | FileState]]:
     """Read `files`, in any order; stops early when `cancelled()`. `workers` 0 or 1 means this process."""
-    total = len(files)
-    done = 0
-    remaining = dict(files)
-    if workers > 1 and sum(file.state.size for file in files.values()) >= _WORTH_WORKERS:
+    readers = Readers(root, coding, encode, workers)
+    try:
+        yield from readers.read(files, "all", progress, cancelled)
+    finally:
+        readers.close()
+
+
+class Readers:
+    """Reads files: here where they are few, in processes of its own where they are many. One thread reads all that
+    there is, while others may `read_soon` what a question waits for."""
+
+    def __init__(self, root: Path, coding: Coding, encode: LineEncoder, workers: int) -> None:
+        """`workers` 0 or 1 means this process."""
+        self._root = root
+        self._coding = coding
+        self._encode = encode
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def start(self) -> None:
+        """Begin the processes: a lot is to be read."""
+        if self._workers < 2 or self._pool is not None:
+            return
+        context = multiprocessing.get_context("spawn")
         try:
-            for path, entry in _in_workers(root, files, coding, workers, cancelled):
+            pool = ProcessPoolExecutor(self._workers, context, _start_worker, (str(self._root), self._coding))
+            for _ in range(self._workers):
+                pool.submit(_nothing)
+            self._pool = pool
+        except (OSError, RuntimeError) as problem:
+            self._give_up(problem)
+
+    def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def read(
+        self,
+        files: Mapping[str, Wanted],
+        parts: Parts,
+        progress: Progress,
+        cancelled: Cancelled,
+        known: Callable[[str], Entry | None] = lambda _: None,
+    ) -> Iterator[tuple[str, Entry | FileState]]:
+        """Read `files`, in any order; stops early when `cancelled()`. Those that are `known` when their turn comes are
+        not read."""
+        total = len(files)
+        done = 0
+        remaining = dict(files)
+        if sum(file.state.size for file in files.values()) >= _WORTH_WORKERS:
+            self.start()
+        try:
+            for path, entry in self._in_processes(files, parts, cancelled, known) if self._pool is not None else ():
                 done += 1
                 del remaining[path]
                 progress(done, total, path)
                 yield path, entry
-        except (BrokenProcessPool, OSError, RuntimeError, EOFError) as problem:
-            log.warning("worker processes failed (%s: %s); reading on in this one", type(problem).__name__, problem)
-    for path, wanted in remaining.items():
-        if cancelled():
-            return
-        entry = read_entry(root, path, wanted, encode, coding.dtype)
-        done += 1
-        progress(done, total, path)
-        yield path, entry
-
-
-def _in_workers(
-    root: Path, files: Mapping[str, Wanted], coding: Coding, workers: int, cancelled: Cancelled
-) -> Iterator[tuple[str, Entry | FileState]]:
-    batches = _batches(files)
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(batches)), context, _start_worker, (str(root), coding))
-    try:
-        # Only a few batches wait at a time, so that a cancel takes effect soon and results do not pile up.
-        waiting: set[Future[list[tuple[str, Entry | FileState]]]] = set()
-        rest = iter(batches)
-        for batch in rest:
-            waiting.add(pool.submit(_read_batch, batch))
-            if len(waiting) >= 2 * workers:
-                break
-        while waiting:
+        except _BROKEN as problem:
+            self._give_up(problem)
+        for path, wanted in remaining.items():
             if cancelled():
                 return
+            entry = known(path) or self._read_here(path, wanted, parts)
+            done += 1
+            progress(done, total, path)
+            yield path, entry
+
+    def read_soon(self, files: Mapping[str, Wanted]) -> Iterator[tuple[str, Entry]]:
+        """The names of a few files, before all that nobody has begun to read. This thread helps."""
+        batches = _batches(files, _SOON_BYTES)
+        pool = self._pool
+        futures: list[_Batched | None] = [None] * len(batches)
+        if pool is not None and len(batches) > 1:
+            with suppress(*_BROKEN):  # closed just now, perhaps
+                futures = [pool.submit(_read_batch, batch, "names") for batch in batches]
+        begun: list[tuple[Batch, _Batched]] = []
+        found: list[tuple[str, Entry | FileState]] = []
+        for batch, future in zip(reversed(batches), reversed(futures), strict=True):
+            if future is not None and not future.cancel():
+                begun.append((batch, future))
+                continue
+            found += [(path, self._read_here(path, wanted, "names")) for path, wanted in batch]
+        for batch, future in begun:
+            try:
+                found += future.result()
+            except (*_BROKEN, CancelledError):
+                found += [(path, self._read_here(path, wanted, "names")) for path, wanted in batch]
+        for path, entry in found:
+            if isinstance(entry, Entry):
+                yield path, entry
+
+    def _read_here(self, path: str, wanted: Wanted, parts: Parts) -> Entry | FileState:
+        return read_entry(self._root, path, wanted, self._encode, self._coding.dtype, parts)
+
+    def _give_up(self, problem: BaseException) -> None:
+        log.warning("worker processes failed (%s: %s); reading on in this one", type(problem).__name__, problem)
+        self.close()
+        self._workers = 0
+
+    def _in_processes(
+        self, files: Mapping[str, Wanted], parts: Parts, cancelled: Cancelled, known: Callable[[str], Entry | None]
+    ) -> Iterator[tuple[str, Entry | FileState]]:
+        pool = self._pool
+        assert pool is not None
+        # Only a few batches wait at a time, so that a cancel takes effect soon, results do not pile up, and what is
+        # to be read soon has its turn soon.
+        waiting: set[_Batched] = set()
+        rest = deque(_batches(files))
+        while waiting or rest:
+            if cancelled():
+                return
+            while rest and len(waiting) <= self._workers:
+                batch = rest.popleft()
+                there = [(path, entry) for path, _ in batch if (entry := known(path)) is not None]
+                yield from there
+                if len(there) < len(batch):
+                    missing = [item for item in batch if item[0] not in dict(there)]
+                    waiting.add(pool.submit(_read_batch, missing, parts))
             finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
             for future in finished:
-                batch = next(rest, None)
-                if batch is not None:
-                    waiting.add(pool.submit(_read_batch, batch))
                 yield from future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _batches(files: Mapping[str, Wanted]) -> list[list[tuple[str, Wanted]]]:
-    """Files in batches of alike size, the largest files first."""
-    batches: list[list[tuple[str, Wanted]]] = []
-    size = _BATCH_BYTES
+def _batches(files: Mapping[str, Wanted], least: int = _BATCH_BYTES) -> list[Batch]:
+    """Files in batches of at least so many bytes, the largest files first."""
+    batches: list[Batch] = []
+    size = least
     for path, wanted in sorted(files.items(), key=lambda item: -item[1].state.size):
-        if size >= _BATCH_BYTES:
+        if size >= least:
             batches.append([])
             size = 0
         batches[-1].append((path, wanted))
@@ -162,11 +253,11 @@ def _batches(files: Mapping[str, Wanted]) -> list[list[tuple[str, Wanted]]]:
     return batches
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Worker:
     root: Path
-    encode: LineEncoder
-    dtype: str
+    coding: Coding
+    encode: LineEncoder | None = None  # loaded when tokens are wanted
 
 
 _worker: _Worker | None = None
@@ -179,13 +270,20 @@ def _start_worker(root: str, coding: Coding) -> None:
     if parent is not None:
         # A worker must not outlive a server that was killed.
         threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-    _worker = _Worker(Path(root), LineEncoder(coding.load(coding.argument)), coding.dtype)
+    _worker = _Worker(Path(root), coding)
 
 
-def _read_batch(batch: Sequence[tuple[str, Wanted]]) -> list[tuple[str, Entry | FileState]]:
-    assert _worker is not None
-    root, encode, dtype = _worker.root, _worker.encode, _worker.dtype
-    return [(path, read_entry(root, path, wanted, encode, dtype)) for path, wanted in batch]
+def _nothing() -> None:
+    """Makes a pool begin a process."""
+
+
+def _read_batch(batch: Sequence[tuple[str, Wanted]], parts: Parts) -> list[tuple[str, Entry | FileState]]:
+    worker = _worker
+    assert worker is not None
+    coding = worker.coding
+    if parts != "names" and worker.encode is None:
+        worker.encode = LineEncoder(coding.load(coding.argument))
+    return [(path, read_entry(worker.root, path, wanted, worker.encode, coding.dtype, parts)) for path, wanted in batch]
 
 
 def _lower_priority() -> None:

@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -25,21 +25,22 @@ import numpy as np
 from numpy.typing import NDArray
 from tree_sitter import Tree
 
-from engram_context import checks
+from engram_context import checks, codec
 from engram_context.environment import Environment
 from engram_context.excerpts import Excerpt, Excerpts, names_in
 from engram_context.findings import Finding
 from engram_context.ignore import RULE_FILES, FileState, Ignore
-from engram_context.indexing import Cancelled, Coding, Progress, Wanted, read_entries, tokens_of
+from engram_context.indexing import Cancelled, Coding, Progress, Readers, Wanted, read_entries, tokens_of
 from engram_context.languages import language_of
 from engram_context.lines import LineEncoder
 from engram_context.matches import MemoryView
 from engram_context.ngrams import NgramMemory
 from engram_context.reader import parse, read_record
-from engram_context.records import FileRecord
+from engram_context.records import FileRecord, digest_if_known
 from engram_context.snapshot import Snapshot
 from engram_context.store import Entry, Store, default_cache_folder
 from engram_context.text import READ_LIMIT, Span, Text, Unreadable, decode, read_text
+from engram_context.unread import Unread
 
 _TEXTS_KEPT = 64
 # A home folder that was opened by mistake must not fill the machine's memory.
@@ -76,9 +77,10 @@ class Change:
     trees: Mapping[str, tuple[Tree, Text]] = field(default_factory=dict[str, tuple[Tree, Text]])
     # The snapshot after this change, if nothing else happens meanwhile: made here because indexing names takes a while.
     prepared: Snapshot | None = None
-    # Only from `load`: everything at once.
+    # Only from `load` and its stages, which look at everything at once.
     memory: NgramMemory | None = None
-    whole: bool = False
+    loaded: bool = False
+    whole: bool = False  # files that are not in it have gone
 
     @property
     def paths(self) -> frozenset[str]:
@@ -224,7 +226,7 @@ class Project:
 
     def counts(self) -> Counts:
         records = self.snapshot.records
-        lines = sum(record.line_count for record in records.values())
+        lines = sum(vars(record).get("line_count", 0) for record in records.values())  # of those that were read
         return Counts(len(records), lines, self.memory.tokens, self.memory.bytes)
 
     @property
@@ -270,46 +272,83 @@ class Project:
 
         A cancelled load holds what was read so far.
         """
+        _, names, tokens = self.stages(progress, cancelled)
+        return replace(names, tokens=tokens.tokens, memory=tokens.memory)
+
+    def stages(
+        self, progress: Progress = lambda _d, _t, _p: None, cancelled: Cancelled = lambda: False
+    ) -> Iterator[Change]:
+        """What `load` does, in three changes that are to be applied in turn: the files, to be read as they are needed;
+        then their names; then their tokens. After the first one every question is answered as after the second."""
         ticket = next(self._tickets)
         self._ignore = ignore = Ignore(self.root, self._exclude)
-        stored = self._store.load()
-        states = _files(ignore, cancelled)
-        records: dict[str, FileRecord | None] = {}
+        readers = Readers(self.root, self._coding, self._encode, self._workers)
+        try:
+            stored = self._store.load()
+            if not stored:
+                readers.start()  # meanwhile the folder is listed
+            states = _files(ignore, cancelled)
+            kept = {path: entry for path, entry in stored.items() if path in states and self._is_good(entry)}
+            changed = {path: state for path, state in states.items() if not _is_same(kept.get(path), state)}
+
+            def read_soon(paths: Sequence[str]) -> Iterator[tuple[str, Entry]]:
+                return readers.read_soon({path: Wanted(states[path]) for path in paths})
+
+            known = {path: entry for path, entry in kept.items() if path not in changed}
+            unread = Unread(
+                self.root, [path for path, state in states.items() if state.size <= READ_LIMIT], known, read_soon
+            )
+            whole = not cancelled()
+            yield Change(ticket, unread.records, prepared=self.snapshot.reading(unread), loaded=True, whole=whole)
+
+            fresh: dict[str, Entry | FileState | None] = dict.fromkeys(stored.keys() - states.keys() if whole else ())
+            wanted = {
+                path: Wanted(state, kept[path].digest if path in kept else b"") for path, state in changed.items()
+            }
+            for path, found in readers.read(wanted, "names", progress, cancelled, unread.entry):
+                fresh[path] = found
+                if isinstance(found, FileState):
+                    found = replace(kept[path], mtime_ns=found.mtime_ns, size=found.size)
+                known[path] = found
+                unread.arrived(path, found)
+            self._store.write(fresh)
+            yield self._names(ticket, unread, known, whole=not cancelled())
+
+            yield self._tokens(ticket, readers, known, cancelled)
+        finally:
+            readers.close()
+
+    def _names(self, ticket: int, unread: Unread, known: Mapping[str, Entry], whole: bool) -> Change:
+        """The second stage: all records, and which names they mention and define."""
+        records = {path: unread.records.get(path) if entry.record else None for path, entry in known.items()}
+        disk: dict[str, Entry | FileState | None] = {
+            path: replace(entry, record=b"", tokens=b"") for path, entry in known.items()
+        }
+        prepared = None
+        if whole:
+            there = {path: record for path, record in records.items() if record is not None}
+            prepared = self.snapshot.indexed(there, {path: codec.names_of(known[path].record) for path in there})
+        return Change(ticket, records, disk=disk, prepared=prepared, loaded=True, whole=whole)
+
+    def _tokens(self, ticket: int, readers: Readers, known: Mapping[str, Entry], cancelled: Cancelled) -> Change:
+        """The third stage: the n-gram memory."""
         tokens: dict[str, NDArray[np.unsignedinteger] | None] = {}
-        disk: dict[str, Entry | FileState | None] = {}
-        changed: dict[str, Wanted] = {}
-        for path, state in states.items():
-            entry = stored.get(path)
-            if entry is None or (entry.mtime_ns, entry.size) != (state.mtime_ns, state.size):
-                if entry is not None and _take(path, entry, self._coding.dtype, records, tokens):
-                    changed[path] = Wanted(state, entry.digest)
-                else:
-                    changed[path] = Wanted(state)
-            elif _take(path, entry, self._coding.dtype, records, tokens):
-                disk[path] = entry
-            else:
-                changed[path] = Wanted(state)
-        fresh: dict[str, Entry | FileState | None] = dict.fromkeys(stored.keys() - states.keys())
-        if cancelled():
-            fresh.clear()
-        reading = read_entries(self.root, changed, self._coding, self._encode, self._workers, progress, cancelled)
-        for path, entry in reading:
-            fresh[path] = entry
-            if isinstance(entry, Entry):
-                if not _take(path, entry, self._coding.dtype, records, tokens):
-                    records.pop(path, None)
-                    tokens.pop(path, None)
-                disk[path] = entry
-            else:
-                old = stored[path]
-                disk[path] = Entry(entry.mtime_ns, entry.size, old.digest, b"", b"", old.reason)
+        missing: dict[str, Wanted] = {}
+        for path, entry in known.items():
+            if entry.record and not entry.tokens and entry.size and self._coding.vocab_size > 1:
+                missing[path] = Wanted(FileState(entry.mtime_ns, entry.size))
+            elif entry.record:
+                tokens[path] = np.frombuffer(entry.tokens, self._coding.dtype)
+        fresh: dict[str, Entry | FileState | None] = {}
+        for path, found in readers.read(missing, "tokens", lambda _d, _t, _p: None, cancelled):
+            # A file that has changed since is about to be read again anyway.
+            if isinstance(found, Entry) and found.digest == known[path].digest:
+                fresh[path] = replace(known[path], tokens=found.tokens)
+                tokens[path] = np.frombuffer(found.tokens, self._coding.dtype)
         self._store.write(fresh)
         memory = NgramMemory(self._coding.vocab_size)
         memory.update(tokens)
-        before, whole = self.snapshot, not cancelled()
-        gone: dict[str, FileRecord | None] = dict.fromkeys(before.records.keys() - records.keys()) if whole else {}
-        prepared = before.after({**gone, **records})
-        return Change(ticket, records, tokens, disk, prepared=prepared, memory=memory, whole=whole)
+        return Change(ticket, tokens=tokens, memory=memory, loaded=True)
 
     def refresh(
         self,
@@ -333,8 +372,7 @@ class Project:
         for path, text in documents.items():
             if cancelled():
                 return Change(ticket)
-            record = before.record(path)
-            if record is None or record.digest != text.digest:
+            if digest_if_known(before.record(path)) != text.digest:
                 records[path], tokens[path] = self._read_document(path, text, trees.get(path), parsed)
         changed: dict[str, Wanted] = {}
         for path in asked - documents.keys():
@@ -344,8 +382,8 @@ class Project:
                 if before.record(path) is not None:
                     records[path] = tokens[path] = None
             else:
-                record = before.record(path)
-                current = record is not None and path in known and known[path].digest == record.digest
+                digest = digest_if_known(before.record(path))
+                current = digest is not None and path in known and known[path].digest == digest
                 changed[path] = Wanted(state, known[path].digest if current else b"")
         reading = read_entries(self.root, changed, self._coding, self._encode, self._workers, progress, cancelled)
         for path, entry in reading:
@@ -401,13 +439,11 @@ class Project:
         newest = {path for path in change.records if self._applied.get(path, 0) <= change.ticket}
         with self._lock:
             documents = frozenset(self._documents)
+        if change.loaded:
+            newest -= documents & self.snapshot.records.keys()  # the disk does not say what is in an open document
         if change.memory is not None:
-            later = {path for path, ticket in self._applied.items() if ticket > change.ticket}
-            later |= documents & self.snapshot.records.keys()
-            kept = {path: self.memory.text(path) for path in later}
-            change.memory.update(kept)
+            change.memory.update(self._newer_tokens(change.ticket, documents))
             self.memory = change.memory
-            newest -= later  # what the disk says of an open document is not what is in it
         records = {path: change.records[path] for path in newest}
         if change.whole:
             for path in self.snapshot.records.keys() - change.records.keys():
@@ -415,20 +451,19 @@ class Project:
                     records[path] = None
         stale: set[str] = set()
         for path, digest in change.same.items():
-            record = self.snapshot.record(path)
-            if record is not None and record.digest == digest and self._applied.get(path, 0) <= change.ticket:
+            if digest_if_known(self.snapshot.record(path)) == digest and self._applied.get(path, 0) <= change.ticket:
                 self._applied[path] = change.ticket
             elif path not in documents:
                 stale.add(path)  # compared with a record that another change has replaced since
         for path in newest:
             self._applied[path] = change.ticket
-        if change.memory is None:
+        if not change.loaded:
             self.memory.update({path: change.tokens[path] for path in newest if path in change.tokens})
         with self._lock:
             for path, entry in change.disk.items():
                 if path not in stale:
-                    self._note(path, entry, unsaved=change.memory is None)
-            if change.whole:
+                    self._note(path, entry, unsaved=not change.loaded)
+            if change.whole and change.disk:
                 for path in self._known.keys() - change.disk.keys():
                     if self._applied.get(path, 0) < change.ticket:
                         del self._known[path]
@@ -451,6 +486,25 @@ class Project:
         self.apply(self.refresh())
 
     # --- inside -------------------------------------------------------------------------------------------
+
+    def _is_good(self, entry: Entry) -> bool:
+        """Whether what is stored can be used."""
+        try:
+            if not entry.reason:
+                codec.decode(entry.record)
+            np.frombuffer(entry.tokens, self._coding.dtype)
+        except (ValueError, TypeError):
+            return False
+        return True
+
+    def _newer_tokens(self, ticket: int, documents: frozenset[str]) -> dict[str, NDArray[np.unsignedinteger] | None]:
+        """What the memory holds of files that were read after a ticket, and of open documents; None for those that
+        went."""
+        newer = {path for path, applied in self._applied.items() if applied > ticket} | documents
+        held = {path: self.memory.text(path) for path in newer}
+        return {
+            path: tokens for path, tokens in held.items() if tokens is not None or path not in self.snapshot.records
+        }
 
     def _read_document(
         self, path: str, text: Text, old: tuple[Tree, Text] | None, parsed: dict[str, tuple[Tree, Text]]
@@ -489,9 +543,8 @@ class Project:
 
     def _is_caught_up(self, path: str, change: Change, records: Mapping[str, FileRecord | None]) -> bool:
         document = self._documents.get(path)
-        record = records.get(path) or self.snapshot.record(path)
         if document is not None:
-            return record is not None and record.digest == document.digest
+            return digest_if_known(records.get(path) or self.snapshot.record(path)) == document.digest
         return path in change.disk
 
 
@@ -510,6 +563,11 @@ def _files(ignore: Ignore, cancelled: Cancelled) -> dict[str, FileState]:
             break
         states[path] = state
     return states
+
+
+def _is_same(entry: Entry | None, state: FileState) -> bool:
+    """Whether a file looks as it did when it was read, successfully: what could not be read is tried again."""
+    return entry is not None and not entry.reason and (entry.mtime_ns, entry.size) == (state.mtime_ns, state.size)
 
 
 def _take(

@@ -695,10 +695,15 @@ class LazyRecord(FileRecord):
     def is_made(self) -> bool:
         return "_make" not in self.__dict__
 
-    def make_by(self, make: Callable[[], FileRecord], **known: object) -> None:
-        """From now on it is made so, unless it has been made already."""
+    def made(self) -> FileRecord:
+        """All of it."""
+        make = self.__dict__.get("_make")
+        return self if make is None else make()
+
+    def become(self, other: LazyRecord) -> None:
+        """From now on it is made as the other is, unless it has been made already."""
         if not self.is_made:
-            self.__dict__.update(known, _make=make)
+            self.__dict__.update(vars(other))
 
 
 def digest_if_known(record: FileRecord | None) -> bytes | None:

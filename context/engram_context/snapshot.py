@@ -7,7 +7,7 @@ in modules of their own; the methods here only name them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from engram_context import candidates, hover, rename, resolve, symbols
@@ -15,10 +15,12 @@ from engram_context.candidates import Candidate
 from engram_context.edits import ProjectEdit, Refusal
 from engram_context.hover import HoverText
 from engram_context.imports import ModuleMap
+from engram_context.library import Library, is_outside
 from engram_context.records import FileRecord, Symbol
 from engram_context.rename import RenameTarget
 from engram_context.symbols import SymbolNode
 from engram_context.text import Location, Place, Text
+from engram_context.unread import ScannedNames, Unread
 
 Read = Callable[[str], Text | None]
 
@@ -57,6 +59,15 @@ class NameIndex:
             return NameIndex(self.settled, {**self.recent, **changed})
         settled = {**self.settled, **self.recent, **changed}
         return NameIndex({name: paths for name, paths in settled.items() if paths}, {})
+
+    @staticmethod
+    def of(names: Iterable[tuple[str, Iterable[str]]]) -> NameIndex:
+        """The index of files (by path, sorted) and their names."""
+        found: dict[str, list[str]] = {}
+        for path, of_file in names:
+            for name in of_file:
+                found.setdefault(name, []).append(path)
+        return NameIndex({name: tuple(paths) for name, paths in found.items()})
 
     def names(self) -> set[str]:
         """Every name that some file mentions."""
@@ -99,34 +110,69 @@ class Snapshot:
     records: Mapping[str, FileRecord] = field(repr=False)
     read: Read = field(repr=False)
     modules: ModuleMap = field(repr=False, default_factory=ModuleMap)
-    index: NameIndex = field(repr=False, default_factory=NameIndex)
-    definers: NameIndex = field(repr=False, default_factory=NameIndex)
+    index: NameIndex | ScannedNames = field(repr=False, default_factory=NameIndex)
+    definers: NameIndex | ScannedNames = field(repr=False, default_factory=NameIndex)
+    library: Library = field(repr=False, default_factory=Library.standard)
 
     @staticmethod
-    def empty(read: Read) -> Snapshot:
-        return Snapshot(0, {}, read)
+    def empty(read: Read, library: Library | None = None) -> Snapshot:
+        """Before the first change. `library`: what is outside the project; without one, the standard library."""
+        return Snapshot(0, {}, read, library=library or Library.standard())
+
+    def reading(self, unread: Unread) -> Snapshot:
+        """The same project with other files, which are read as they are needed. What is asked of it is answered as if
+        they all had been."""
+        modules = ModuleMap().after(unread.records, ())
+        index, definers = ScannedNames(unread, defined=False), ScannedNames(unread, defined=True)
+        records = unread.records
+        return replace(
+            self, revision=self.revision + 1, records=records, modules=modules, index=index, definers=definers
+        )
+
+    def indexed(
+        self, records: Mapping[str, FileRecord], names: Mapping[str, tuple[Iterable[str], Iterable[str]]]
+    ) -> Snapshot:
+        """The same project with other files: their records by path, the names that each mentions, and those that it
+        defines."""
+        paths = sorted(records)
+        modules = ModuleMap().after(paths, ())
+        index, definers = (NameIndex.of((path, names[path][which]) for path in paths) for which in (0, 1))
+        return replace(
+            self, revision=self.revision + 1, records=records, modules=modules, index=index, definers=definers
+        )
 
     def after(self, changes: Mapping[str, FileRecord | None]) -> Snapshot:
         """The next revision: each path has the given record, or is gone when that is None."""
         records = dict(self.records)
+        for path, record in changes.items():
+            if record is None:
+                records.pop(path, None)
+            else:
+                records[path] = record
+        added = [path for path in changes if path in records and path not in self.records]
+        removed = [path for path in changes if path in self.records and path not in records]
+        modules = self.modules.after(added, removed)
+        index, definers = self._names_after(changes)
+        return replace(
+            self, revision=self.revision + 1, records=records, modules=modules, index=index, definers=definers
+        )
+
+    def _names_after(
+        self, changes: Mapping[str, FileRecord | None]
+    ) -> tuple[NameIndex | ScannedNames, NameIndex | ScannedNames]:
+        if isinstance(self.index, ScannedNames):
+            assert isinstance(self.definers, ScannedNames)
+            return self.index.after(changes), self.definers.after(changes)
+        assert isinstance(self.definers, NameIndex)
         mentions, definitions = _Difference(), _Difference()
         for path, record in changes.items():
-            before = records.pop(path, None)
-            if record is not None:
-                records[path] = record
+            before = self.records.get(path)
             mentions.add(path, before and before.names, record and record.names)
             if before is None or record is None or before.digest != record.digest:
                 old = before and symbols.defined_names(before)
                 definitions.add(path, old, record and symbols.defined_names(record))
-        added = [path for path in changes if path in records and path not in self.records]
-        removed = [path for path in changes if path in self.records and path not in records]
-        return Snapshot(
-            self.revision + 1,
-            records,
-            self.read,
-            self.modules.after(added, removed),
-            self.index.after(mentions.gained, mentions.lost),
-            self.definers.after(definitions.gained, definitions.lost),
+        return self.index.after(mentions.gained, mentions.lost), self.definers.after(
+            definitions.gained, definitions.lost
         )
 
     @property
@@ -137,7 +183,7 @@ class Snapshot:
         return self.records.get(path)
 
     def text(self, path: str) -> Text | None:
-        return self.read(path)
+        return self.library.text(path) if is_outside(path) else self.read(path)
 
     def files_naming(self, name: str) -> tuple[str, ...]:
         """The files that mention a name anywhere, sorted."""

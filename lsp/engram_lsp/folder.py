@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,9 @@ class Folder:
     holder: Project | Loose
     real_root: Path
     watcher: Watcher | None = None
+    watching: "asyncio.Task[None] | None" = None
+    # Whether it is known which files there are: from then on questions are answered, whatever has been read.
+    listed: asyncio.Event = field(default_factory=asyncio.Event)
     loading: "asyncio.Task[None] | None" = None
     refreshing: "asyncio.Task[None] | None" = None
     # Files that the last load had to read; the others it knew from the store.
@@ -84,7 +87,10 @@ class Folder:
 
     @staticmethod
     def of(root: Path, holder: Project | Loose, problem: str = "") -> "Folder":
-        return Folder(root, holder, Path(os.path.realpath(root)), problem=problem)
+        folder = Folder(root, holder, Path(os.path.realpath(root)), problem=problem)
+        if folder.project is None:
+            folder.listed.set()
+        return folder
 
     @property
     def project(self) -> Project | None:

@@ -35,6 +35,7 @@ from engram_lsp.pace import Pace
 from engram_lsp.progress import Progress
 from engram_lsp.prompt import Pieces, beginning, finished
 from engram_lsp.schedule import Cancelled, Desk, Newest, Rest, Tasks, in_worker
+from engram_lsp.sent import SentList, SentTokens
 from engram_lsp.settings import Settings
 from engram_lsp.suggestion import Suggestion
 
@@ -51,6 +52,8 @@ Result = TypeVar("Result")
 _REST = 0.05
 # How long changes wait before they are written to the cache folder, in seconds.
 _SAVE_AFTER = 10.0
+# How long the model waits behind the first questions, in seconds.
+_MODEL_AFTER = 0.1
 # Stands for the folder of documents that are no files; they are known there by their URIs.
 NOWHERE = Path(os.path.sep)
 
@@ -113,6 +116,9 @@ class Session:
         self.offers = Offers()
         self.pace = Pace()
         self.newest_ranking = Newest()
+        # Sent last.
+        self.tokens = SentTokens()
+        self.listed = SentList()
 
     @property
     def unit(self) -> Unit:
@@ -132,7 +138,9 @@ class Session:
         if document is None or not document.is_python:
             return None
         offset = 0 if position is None else convert.offset(document.text, position, self.unit)
-        folder, path = self.folder_of(document)
+        folder, path = await self._listed(document)
+        if not self.is_open(document):
+            raise guard.stale()
         if behind and folder.snapshot.record(path) is not None:
             return Asked(document, folder, path, offset, folder.snapshot)
         # Answers may depend on every open document, as it was when we were asked.
@@ -142,6 +150,21 @@ class Session:
             if not self.is_open(document):
                 raise guard.stale()
         return Asked(document, folder, path, offset, folder.snapshot)
+
+    async def _listed(self, document: Document) -> tuple[Folder, str]:
+        """A document's folder, once its files are known."""
+        if self.roots:  # they are taken in when we have started
+            await self.started.wait()
+        folder, _ = self.folder_of(document)
+        await folder.listed.wait()
+        return self.folder_of(document)
+
+    async def until_listed(self) -> None:
+        """Waits until it is known which files there are."""
+        if self.roots:
+            await self.started.wait()
+        for folder in tuple(self.folders.values()):
+            await folder.listed.wait()
 
     def is_current(self, asked: Asked) -> bool:
         """Whether the document still is the version that was asked about."""
@@ -278,7 +301,7 @@ class Session:
         self.tasks.start("reading changed files", self._apply_files(folder, project, paths))
 
     async def _apply_files(self, folder: Folder, project: Project, paths: frozenset[str]) -> None:
-        await folder.settled()
+        await folder.listed.wait()
         change = await self.in_background(lambda _: project.files_changed(paths))
         if project.apply(change):
             self._project_changed(folder)
@@ -298,6 +321,10 @@ class Session:
         if document.path is None:
             return self._loose(NOWHERE), document.uri
         return self.find_folder(document.path) or (self._loose(document.path.parent), document.path.name)
+
+    def folder_at(self, root: str) -> Folder | None:
+        """The folder with that root, a loose one too."""
+        return self.folders.get(Path(root)) or self.loose.get(Path(root))
 
     def find_folder(self, file: Path) -> tuple[Folder, str] | None:
         """The innermost workspace folder that holds a file, and the file's path in it."""
@@ -383,25 +410,35 @@ class Session:
             folder.read = total
             work.report(done, total, path)
 
-        def load(cancelled: Cancelled) -> Change:
-            return project.load(note, lambda: cancelled() or work.cancelled())
+        loop = asyncio.get_running_loop()
+
+        def load(cancelled: Cancelled) -> None:
+            for change in project.stages(note, lambda: cancelled() or work.cancelled()):
+                loop.call_soon_threadsafe(self._take, folder, project, change)
 
         try:
-            change = await in_worker(self.reading, load)
-            project.apply(change)
+            await in_worker(self.reading, load)
             # What was read stays: the collector need not look at all of it again and again.
             gc.freeze()
         except OSError as problem:
             folder.problem = str(problem)
             log.warning("%s is not read: %s", folder.root, problem)
-            return
         finally:
+            folder.listed.set()
             work.end()
+        if folder.watching is not None:
+            await asyncio.wait([folder.watching])
+
+    def _take(self, folder: Folder, project: Project, change: Change) -> None:
+        """One stage of reading a folder is done."""
+        project.apply(change)
+        folder.listed.set()
         self._project_changed(folder)
-        await self._watch(folder, project)
+        if (change.disk or change.memory is not None) and folder.watching is None:
+            folder.watching = self.tasks.start("watching", self._watch(folder, project))
 
     async def _watch(self, folder: Folder, project: Project) -> None:
-        if folder.watcher is not None or not self.settings.index.watch:
+        if not self.settings.index.watch:
             return
         loop = asyncio.get_running_loop()
 
@@ -411,6 +448,7 @@ class Session:
         watcher = Watcher(project.root, is_read, batch, project.states, exclude=self.settings.index.exclude)
         await self.in_background(lambda _: watcher.start())
         folder.watcher = watcher
+        watcher.rescan()  # for what happened since the files were listed
 
     async def _leave(self, folder: Folder) -> None:
         """Saves a folder that is not ours any more, or that is about to be read anew."""
@@ -432,6 +470,8 @@ class Session:
             return None
 
     async def _open_model(self) -> None:
+        await self.until_listed()
+        await asyncio.sleep(_MODEL_AFTER)
         wanted = self.settings.model
         if self.coding is None:
             return

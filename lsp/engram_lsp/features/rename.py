@@ -29,8 +29,6 @@ async def rename(session: Session, params: types.RenameParams) -> types.Workspac
     asked = await session.asked(params.text_document, params.position)
     if asked is None:
         return None
-    if not asked.folder.loaded:
-        raise refused("the project is still being read; rename again in a moment")
 
     environment = asked.folder.holder.environment
 

@@ -69,6 +69,7 @@ def flat(
 
 
 async def workspace_symbol(session: Session, params: types.WorkspaceSymbolParams) -> list[types.SymbolInformation]:
+    await session.until_listed()
     folders = [(folder, folder.snapshot) for folder in session.folders.values()]
 
     def find(cancelled: Cancelled) -> list[tuple[Folder, str, Symbol, types.Range]]:
