@@ -24,6 +24,7 @@ _BY_SUFFIX = {
     **dict.fromkeys((".ts", ".mts", ".cts"), "typescript"),
     ".tsx": "tsx",
     ".go": "go",
+    ".rs": "rust",
 }
 _BY_NAME = {"SConstruct": "python", "SConscript": "python", "wscript": "python", **FILES}
 _MODULES = {
@@ -31,6 +32,7 @@ _MODULES = {
     "typescript": "javascript",
     "tsx": "javascript",
     "go": "go",
+    "rust": "rust",
 }
 """The module of each language, which is imported when the first file in the language is met."""
 

@@ -55,6 +55,7 @@ class Go(Language):
     aliases_hold = True
     keys_may_be_names = True
     types_are_members = True
+    inherits = False
 
     def is_bound(self, node: Node) -> bool:
         return node.text != b"_"
@@ -80,7 +81,7 @@ class Go(Language):
 
     # --- resolving ------------------------------------------------------------------------------------
 
-    def beyond(self, names: Names, path: str, name: str, role: str) -> tuple[Target, ...]:
+    def beyond(self, names: Names, path: str, name: str, role: str, scope: int) -> tuple[Target, ...]:
         found = tuple(_in_package(names, path, name))
         if found:
             return found

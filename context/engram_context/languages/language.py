@@ -77,6 +77,10 @@ class Language:
     """Whether what looks like the key of a literal may be a variable."""
     types_are_members: ClassVar[bool] = False
     """Whether the name of a type can be a member's: of what embeds it."""
+    namespaces_closed: ClassVar[bool] = False
+    """Whether what stands in a namespace does not see the names around it."""
+    inherits: ClassVar[bool] = True
+    """Whether a class has the members of what it extends, so that any of its own may override one."""
     has_twins: ClassVar[bool] = False
     """Whether one word can be a variable and a member at once: `{name}`."""
     kin: ClassVar[frozenset[str]] = frozenset()
@@ -99,14 +103,22 @@ class Language:
     def on_statement(self, reading: Reading, kind: str, node: Node) -> None:
         """Reads what the query captured as `@statement.KIND`: imports, mostly."""
 
+    def step(self, node: Node, ways: Mapping[str, str]) -> Node | None:
+        """From a node that stands for something inside it to that."""
+        way = ways[node.type]
+        if way not in ("", "^"):
+            return node.child_by_field_name(way)
+        children = node.named_children
+        return children[0 if way else -1] if children else None
+
     def is_bound(self, node: Node) -> bool:
         """Whether a name at the end of a pattern is bound by it."""
         return True
 
     # --- resolving ------------------------------------------------------------------------------------
 
-    def beyond(self, names: Names, path: str, name: str, role: str) -> tuple[Target, ...]:
-        """What a name means that the file does not bind in sight."""
+    def beyond(self, names: Names, path: str, name: str, role: str, scope: int) -> tuple[Target, ...]:
+        """What a name means in a scope whose file does not bind it in sight."""
         return ()
 
     def imported(self, names: Names, path: str, imported: Import) -> tuple[Target, ...]:
@@ -123,6 +135,10 @@ class Language:
 
     def in_module(self, names: Names, path: str, name: str, importer: str) -> tuple[Target, ...]:
         """What a file (as the module that it is) has under a name, for another file."""
+        return ()
+
+    def through(self, names: Names, path: str, scope: int, name: str) -> tuple[Target, ...]:
+        """What the inside of a namespace has under a name that it does not bind: by what it imports as a whole."""
         return ()
 
     def module_names(self, names: Names, path: str) -> Iterable[str]:

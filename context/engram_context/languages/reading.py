@@ -46,6 +46,7 @@ class Defined:
     flags: int = 0
     opens: tuple[int, int] | None = None  # the key of the scope that its match opens
     described: tuple[int, int] | None = None
+    pattern: int = 0
     symbol: int = -1
 
 
@@ -87,6 +88,8 @@ class Reading:
         """Names at the top of the file that it exports by a list of names."""
         self._scopes: dict[tuple[int, int], _Scope] = {}
         self._bases: list[tuple[int, int]] = []
+        self._ignored: set[int] = set()
+        self._pattern = 0  # the number of the pattern whose match is being read
         self._comments: list[tuple[int, int]] = []
         self._values: list[tuple[str, int, int]] = []
 
@@ -105,11 +108,11 @@ class Reading:
 
     def define_span(self, start: int, end: int, kind: Kind, body: Node, where: str = "here", flags: int = 0) -> Defined:
         """A binding of the name at start..end."""
-        found = Defined(start, end, kind, body.byte_range, where, flags=flags)
-        # One name can match several patterns: the last of them says most, and an import is one in any case.
+        found = Defined(start, end, kind, body.byte_range, where, flags=flags, pattern=self._pattern)
+        # One name can match several patterns: the last in the file says most, and an import is one in any case.
         key = (start, where == "member")
         known = self.definitions.get(key)
-        if known is not None and known.kind == "import":
+        if known is not None and kind != "import" and (known.kind == "import" or known.pattern > found.pattern):
             return known
         self.definitions[key] = found
         self.mention(start, end, "definition")
@@ -124,7 +127,13 @@ class Reading:
 
     def type_end(self, node: Node | None) -> int:
         """The end of the plain name that a type comes down to, NO_REF for one that does not."""
-        return _descended(node, self.language.types)
+        return self._descended(node, self.language.types)
+
+    def _descended(self, node: Node | None, ways: Mapping[str, str]) -> int:
+        """The end of what a node comes down to, NO_REF for nothing."""
+        while node is not None and node.type in ways:
+            node = self.language.step(node, ways)
+        return NO_REF if node is None else node.end_byte
 
     def word(self, node: Node) -> bytes:
         return self.data[node.start_byte : node.end_byte]
@@ -132,14 +141,15 @@ class Reading:
     # --- matches --------------------------------------------------------------------------------------
 
     def read(self, tree: Tree) -> FileRecord:
-        for _, match in QueryCursor(self.language.query()).matches(tree.root_node):
+        for pattern, match in QueryCursor(self.language.query()).matches(tree.root_node):
+            self._pattern = pattern
             if len(match) == 1:
                 ((name, nodes),) = match.items()
                 role = _PLAIN.get(name)
                 if role is not None:
                     for node in nodes:
                         start, end = node.byte_range
-                        self.mention(start, end, role, self._receiver(start) if role == "attribute" else NO_REF)
+                        self.mention(start, end, role, self.receiver(start) if role == "attribute" else NO_REF)
                     continue
             self._structure(match)
         return self._finish(tree)
@@ -153,6 +163,8 @@ class Reading:
             if verb == "scope":
                 opened = self.scope(*nodes[0].byte_range, kind)
                 body = body or nodes[0]
+            elif verb == "ignore":
+                self._ignored.update(node.start_byte for node in nodes)
             elif verb == "comment":
                 self._comments += [node.byte_range for node in nodes]
             elif verb == "extends":
@@ -162,7 +174,7 @@ class Reading:
                     language.on_statement(self, kind, node)
             elif role := _PLAIN.get(name):
                 for node in nodes:
-                    self.mention(*node.byte_range, role, self._receiver(node.start_byte) if role == "attribute" else -1)
+                    self.mention(*node.byte_range, role, self.receiver(node.start_byte) if role == "attribute" else -1)
             elif verb == "key":
                 for node in nodes:
                     self.mention(*node.byte_range, "attribute", self.type_end(match["of"][0]) if "of" in match else -1)
@@ -172,7 +184,7 @@ class Reading:
         elif "from" in match and "until" in match:
             opened = self.scope(match["from"][0].end_byte, match["until"][0].end_byte, "rest")
         if "call" in match:
-            self._values.append(("call", match["callee"][0].end_byte, match["call"][0].end_byte))
+            self._values.append(("call", self.value_end(match["callee"][0]), match["call"][0].end_byte))
         if "new" in match:
             self._values.append(("instance", self.type_end(match["class"][0]), match["new"][0].end_byte))
         if "owner" in match and holding is not None:
@@ -212,7 +224,7 @@ class Reading:
                 while parent is not None and parent.type in self.language.wrappers:
                     body, parent = parent, parent.parent
                 found.described = (body.start_byte, end)
-            receiver = self._receiver(leaf.start_byte) if where == "member" else NO_REF
+            receiver = self.receiver(leaf.start_byte) if where == "member" else NO_REF
             if receiver >= 0:
                 self.names[leaf.start_byte] = (leaf.end_byte, "attribute-write", receiver)
 
@@ -227,7 +239,7 @@ class Reading:
 
     def value_end(self, node: Node | None) -> int:
         """The end of the expression that a value comes down to."""
-        return _descended(node, self.language.values)
+        return self._descended(node, self.language.values)
 
     def leaves(self, node: Node) -> Iterator[Node]:
         """The names that a pattern binds."""
@@ -243,7 +255,7 @@ class Reading:
             elif at.end_byte > at.start_byte and at.type in language.names and language.is_bound(at):
                 yield at
 
-    def _receiver(self, start: int) -> int:
+    def receiver(self, start: int) -> int:
         """Where the expression ends whose member is named at `start`."""
         low = max(start - 80, 0)
         found = _RECEIVER.search(self.data[low:start])
@@ -262,6 +274,8 @@ class Reading:
     # --- the end --------------------------------------------------------------------------------------
 
     def _finish(self, tree: Tree) -> FileRecord:
+        for start in self._ignored:
+            self.names.pop(start, None)
         builder = RecordBuilder(self.text, self.language.name)
         builder.add_scope("module", 0, len(self.data), -1)
         stands = _Standing(builder, self._scopes)
@@ -418,18 +432,6 @@ class _Standing:
         while scope > 0 and self.kinds[scope] not in wanted:
             scope = self.builder.scopes[scope][3]
         return None if scope == 0 and found.where == "member" else scope
-
-
-def _descended(node: Node | None, ways: Mapping[str, str]) -> int:
-    """The end of what a node comes down to, NO_REF for nothing."""
-    while node is not None and node.type in ways:
-        way = ways[node.type]
-        if way not in ("", "^"):
-            node = node.child_by_field_name(way)
-            continue
-        children = node.named_children
-        node = children[0 if way else -1] if children else None
-    return NO_REF if node is None else node.end_byte
 
 
 def _interned(builder: RecordBuilder, name: bytes | None) -> int:

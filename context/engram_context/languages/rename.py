@@ -18,7 +18,7 @@ from engram_context.imports import Module
 from engram_context.languages.language import Language
 from engram_context.languages.resolving import is_shared
 from engram_context.reader import parse, read_record
-from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord, Kind
+from engram_context.records import KIND, NO_REF, ROLE, SCOPE_KIND, FileRecord, Kind
 from engram_context.resolve import Resolver
 from engram_context.targets import Slot, Target
 from engram_context.text import Place, Text
@@ -183,10 +183,11 @@ class _Renaming:
                 continue
             self.classes.add(at)
             for path, scope in names.scopes_of(at):
-                if names.bound(path, slot.name).get(scope):
+                binds = names.bound(path, slot.name).get(scope)
+                if binds:
                     self.slots.add(Slot(path, scope, slot.name))
-                for ref in names.record(path).scopes[scope].refs:
-                    if not names.holders(path, ref) and ref != -1:
+                for ref in names.record(path).scopes[scope].refs if binds or self.symbol.language.inherits else ():
+                    if ref != NO_REF and not names.holders(path, ref):
                         self.doubt = "a class that it belongs to extends one from outside the project"
                 waiting += names.bases(path, scope)
             waiting += self._extending(at)

@@ -124,7 +124,8 @@ class Names:
         if here is None:
             return ()
         if name in here.receivers and not self.bound(path, name):
-            return tuple(holder for holder in self.around(path, scope) if isinstance(holder, Slot))
+            around = tuple(holder for holder in self.around(path, scope) if isinstance(holder, Slot))
+            return around or here.beyond(self, path, name, ROLE_NAMES[role], scope)
         bound = self.bound(path, name)
         at = scope if bound else -1
         while at >= 0:
@@ -135,13 +136,15 @@ class Names:
                 inherited = self._inherited(path, at, name, role)
                 if inherited:
                     return inherited
+            if here.namespaces_closed and record.scopes.kind[at] == _NAMESPACE:
+                break
             at = record.scopes.parent[at]
         if not bound and here.members_in_scope:
             for at in self._classes_around(record, scope):
                 inherited = self._inherited(path, at, name, role)
                 if inherited:
                     return inherited
-        return here.beyond(self, path, name, ROLE_NAMES[role])
+        return here.beyond(self, path, name, ROLE_NAMES[role], scope)
 
     def _sees(self, record: FileRecord, here: Language, row: int, start: int, role: int) -> bool:
         symbols = record.symbols
@@ -203,6 +206,11 @@ class Names:
                 here = self.language(found[0].path)
                 assert here is not None
                 return tuple(dict.fromkeys(peer for slot in found for peer in here.peers(self, slot)))
+            for path, scope in scopes:
+                here = self.language(path)
+                starred = () if here is None else here.through(self, path, scope, name)
+                if starred:
+                    return starred
         return ()
 
     def _rows(self, path: str, scope: int, name: str) -> tuple[int, ...]:
@@ -314,6 +322,11 @@ class Names:
         return tuple(dict.fromkeys(wanted))
 
     # --- what an expression is ------------------------------------------------------------------------
+
+    def holding(self, targets: Iterable[Target]) -> tuple[Holder, ...]:
+        """What has the members that are asked of things."""
+        ends = (end for target in targets for end in self.resolver.origins(target))
+        return tuple(dict.fromkeys(holder for end in ends for holder in self._held_by(end)))
 
     def holders(self, path: str, ref: int) -> tuple[Holder, ...]:
         """What has the members that are asked of an expression: its class, or the class or module that it is."""
