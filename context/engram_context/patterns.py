@@ -21,6 +21,7 @@ class Pattern:
     """`line` as it was written. `ignores` is False for one that takes back (`!line`)."""
 
     line: str
+    number: int  # of the line in its file, from 1
     ignores: bool
     folders_only: bool
     whole_path: bool  # else the last part alone is tested
@@ -33,8 +34,9 @@ class Pattern:
         return self.regex.fullmatch(path if self.whole_path else name) is not None
 
 
-def pattern_of(line: str) -> Pattern | None:
-    """None for an empty line, a comment, and what git makes no sense of either."""
+def pattern_of(line: str, number: int = 1, *, ignore_case: bool = False) -> Pattern | None:
+    """None for an empty line, a comment, and what git makes no sense of either. `ignore_case`: as git does where the
+    file system does."""
     text = line.removesuffix("\r")
     while text.endswith(" ") and not text.endswith("\\ "):
         text = text[:-1]
@@ -51,7 +53,8 @@ def pattern_of(line: str) -> Pattern | None:
     if source is None:
         return None
     try:
-        return Pattern(line, ignores, folders_only, whole_path, re.compile(source, re.DOTALL))
+        regex = re.compile(source, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+        return Pattern(line, number, ignores, folders_only, whole_path, regex)
     except re.error:
         return None
 

@@ -7,8 +7,11 @@ client negotiated. Lines end at ``\\n``, ``\\r\\n`` or a lone ``\\r``, as the pr
 from __future__ import annotations
 
 import codecs
+import errno
 import hashlib
+import os
 import re
+import stat
 import tokenize
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -227,13 +230,14 @@ def read_text(path: Path, limit: int = READ_LIMIT) -> Text | Unreadable:
     Never raises: a file that is missing, too large, binary or of no known encoding is Unreadable.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
+        data = read_bytes(path, limit + 1)
     except (OSError, ValueError) as error:
         return Unreadable(getattr(error, "strerror", None) or str(error))
     if len(data) > limit:
         return Unreadable(f"larger than the limit of {limit:,} bytes")
     data = data.removeprefix(codecs.BOM_UTF8)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return Unreadable("UTF-16, and source files are UTF-8")
     if b"\0" in data:
         return Unreadable("binary (it contains a zero byte)")
     try:
@@ -241,6 +245,20 @@ def read_text(path: Path, limit: int = READ_LIMIT) -> Text | Unreadable:
     except UnicodeDecodeError:
         return _by_cookie(data)
     return Text.of(data)
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The first `most` bytes of a file. Raises OSError for what is no regular file: opening a pipe would wait for
+    somebody who writes, and a device may never end."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)
 
 
 def _by_cookie(data: bytes) -> Text | Unreadable:

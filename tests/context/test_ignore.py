@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from engram_context.builtin_rules import is_private, is_secret
 from engram_context.ignore import Ignore
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -46,10 +49,10 @@ def test_a_nearer_rule_file_overrides_a_farther_one_and_a_lost_folder_stays_lost
     )
     assert python_files(tmp_path) == {"a.py", "pkg/keep_gen.py", "pkg/build/c.py"}
     ignore = Ignore(tmp_path)
-    assert ignore.why("a_gen.py") == ".gitignore: *_gen.py"
-    assert ignore.why("pkg/other_gen.py") == ".gitignore: *_gen.py"
-    assert ignore.why("local.py") == ".git/info/exclude: local.py"
-    assert ignore.why("build/b.py") == ".gitignore: /build/"
+    assert ignore.why("a_gen.py") == ".gitignore:1: *_gen.py"
+    assert ignore.why("pkg/other_gen.py") == ".gitignore:1: *_gen.py"
+    assert ignore.why("local.py") == ".git/info/exclude:1: local.py"
+    assert ignore.why("build/b.py") == ".gitignore:2: /build/"
     assert ignore.why("a.py") is None
 
 
@@ -67,7 +70,7 @@ def test_the_private_file_wins_over_git_in_both_directions(tmp_path: Path) -> No
         },
     )
     assert python_files(tmp_path) == {"generated/api.py"}
-    assert Ignore(tmp_path).why("slow/x.py") == ".engramignore: slow/"
+    assert Ignore(tmp_path).why("slow/x.py") == ".engramignore:2: slow/"
 
 
 def test_a_setting_has_the_last_word_on_both_kinds_of_rule_files(tmp_path: Path) -> None:
@@ -129,17 +132,164 @@ def test_a_pattern_that_makes_no_sense_spoils_only_itself(tmp_path: Path) -> Non
     assert not {"a.py", "b.py"} & python_files(tmp_path)
 
 
-@pytest.mark.skipif(not hasattr(os, "symlink") or os.name == "nt", reason="links need rights on Windows")
-def test_links_are_followed_to_files_inside_only_and_loops_end(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_links_do_not_count_so_that_nothing_is_read_twice_or_outside_and_loops_end(tmp_path: Path) -> None:
     root = tmp_path / "root"
     write(root, {"a.py": "", "pkg/b.py": ""})
-    write(tmp_path, {"outside.py": ""})
+    write(tmp_path, {"outside.py": "", "elsewhere/c.py": ""})
     (root / "pkg/loop").symlink_to(root)
+    (root / "elsewhere").symlink_to(tmp_path / "elsewhere")
     (root / "link.py").symlink_to(root / "a.py")
     (root / "out.py").symlink_to(tmp_path / "outside.py")
     (root / "dead.py").symlink_to(root / "nowhere.py")
     (root / "self.py").symlink_to(root / "self.py")
-    assert python_files(root) == {"a.py", "pkg/b.py", "link.py"}
+    (root / "hard.py").hardlink_to(root / "a.py")
+    assert python_files(root) == {"a.py", "pkg/b.py", "hard.py"}
+    ignore = Ignore(root)
+    for path in ("link.py", "out.py", "dead.py", "self.py", "pkg/loop/a.py", "elsewhere/c.py"):
+        reason = ignore.reason(path)
+        assert reason is not None and reason.kind == "link", path
+    # A root that is a link itself is a folder like any other.
+    (tmp_path / "other name").symlink_to(root)
+    assert python_files(tmp_path / "other name") == {"a.py", "pkg/b.py", "hard.py"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_what_is_no_regular_file_is_passed_over_and_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"a.py": "", "folder.py/b.py": ""})
+    os.mkfifo(tmp_path / "pipe.py")
+    os.mkfifo(tmp_path / ".engramignore")  # opening it would wait for ever
+    with socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.chdir(tmp_path)
+        server.bind("s.py")
+        assert python_files(tmp_path) == set()
+        (tmp_path / ".engramignore").unlink()
+        assert python_files(tmp_path) == {"a.py", "folder.py/b.py"}
+        assert Ignore(tmp_path).why("pipe.py") == "pipe.py is no regular file"
+        assert Ignore(tmp_path).why("s.py") == "s.py is no regular file"
+
+
+def test_a_folder_whose_private_rules_cannot_be_read_stays_out(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "", "pkg/b.py": "", "pkg/.engramignore": "#" * (1 << 20) + "\nc.py\n"})
+    assert python_files(tmp_path) == {"a.py"}
+    assert Ignore(tmp_path).why("pkg/b.py") == (
+        "pkg/.engramignore is larger than 1,048,576 bytes: nothing beside it is read"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_rules_count_in_the_encodings_that_shells_write(tmp_path: Path, encoding: str) -> None:
+    write(tmp_path, {"private.py": "", "a.py": ""})
+    (tmp_path / ".engramignore").write_text("private.py\r\n", encoding=encoding)
+    assert python_files(tmp_path) == {"a.py"}
+
+
+SECRET = [
+    ".env",
+    ".env.local",
+    ".env-production",
+    "app.env",
+    ".envrc",
+    "server.pem",
+    "KEY.PEM",
+    "id_rsa",
+    "id_ed25519.pub",
+    "tls.key",
+    "cert.p12",
+    "x.pfx",
+    "vault.kdbx",
+    ".netrc",
+    ".npmrc",
+    ".pypirc",
+    ".git-credentials",
+    "credentials",
+    "credentials.json",
+    "Credentials.CSV",
+    "aws-credentials.json",
+    "credentials-prod.yml",
+    "secrets.yaml",
+    "secret.json",
+    "app.secrets.toml",
+    "client_secret_1.json",
+    "service-account.json",
+    "service_account_prod.json",
+    "service-account-7.json",
+    "terraform.tfstate",
+    "prod.tfvars",
+    "kubeconfig",
+    "site.ovpn",
+    ".env.py",
+]
+NAMES_ONLY = [
+    "credentials.py",
+    "my_credentials.py",
+    "secrets.py",
+    "secret.ts",
+    "service_account.go",
+    "client_secret.py",
+]
+ORDINARY = [
+    "a.py",
+    "environment.py",
+    "keys.py",
+    "secretary.py",
+    "token.py",
+    "key.py",
+    "monkey.key.py",
+    "README.md",
+    "credits.py",
+]
+
+
+def test_secrets_are_told_by_their_names_and_code_of_such_names_is_told_apart() -> None:
+    assert [name for name in SECRET if not is_secret(name) or is_private(name)] == []
+    assert [name for name in NAMES_ONLY if is_secret(name) or not is_private(name)] == []
+    assert [name for name in ORDINARY if is_secret(name) or is_private(name)] == []
+
+
+def test_secrets_and_places_for_them_are_out_of_reach_by_every_rule(tmp_path: Path) -> None:
+    write(tmp_path, {".engramignore": "!*\n!.ssh/\n", **dict.fromkeys(SECRET, ""), ".ssh/config.py": "", "a.py": ""})
+    assert {path for path, _ in Ignore(tmp_path, ["!*"]).walk(lambda path: True)} == {".engramignore", "a.py"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the names are not allowed")
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_the_reason_is_none_exactly_for_the_files_that_are_walked(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    root = tmp_path_factory.mktemp("root")
+    names = st.sampled_from(["a.py", "b", "c.py", ".env", "credentials.py", "key.pem", ".git", "node_modules", "sub"])
+    kinds = st.sampled_from(["file", "file", "file", "link", "loop", "pipe", "rules", "venv"])
+    for parts, kind in data.draw(st.lists(st.tuples(st.lists(names, min_size=1, max_size=3), kinds), max_size=10)):
+        at = root.joinpath(*parts)
+        with suppress(OSError):
+            at.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(at):
+                continue
+            if kind == "file":
+                at.write_text("")
+            elif kind == "link":
+                at.symlink_to(root / "a.py")
+            elif kind == "loop":
+                at.symlink_to(root)
+            elif kind == "pipe":
+                os.mkfifo(at)
+            elif kind == "rules":
+                (at.parent / ".gitignore").write_text("c.py\nsub/\n!a.py\n")
+                (at.parent / ".engramignore").write_text("b\n!sub\n")
+            else:
+                (at.parent / "pyvenv.cfg").write_text("")
+    everything = {
+        path.relative_to(root).as_posix()
+        for folder, _, files in os.walk(root, followlinks=False)
+        for path in (Path(folder, file) for file in files)
+    }
+    ignore = Ignore(root)
+    # (The root itself is a project even where it is a virtual environment.)
+    assert {path for path in everything if ignore.why(path) is None} == walked(root)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are text on Windows")
@@ -150,6 +300,7 @@ def test_a_name_that_is_no_text_is_passed_over(tmp_path: Path) -> None:
         pytest.skip("the file system takes text names only")
     write(tmp_path, {"good.py": ""})
     assert python_files(tmp_path) == {"good.py"}
+    assert "no UTF-8 text" in (Ignore(tmp_path).why(os.fsdecode(b"bad\xff.py")) or "")
 
 
 def test_a_root_that_is_gone_is_an_error_and_not_an_empty_project(tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def test_a_file_of_an_ignored_folder_is_looked_at_while_open_but_not_learned(roo
     write(root, {".gitignore": "private/\n", "private/a.py": "secret = 1\n", "b.py": "x = 1\n"})
     project.apply(project.load())
     assert project.snapshot.paths == ("b.py",)
-    assert project.why_not("private/a.py") == ".gitignore: private/"
+    assert project.why_not("private/a.py") == ".gitignore:1: private/"
     project.open("private/a.py", Text.of("secret = 2\n"))
     project.settle()
     assert names(project, "private/a.py") == {"secret"}
