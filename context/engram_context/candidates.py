@@ -60,6 +60,8 @@ class Candidate:
     detail: str
     origin: Origin
     import_edit: Edit | None = None
+    doc: str = ""
+    outside: str = ""  # its dotted name where it is not the project's: the library may know more of it
 
 
 def candidates(snapshot: Snapshot, place: Place) -> tuple[Candidate, ...]:
@@ -337,7 +339,7 @@ def _names(
     for candidate in _keywords((*keyword.kwlist, *keyword.softkwlist)):
         found.setdefault(candidate.name, candidate)
     for name in sorted(BUILTINS):
-        found.setdefault(name, Candidate(name, "builtin", "", "builtin"))
+        found.setdefault(name, Candidate(name, "builtin", "", "builtin", outside=f"builtins.{name}"))
     return found
 
 
@@ -399,7 +401,7 @@ def _candidate(resolver: Resolver, name: str, target: Target, origin: Origin) ->
             if record is not None and rows:
                 row = max(rows, key=lambda at: (record.symbols.inner[at] >= 0, -at))
                 symbol = record.symbols[row]
-                return Candidate(name, symbol.kind, symbol.detail, origin)
+                return Candidate(name, symbol.kind, symbol.detail, origin, doc=symbol.doc)
     return Candidate(name, "import" if origin == "import" else "variable", "", origin)
 
 

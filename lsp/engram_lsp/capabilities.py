@@ -25,6 +25,11 @@ class Client:
     hierarchical_symbols: bool = False
     pulls_diagnostics: bool = False
     related_information: bool = False
+    completion_markdown: bool = False
+    signature_markdown: bool = False
+    label_offsets: bool = False
+    active_parameters: bool = False
+    fold_limit: int | None = None
     literal_code_actions: bool = False
     # Workspace edits
     document_changes: bool = False
@@ -36,6 +41,9 @@ class Client:
     registers_configuration: bool = False
     registers_watchers: bool = False
     refreshes_diagnostics: bool = False
+    refreshes_tokens: bool = False
+    refreshes_hints: bool = False
+    refreshes_lenses: bool = False
 
     @staticmethod
     def of(params: types.InitializeParams) -> "Client":
@@ -48,6 +56,7 @@ class Client:
             return list(get_capability(capabilities, path, None) or ())
 
         operations = names("workspace.workspace_edit.resource_operations")
+        signatures = "text_document.signature_help.signature_information"
         return Client(
             name=params.client_info.name if params.client_info else "",
             unit=unit_of(capabilities),
@@ -60,6 +69,12 @@ class Client:
             pulls_diagnostics=get_capability(capabilities, "text_document.diagnostic", None) is not None,
             related_information=has("text_document.publish_diagnostics.related_information")
             or has("text_document.diagnostic.related_information"),
+            completion_markdown=types.MarkupKind.Markdown
+            in names("text_document.completion.completion_item.documentation_format"),
+            signature_markdown=types.MarkupKind.Markdown in names(f"{signatures}.documentation_format"),
+            label_offsets=has(f"{signatures}.parameter_information.label_offset_support"),
+            active_parameters=has(f"{signatures}.active_parameter_support"),
+            fold_limit=get_capability(capabilities, "text_document.folding_range.range_limit", None),
             literal_code_actions=get_capability(
                 capabilities, "text_document.code_action.code_action_literal_support", None
             )
@@ -74,6 +89,9 @@ class Client:
             registers_configuration=has("workspace.did_change_configuration.dynamic_registration"),
             registers_watchers=has("workspace.did_change_watched_files.dynamic_registration"),
             refreshes_diagnostics=has("workspace.diagnostics.refresh_support"),
+            refreshes_tokens=has("workspace.semantic_tokens.refresh_support"),
+            refreshes_hints=has("workspace.inlay_hint.refresh_support"),
+            refreshes_lenses=has("workspace.code_lens.refresh_support"),
         )
 
 

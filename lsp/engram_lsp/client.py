@@ -91,6 +91,9 @@ class Client:
             "client/unregisterCapability": self._unregister,
             "window/workDoneProgress/create": lambda _: None,
             "workspace/diagnostic/refresh": lambda _: None,
+            "workspace/semanticTokens/refresh": lambda _: None,
+            "workspace/inlayHint/refresh": lambda _: None,
+            "workspace/codeLens/refresh": lambda _: None,
             "window/showMessageRequest": lambda _: None,
         }
         self._ids = itertools.count(1)

@@ -27,11 +27,13 @@ from pygls.exceptions import (
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
 
-from engram_lsp import guard
+from engram_lsp import announced, guard
 from engram_lsp.capabilities import Client
+from engram_lsp.documents import Document
 from engram_lsp.features import (
     code_action,
     completion,
+    completion_resolve,
     configuration,
     definition,
     diagnostics,
@@ -40,6 +42,7 @@ from engram_lsp.features import (
     hover,
     inline_completion,
     references,
+    refresh,
     rename,
     symbols,
     synchronization,
@@ -60,7 +63,12 @@ Handler = Callable[[Session, Any], Any]
 
 # Everything we answer: the method, who answers, what is said about it in the capabilities.
 ROUTES: tuple[tuple[str, Handler, Any], ...] = (
-    (types.TEXT_DOCUMENT_COMPLETION, completion.completion, types.CompletionOptions(trigger_characters=["."])),
+    (
+        types.TEXT_DOCUMENT_COMPLETION,
+        completion.completion,
+        types.CompletionOptions(trigger_characters=["."], resolve_provider=True),
+    ),
+    (types.COMPLETION_ITEM_RESOLVE, completion_resolve.resolve, None),
     # Without options pygls does not advertise it.
     (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion.inline_completion, types.InlineCompletionOptions()),
     (types.TEXT_DOCUMENT_DEFINITION, definition.definition, None),
@@ -220,15 +228,28 @@ def initialize(session: Session, params: types.InitializeParams) -> None:
     for warning in warnings:
         log.warning("%s", warning)
     session.settings = settings
-    session.when_changed = partial(diagnostics.schedule, session)
+    session.when_changed = partial(changed, session)
     session.when_closed = partial(diagnostics.withdraw, session)
     session.roots = folders.roots_of(params)
     if session.client.pulls_diagnostics:
         session.server.route(*PULL)
+    documents = params.capabilities.text_document
+    for field, method, handler, options in announced.ROUTES:
+        if getattr(documents, field, None) is not None:
+            session.server.route(method, announced.later(handler), options())
+
+
+def changed(session: Session, document: Document | None) -> None:
+    """What is shown of documents may be out of date."""
+    diagnostics.schedule(session, document)
+    refresh.schedule(session, document)
 
 
 async def initialized(session: Session, _: types.InitializedParams) -> None:
     session.server.route(*UNADVERTISED)
+    for route in announced.ROUTES:
+        if route[1] not in session.server.protocol.fm.features:
+            session.server.route(route[1], announced.later(route[2]))
     if session.client.process_id is not None:
         session.tasks.start("watching the parent", leave_with(session, session.client.process_id))
     # The settings decide where the memory is kept and which model answers, so they come first.

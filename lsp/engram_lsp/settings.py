@@ -55,6 +55,29 @@ class DiagnosticsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SemanticTokensSettings:
+    enable: bool = _setting(True, "say what each name is, for its colour; false lets another server do it")
+
+
+@dataclass(frozen=True, slots=True)
+class InlayHintSettings:
+    parameter_names: Literal["none", "literals", "all"] = _setting(
+        "literals", "which arguments of calls show the name of their parameter between the lines"
+    )
+    variable_types: bool = _setting(True, "show types of variables where they are certain and not to be seen")
+    return_types: bool = _setting(False, "show what functions return where that is certain and not annotated")
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLensSettings:
+    references: bool = _setting(False, "say above classes, functions and methods how often they are mentioned")
+    command: str = _setting(
+        "",
+        "command of the editor that a click on it runs, given a URI, a position and a list of locations; empty: none",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSettings:
     path: str = _setting("", 'folder of the model; empty: the one that comes with engram-ls; "none": no model')
     providers: tuple[str, ...] = _setting(
@@ -101,6 +124,9 @@ class Settings:
     completion: CompletionSettings = field(default_factory=CompletionSettings)
     inline: InlineSettings = field(default_factory=InlineSettings)
     diagnostics: DiagnosticsSettings = field(default_factory=DiagnosticsSettings)
+    semantic_tokens: SemanticTokensSettings = field(default_factory=SemanticTokensSettings)
+    inlay_hints: InlayHintSettings = field(default_factory=InlayHintSettings)
+    code_lens: CodeLensSettings = field(default_factory=CodeLensSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     remote: RemoteSettings = field(default_factory=RemoteSettings)
     index: IndexSettings = field(default_factory=IndexSettings)
@@ -128,7 +154,7 @@ class Settings:
         groups: dict[str, dict[str, Any]] = {}
         for name, value in chosen.items():
             group, _, setting = name.partition(".")
-            groups.setdefault(group, {})[_snake(setting)] = value
+            groups.setdefault(_snake(group), {})[_snake(setting)] = value
         defaults = Settings()
         changed = {group: dataclasses.replace(getattr(defaults, group), **values) for group, values in groups.items()}
         return dataclasses.replace(defaults, **changed), tuple(warnings)
@@ -153,7 +179,7 @@ def _fields() -> Iterator[tuple[str, Any, Any, str]]:
         hints, defaults = typing.get_type_hints(owner), owner()
         for setting in dataclasses.fields(owner):
             yield (
-                f"{group.name}.{_camel(setting.name)}",
+                f"{_camel(group.name)}.{_camel(setting.name)}",
                 hints[setting.name],
                 getattr(defaults, setting.name),
                 setting.metadata["about"],

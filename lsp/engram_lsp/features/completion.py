@@ -73,6 +73,9 @@ async def completion(session: Session, params: types.CompletionParams) -> types.
     # A list is best effort: it stays right while the word it is for only grows, so a newer text does not void it.
     shown = ranking.candidates[: settings.limit]
     items = [to_protocol(session, asked, word, candidate, order) for order, candidate in enumerate(shown)]
+    number = session.listed.keep(shown, asked.snapshot)
+    for order, item in enumerate(items):
+        item.data = [number, order]
     if ranking.line is not None and (line := first_line(ranking.line)) is not None:
         items.insert(0, whole_line(session, asked, line))
     # With another letter, other names of the project may be expected.

@@ -1,0 +1,15 @@
+"""textDocument/declaration"""
+
+from engram_context.declarations import declarations
+from lsprotocol import types
+
+from engram_lsp.features import locations
+from engram_lsp.session import Session
+
+
+async def declaration(session: Session, params: types.DeclarationParams) -> list[types.Location] | None:
+    asked = await session.asked(params.text_document, params.position)
+    if asked is None:
+        return None
+    found = locations.ranges(asked.snapshot, declarations(asked.snapshot, asked.place), session.unit)
+    return locations.to_protocol(session, asked.folder, found)

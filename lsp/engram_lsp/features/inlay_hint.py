@@ -1,0 +1,52 @@
+"""textDocument/inlayHint"""
+
+from engram_context.hints import Hint, Wishes, hints
+from engram_context.text import Text
+from lsprotocol import types
+
+from engram_lsp import convert
+from engram_lsp.features import locations
+from engram_lsp.guard import stale
+from engram_lsp.schedule import Cancelled
+from engram_lsp.session import Asked, Session
+
+KINDS = {"parameter": types.InlayHintKind.Parameter, "type": types.InlayHintKind.Type}
+
+
+async def inlay_hint(session: Session, params: types.InlayHintParams) -> list[types.InlayHint] | None:
+    settings = session.settings.inlay_hints
+    wishes = Wishes(settings.parameter_names, settings.variable_types, settings.return_types)
+    asked = await session.asked(params.text_document)
+    if asked is None:
+        return None
+    span = convert.span_of(asked.text, params.range, session.unit)
+
+    def find(cancelled: Cancelled) -> list[tuple[Hint, tuple[str, types.Range] | None]]:
+        found = hints(asked.snapshot, asked.path, span, wishes, cancelled)
+        return [(hint, where(session, asked, hint)) for hint in found]
+
+    found = await session.in_background(find)
+    if not session.is_current(asked):
+        raise stale()
+    return [to_protocol(session, asked, hint, place) for hint, place in found]
+
+
+def where(session: Session, asked: Asked, hint: Hint) -> tuple[str, types.Range] | None:
+    """What a hint speaks of. Reads texts, so it belongs on a worker."""
+    if hint.location is None:
+        return None
+    return next(iter(locations.ranges(asked.snapshot, [hint.location], session.unit)), None)
+
+
+def to_protocol(session: Session, asked: Asked, hint: Hint, place: tuple[str, types.Range] | None) -> types.InlayHint:
+    text: Text = asked.text
+    part = types.InlayHintLabelPart(hint.label)
+    if place is not None:
+        part.location = types.Location(session.uri_of(asked.folder, place[0]), place[1])
+    return types.InlayHint(
+        position=convert.position(text, hint.offset, session.unit),
+        label=[part],
+        kind=KINDS[hint.kind],
+        text_edits=convert.text_edits(text, [hint.edit], session.unit) if hint.edit is not None else None,
+        padding_right=hint.kind == "parameter" or None,
+    )

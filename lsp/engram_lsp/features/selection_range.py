@@ -1,0 +1,32 @@
+"""textDocument/selectionRange"""
+
+from collections.abc import Sequence
+
+from engram_context.selection import selections
+from engram_context.text import Span, Text, Unit
+from lsprotocol import types
+
+from engram_lsp import convert
+from engram_lsp.session import Session
+
+
+async def selection_range(session: Session, params: types.SelectionRangeParams) -> list[types.SelectionRange] | None:
+    asked = await session.asked(params.text_document)
+    if asked is None:
+        return None
+    tree = asked.folder.holder.tree(asked.path, asked.text)
+    offsets = [convert.offset(asked.text, position, session.unit) for position in params.positions]
+    whole = (Span(0, len(asked.text)),)
+    return [
+        nested(whole if tree is None else selections(tree, asked.text, offset), asked.text, session.unit)
+        for offset in offsets
+    ]
+
+
+def nested(spans: Sequence[Span], text: Text, unit: Unit) -> types.SelectionRange:
+    """Spans from the smallest to the largest, each the parent of the one before."""
+    last, *others = reversed(spans)
+    found = types.SelectionRange(convert.range_of(text, last, unit))
+    for span in others:
+        found = types.SelectionRange(convert.range_of(text, span, unit), found)
+    return found
