@@ -113,6 +113,7 @@ class _Names:
     def __init__(self, resolver: Resolver, path: str, record: FileRecord) -> None:
         self.resolver, self.path, self.record = resolver, path, record
         self.asked = 0
+        self.outer: set[int] = set()  # imports from outside, which is not read for the sake of colours
         occurrences, symbols, scopes = record.occurrences, record.symbols, record.scopes
         self.start, self.name = _ints(occurrences.start), _ints(occurrences.name)
         self.scope, self.role, self.link = _ints(occurrences.scope), _ints(occurrences.role), _ints(occurrences.link)
@@ -190,6 +191,8 @@ class _Names:
                 if record is not None and rows:
                     row = max(rows, key=lambda at: (record.symbols.inner[at] >= 0, -at))
                     return _of_row(record, row)
+        if isinstance(asked, Slot):
+            self.outer.update(self.resolver.symbols_of(asked))
         return self._by_import(name) if isinstance(asked, Slot) else (-1, 0)
 
     def _by_import(self, name: str) -> tuple[int, int]:
@@ -324,11 +327,15 @@ class _Names:
         targets = self.resolver.types.slots(ClassType(self.path, scope), name)
         return self._of_targets([end for one in targets for end in self.resolver.origins(one)], None, name)
 
-    def _of_import(self, index: int, _: int, name: str) -> tuple[int, int]:
+    def _of_import(self, index: int, owner: int, name: str) -> tuple[int, int]:
+        if owner in self.outer:
+            return self._guessed(index, name)
         targets = self.resolver.of_occurrence(self.path, index)
         found = self._of_targets([end for one in targets for end in self.resolver.origins(one)], None, name)
-        if found[0] >= 0:
-            return found
+        return found if found[0] >= 0 else self._guessed(index, name)
+
+    def _guessed(self, index: int, name: str) -> tuple[int, int]:
+        """What a member of a module of which nothing is known probably is, by its spelling and use."""
         guessed = _by_spelling(name)
         if guessed[0] == TYPE["variable"] and self.type[index] == TYPE["method"]:
             return TYPE["function"], 0

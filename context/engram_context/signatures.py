@@ -118,31 +118,21 @@ def callees(resolver: Resolver, path: str, callee: int) -> tuple[tuple[Type, Fun
         if isinstance(called, ClassType) and fields_of(resolver, called) is not None:
             found.append((called, None))
             continue
-        functions = resolver.types.functions(called)
+        functions = [one for function in resolver.types.functions(called) for one in _overloads(resolver, function)]
         found.extend((called, function) for function in functions)
         if not functions and isinstance(called, ClassType):
             found.append((called, None))
-    overloaded = {
-        key for _, one in found if one is not None and (key := _key(resolver, one)) and _flags(resolver, one) & OVERLOAD
-    }
-    return tuple(
-        (called, one)
-        for called, one in found
-        if one is None or _flags(resolver, one) & OVERLOAD or _key(resolver, one) not in overloaded
-    )
+    return tuple(dict.fromkeys(found))
 
 
-def _key(resolver: Resolver, function: Function) -> tuple[str, int, int] | None:
-    """What the overloads of one function have in common."""
+def _overloads(resolver: Resolver, function: Function) -> list[Function]:
+    """The overloads that a function is one of, or implements; itself where there are none."""
     record = resolver.record(function.path)
     if record is None:
-        return None
-    return function.path, record.symbols.scope[function.symbol], record.symbols.name[function.symbol]
-
-
-def _flags(resolver: Resolver, function: Function) -> int:
-    record = resolver.record(function.path)
-    return 0 if record is None else record.symbols.flags[function.symbol]
+        return [function]
+    symbol = record.symbols[function.symbol]
+    rows = [row for row in record.bindings(symbol.scope, symbol.name) if record.symbols.flags[row] & OVERLOAD]
+    return [replace(function, symbol=row) for row in rows] or [function]
 
 
 def _of_class(resolver: Resolver, called: ClassType) -> Signature | None:
@@ -301,7 +291,9 @@ def fields_of(resolver: Resolver, of: ClassType) -> list[_Part] | None:
     found: dict[str, _Part] = {}
     for owner in reversed(order):
         record = resolver.record(owner.path)
-        if record is not None and (_has_fields(record, owner.scope) or owner == of):
+        if record is not None and (
+            _has_fields(record, owner.scope) or (owner.path, owner.scope) == (of.path, of.scope)
+        ):
             for part in _fields(record, owner.scope):
                 found[part.name] = part
     positional = [part for part in found.values() if not part.flags & KEYWORD_ONLY]
