@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engram_context.environment import Environment
-from engram_context.members import ClassType, Outside
+from engram_context.injected import injected_family, is_parametrized
+from engram_context.library import is_outside
+from engram_context.members import ClassType, Outside, Type
 from engram_context.outside import class_members
 from engram_context.records import KIND, FileRecord, Symbol, rows_with
 from engram_context.resolve import Resolver
-from engram_context.targets import Slot
+from engram_context.stubs import twins
+from engram_context.targets import External, Slot
 
 _CLASS, _PARAMETER = KIND["class"], KIND["parameter"]
 
@@ -25,6 +28,7 @@ _PLAIN_BASES = frozenset(
     {"typing.Generic", "typing.Protocol", "typing_extensions.Protocol", "typing.NamedTuple", "abc.ABC"}
     | {"typing_extensions.NamedTuple", "collections.abc.Hashable", "collections.abc.Sized"}
     | {"collections.abc.Iterable", "collections.abc.Callable"}
+    | {"typing.Hashable", "typing.Sized", "typing.Iterable", "typing.Callable"}
 )
 
 
@@ -81,9 +85,13 @@ class Hierarchy:
                 continue
             found[at] = None
             waiting.extend(self.below(at))
-            order = self.resolver.types.order
+            order = self.order
             waiting.extend(one for one in order(at)[1:] if any(self.has(base, name) for base in order(one)))
         return found
+
+    def order(self, of: ClassType) -> tuple[ClassType, ...]:
+        """The project's part of a class's order."""
+        return tuple(one for one in self.resolver.types.order(of) if not is_outside(one.path))
 
     def has(self, owner: ClassType, name: str) -> bool:
         return bool(self.resolver.symbols_of(Slot(owner.path, owner.scope, name)))
@@ -91,6 +99,17 @@ class Hierarchy:
     def name(self, owner: ClassType) -> str:
         record = self.resolver.record(owner.path)
         return "?" if record is None else record.scopes[owner.scope].name
+
+    def outside_name(self, of: Type) -> str | None:
+        """The dotted name of a class from outside."""
+        if not isinstance(of, ClassType) or not is_outside(of.path):
+            return None
+        record = self.resolver.record(of.path)
+        symbol = None if record is None else record.scopes[of.scope].symbol
+        if record is None or symbol is None:
+            return None
+        seen = self.resolver.seen(Slot(of.path, record.symbols.scope[symbol], self.name(of)))
+        return seen.name if isinstance(seen, External) else None
 
 
 def family_of(hierarchy: Hierarchy, slots: Iterable[Slot]) -> Family:
@@ -106,6 +125,9 @@ def family_of(hierarchy: Hierarchy, slots: Iterable[Slot]) -> Family:
         if record is None:
             continue
         kind = record.scopes[slot.scope].kind
+        injected = injected_family(resolver, slot)
+        found |= injected
+        found.update(twins(resolver, slot))
         if kind == "class" and slot not in found:
             related = hierarchy.relatives(ClassType(slot.path, slot.scope), slot.name)
             found.update(Slot(one.path, one.scope, slot.name) for one in related if hierarchy.has(one, slot.name))
@@ -118,7 +140,7 @@ def family_of(hierarchy: Hierarchy, slots: Iterable[Slot]) -> Family:
             if unknown is not None:
                 doubt = f"a base class that cannot be seen ({unknown}) may know '{slot.name}'"
         elif kind in ("function", "lambda"):
-            doubt = doubt or _named_from_outside(record, slot)
+            doubt = doubt or _named_from_outside(record, slot, bool(injected) or is_parametrized(resolver, slot))
             if slot not in found:
                 found |= _parameter_family(hierarchy, record, slot)
     return Family(frozenset(found), tuple(classes), frozenset(outside), doubt)
@@ -136,11 +158,14 @@ def _outside(hierarchy: Hierarchy, classes: Iterable[ClassType]) -> tuple[set[st
             if not types:
                 unknown = unknown or f"of class {hierarchy.name(owner)}"
             for base in types:
-                if not isinstance(base, Outside) or base.name in _PLAIN_BASES:
+                name = base.name if isinstance(base, Outside) else hierarchy.outside_name(base)
+                if name is None or name in _PLAIN_BASES:
                     continue
-                members = class_members(base.name, hierarchy.environment)
+                members = class_members(name, hierarchy.environment)
+                if members is None and isinstance(base, ClassType):
+                    members = frozenset(resolver.types.names(base))
                 if members is None:
-                    unknown = base.name
+                    unknown = name
                 else:
                     names |= members
     return names, unknown
@@ -171,10 +196,10 @@ def _parameter_family(hierarchy: Hierarchy, record: FileRecord, slot: Slot) -> s
     return found
 
 
-def _named_from_outside(record: FileRecord, slot: Slot) -> str | None:
-    """Why somebody who cannot be seen may pass a parameter by its name."""
+def _named_from_outside(record: FileRecord, slot: Slot, is_injected: bool) -> str | None:
+    """Why somebody who cannot be seen may pass a parameter by its name. It `is_injected` where it is known who does."""
     function = _function_of(record, slot)
-    if function is None:
+    if function is None or is_injected:
         return None
     if function.name.startswith("test"):
         return f"a test framework may pass '{slot.name}' to {function.name} by its name"

@@ -32,6 +32,7 @@ _OF_ARGUMENT = 0.7
 _ATTRIBUTES = frozenset({ROLE["attribute"], ROLE["attribute-write"]})
 _WRITE = ROLE["attribute-write"]
 _KEYWORD = ROLE["keyword"]
+_USES = frozenset({ROLE["read"], ROLE["attribute"]})
 
 
 def guesses(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
@@ -60,7 +61,7 @@ def guesses(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
 
 # --- attributes and arguments -------------------------------------------------------------------------
 
-FEATURES = ("bias", "share", "seen", "self", "knows", "words", "copies", "alike", "write")
+FEATURES = ("bias", "share", "seen", "self", "knows", "words", "copies", "alike", "write", "use", "misuse")
 
 
 @dataclass
@@ -143,7 +144,31 @@ class Judge:
             float(self._copies(path, record, index)),
             float(alike),
             float(occurrences.role[index] == _WRITE),
+            self._agrees(record, index),
+            float(self.ours > 1 and self._agrees(record, index) < -0.99),
         )
+
+    @cached_property
+    def _called(self) -> float:
+        """The share of its proven uses that call it; of one that is never used, whether its kind is called."""
+        records = self.resolver.snapshot.records
+        used = called = 0
+        for path, indices in self.wanted.mentions.items():
+            record = records[path]
+            callees = frozenset(record.calls.callee)
+            uses = [index for index in indices if record.occurrences.role[index] in _USES]
+            used += len(uses)
+            called += sum(index in callees for index in uses)
+        if used:
+            return called / used
+        slots = self.wanted.slots
+        kinds = {records[s.path].symbols[row].kind for s in slots for row in self.resolver.symbols_of(s)}
+        return float(not kinds.isdisjoint(("method", "function", "class")))
+
+    def _agrees(self, record: FileRecord, index: int) -> float:
+        """Whether a mention is called as the proven ones are: from -1 to 1."""
+        share = self._called if index in frozenset(record.calls.callee) else 1 - self._called
+        return 2 * share - 1
 
     def _copies(self, path: str, record: FileRecord, index: int) -> bool:
         """Whether the same line mentions the symbol proper, as in `self.name = other.name`."""

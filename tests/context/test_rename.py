@@ -668,3 +668,42 @@ def test_a_visitors_methods_keep_their_beginning():
 def test_tests_stay_tests():
     check_refused("-- test_a.py --\ndef test_$0one(): ...\n", "check_one", "would not be run")
     check_rename("-- test_a.py --\ndef $1test_$0one(): ...\n", "test_two")
+
+
+# --- stubs --------------------------------------------------------------------------------------------
+
+
+def test_a_stub_beside_its_source_is_renamed_along():
+    check_rename(
+        """
+        -- shop.py --
+        class Cart:
+            def $1a$0dd(self, item): ...
+        def add(x): ...
+        -- shop.pyi --
+        from typing import overload
+        class Cart:
+            @overload
+            def $2add(self, item: int) -> None: ...
+            @overload
+            def $3add(self, item: str) -> None: ...
+        def add(x: int) -> None: ...
+        -- app.py --
+        from shop import Cart
+        Cart().$4add(item=1)
+        """,
+        "put",
+    )
+    check_rename(
+        """
+        -- shop.py --
+        def f($1ite$0m): ...
+        -- shop.pyi --
+        def f($2item: int) -> None: ...
+        -- app.py --
+        from shop import f
+        f($3item=1)
+        """,
+        "thing",
+    )
+    check_rename("-- shop.py --\ndef $1f(): ...\n-- shop.pyi --\ndef $2$0f() -> None: ...\n", "g")
