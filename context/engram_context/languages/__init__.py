@@ -25,6 +25,7 @@ _BY_SUFFIX = {
     ".tsx": "tsx",
     ".go": "go",
     ".rs": "rust",
+    ".java": "java",
 }
 _BY_NAME = {"SConstruct": "python", "SConscript": "python", "wscript": "python", **FILES}
 _MODULES = {
@@ -33,6 +34,7 @@ _MODULES = {
     "tsx": "javascript",
     "go": "go",
     "rust": "rust",
+    "java": "java",
 }
 """The module of each language, which is imported when the first file in the language is met."""
 

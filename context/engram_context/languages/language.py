@@ -66,6 +66,8 @@ class Language:
     """Whether a method sees its class's members by their plain names."""
     types_apart: ClassVar[bool] = False
     """Whether a type and a variable of one name do not shadow each other."""
+    types_as_values: ClassVar[bool] = False
+    """Whether the name of any type can begin an expression."""
     methods_apart: ClassVar[bool] = False
     """The same of methods and variables."""
     aliases_hold: ClassVar[bool] = False
@@ -179,6 +181,14 @@ class Language:
     def doubtful_member(self, names: Names, slot: Slot) -> str | None:
         """Why all edits of a member's rename should be looked at; None when that is not so."""
         return None
+
+    def may_override(self, names: Names, slot: Slot) -> bool:
+        """Whether a member can be one that a class from outside the project declares."""
+        return True
+
+    def moves(self, names: Names, slots: Iterable[Slot], new_name: str) -> Iterator[tuple[str, str]]:
+        """Files that are called after what is renamed: (old path, new path)."""
+        return iter(())
 
     # --- completing -----------------------------------------------------------------------------------
 

@@ -135,6 +135,14 @@ class Reading:
             node = self.language.step(node, ways)
         return NO_REF if node is None else node.end_byte
 
+    def ignore(self, node: Node) -> None:
+        """A node that is no name, whatever else was found."""
+        self._ignored.add(node.start_byte)
+
+    def take(self, node: Node) -> None:
+        """A node that is a name after all."""
+        self._ignored.discard(node.start_byte)
+
     def word(self, node: Node) -> bytes:
         return self.data[node.start_byte : node.end_byte]
 
@@ -278,10 +286,9 @@ class Reading:
             self.names.pop(start, None)
         builder = RecordBuilder(self.text, self.language.name)
         builder.add_scope("module", 0, len(self.data), -1)
-        stands = _Standing(builder, self._scopes)
-        scope_at = stands.scopes_of(
-            {*self.names, *(start for start, _ in self._bases), *(i.span[0] for i in self.imports)}
-        )
+        stands = _Standing(builder, self._scopes, self.language.methods_apart)
+        offsets = {*self.names, *(start for start, _ in self._bases), *(row.span[0] for row in self.imports)}
+        scope_at = stands.scopes_of(offsets.union(found.start for found in self.definitions.values()))
         self._add_definitions(builder, stands, scope_at)
         self._add_imports(builder, scope_at)
         for start in sorted(self.names):
@@ -316,7 +323,7 @@ class Reading:
             if inner >= 0 and builder.scopes[inner][4] < 0:
                 builder.scopes[inner][4] = len(builder.symbols)
                 builder.scopes[inner][7] = name
-            end, role, _ = self.names[found.start]
+            end, role, _ = self.names.get(found.start, (found.end, "read", NO_REF))
             if role == "definition":
                 # The text of a function's name stands outside of what it opens.
                 if target is not None and found.where == "outer" and scope == opened:
@@ -379,8 +386,9 @@ _PLAIN: dict[str, Role] = {"read": "read", "type-name": "type", "call-name": "ca
 class _Standing:
     """Puts scopes into one another."""
 
-    def __init__(self, builder: RecordBuilder, scopes: dict[tuple[int, int], _Scope]) -> None:
+    def __init__(self, builder: RecordBuilder, scopes: dict[tuple[int, int], _Scope], methods_apart: bool) -> None:
         self.builder = builder
+        self.methods_apart = methods_apart
         self.scopes = [scopes[key] for key in sorted(scopes)]
         self.kinds = ["module"]
 
@@ -414,7 +422,13 @@ class _Standing:
     def _add(self, scope: _Scope, parent: int) -> int:
         kind: ScopeKind = "block" if scope.kind == "rest" else scope.kind  # type: ignore[assignment]
         self.kinds.append(scope.kind)
-        return self.builder.add_scope(kind, scope.start, scope.end, parent)
+        row = self.builder.add_scope(kind, scope.start, scope.end, parent)
+        if self.methods_apart and kind == "class":
+            # A method and a variable of one name are two things: methods are bound in a scope of their own, right
+            # behind the class's and without any text.
+            self.kinds.append("class")
+            self.builder.add_scope("class", scope.start, scope.start, row)
+        return row
 
     def target(self, found: Defined, scope: int, opened: int) -> int | None:
         """The scope that a definition binds its name in; None for a member of no class."""
@@ -422,11 +436,13 @@ class _Standing:
             return 0
         if found.where == "inner" and opened >= 0:
             return opened
+        apart = self.methods_apart and found.kind == "method"
         if found.where == "outer" and opened == scope and opened > 0:
-            return self.builder.scopes[opened][3]
+            parent = self.builder.scopes[opened][3]
+            return parent + 1 if apart and self.kinds[parent] == "class" else parent
         wanted = {"hoist": ("function", "module", "namespace", "class"), "member": ("class",)}.get(found.where)
         if wanted is None:
-            return scope
+            return scope + 1 if apart and self.kinds[scope] == "class" else scope
         if opened == scope and opened > 0:
             scope = self.builder.scopes[opened][3]
         while scope > 0 and self.kinds[scope] not in wanted:

@@ -130,7 +130,13 @@ class _Renaming:
         for path, edit in list(self._unproven(mentions)):
             edits.setdefault(path, []).append(edit)
         texts = self._texts(edits)
-        return texts if isinstance(texts, Refusal) else project_edit(edits, texts)
+        if isinstance(texts, Refusal):
+            return texts
+        moves = tuple(self.symbol.language.moves(self.resolver.others, sorted(self.slots, key=repr), self.new_name))
+        taken = next((new for _, new in moves if self.resolver.snapshot.text(new) is not None), None)
+        if taken is not None:
+            return Refusal(f"{taken} exists already")
+        return replace(project_edit(edits, texts), moves=moves)
 
     # --- what must be renamed together ----------------------------------------------------------------
 
@@ -171,11 +177,12 @@ class _Renaming:
 
     def _add_family(self, slot: Slot) -> None:
         """The members of the same name in what the class extends and in what extends it."""
-        names = self.resolver.others
+        names, here = self.resolver.others, self.symbol.language
         record = names.record(slot.path)
         rows = self.resolver.symbols_of(slot)
         if record.scopes.kind[slot.scope] != _CLASS or all(record.symbols.kind[row] == _TYPE_PARAMETER for row in rows):
             return
+        is_method = names.is_method(slot)
         waiting = [owner for owner in names.owner(slot.path, slot.scope) if isinstance(owner, Slot)]
         while waiting and len(self.classes) < _FAMILY_LIMIT:
             at = waiting.pop()
@@ -184,14 +191,17 @@ class _Renaming:
             self.classes.add(at)
             for path, scope in names.scopes_of(at):
                 binds = names.bound(path, slot.name).get(scope)
+                if here.methods_apart and is_method != names.is_method(Slot(path, scope, slot.name)):
+                    binds = None
                 if binds:
                     self.slots.add(Slot(path, scope, slot.name))
-                for ref in names.record(path).scopes[scope].refs if binds or self.symbol.language.inherits else ():
+                overrides = (binds or here.inherits) and here.may_override(names, slot)
+                for ref in names.record(path).scopes[scope].refs if overrides else ():
                     if ref != NO_REF and not names.holders(path, ref):
                         self.doubt = "a class that it belongs to extends one from outside the project"
                 waiting += names.bases(path, scope)
             waiting += self._extending(at)
-        reason = self.symbol.language.doubtful_member(names, slot)
+        reason = here.doubtful_member(names, slot)
         self.doubt = self.doubt or reason
 
     def _extending(self, base: Slot) -> Iterator[Slot]:
@@ -208,9 +218,11 @@ class _Renaming:
         names = self.resolver.others
         scopes = {(slot.path, slot.scope) for slot in self.slots}
         scopes |= {scope for owner in self.classes for scope in names.scopes_of(owner)}
+        apart = self.symbol.language.methods_apart
+        is_method = any(map(names.is_method, self.slots))
         for path, scope in sorted(scopes):
             rows = names.bound(path, self.new_name).get(scope, ())
-            if rows:
+            if rows and (not apart or names.is_method(Slot(path, scope, self.new_name)) == is_method):
                 start = names.record(path).symbols.start[rows[0]]
                 return Refusal(f"'{self.new_name}' is already defined at {_where(self.resolver.snapshot, path, start)}")
         return None

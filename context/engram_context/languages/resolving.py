@@ -21,6 +21,7 @@ from engram_context.records import (
     NO_REF,
     ROLE,
     SCOPE_KIND,
+    VALUE_KIND,
     FileRecord,
     Import,
     value_row,
@@ -104,6 +105,8 @@ class Names:
         if role in _MEMBERS:
             holders = self.holders(path, occurrences.link[index])
             found = tuple(dict.fromkeys(target for holder in holders for target in self.member(holder, name, path)))
+            if here.methods_apart and len(found) > 1:
+                found = self._of_kind(found, self._is_called(path, index)) or found
             if found or not here.keys_may_be_names or not self._is_key(record, index):
                 return found
             role = _READ
@@ -130,6 +133,9 @@ class Names:
         at = scope if bound else -1
         while at >= 0:
             rows = bound.get(at)
+            apart = here.methods_apart and record.scopes.kind[at] == _CLASS
+            if apart and role == _CALL and bound.get(at + 1):
+                return here.peers(self, Slot(path, at + 1, name))
             if rows and any(self._sees(record, here, row, start, role) for row in rows):
                 return here.peers(self, Slot(path, at, name))
             if rows is None and here.members_in_scope and record.scopes.kind[at] == _CLASS:
@@ -154,10 +160,10 @@ class Names:
         if scope_kind == _CLASS and not here.members_in_scope and kind != _TYPE_PARAMETER:
             return record.scopes.symbol[symbols.scope[row]] == row  # the name of a class expression, inside it
         if role == _CALL:
-            return kind in _CALLED
-        if role == _READ and here.methods_apart and kind == _METHOD:
+            return kind in _CALLED or kind == _IMPORT
+        if here.types_apart and role == _TYPE and kind not in _AS_TYPES:
             return False
-        if here.types_apart and (kind not in _AS_TYPES if role == _TYPE else kind in _ONLY_TYPES):
+        if here.types_apart and role != _TYPE and kind in _ONLY_TYPES and not here.types_as_values:
             return False
         if here.seen_from == "everywhere" or scope_kind not in _LOCAL or kind in _TYPES_OR_FUNCTIONS:
             return True
@@ -183,6 +189,24 @@ class Names:
         """What one imported name is, where it comes from."""
         here = self.language(path)
         return () if here is None else here.imported(self, path, imported)
+
+    def _is_called(self, path: str, index: int) -> bool:
+        key = ("called", path)
+        if key not in self.kept:
+            values = self.record(path).values
+            self.kept[key] = frozenset(
+                first for kind, first in zip(values.kind, values.first, strict=True) if kind == _CALL_VALUE
+            )
+        return index in self.kept[key]
+
+    def is_method(self, target: Target) -> bool:
+        if not isinstance(target, Slot):
+            return False
+        kind = self.record(target.path).symbols.kind
+        return any(kind[row] == _METHOD for row in self._rows(target.path, target.scope, target.name))
+
+    def _of_kind(self, targets: Iterable[Target], methods: bool) -> tuple[Target, ...]:
+        return tuple(target for target in targets if self.is_method(target) == methods)
 
     def _is_key(self, record: FileRecord, index: int) -> bool:
         """Whether a member is named by itself, as the key of a literal."""
@@ -265,6 +289,8 @@ class Names:
             kind = record.scopes.kind[inner]
             if kind in (_CLASS, _NAMESPACE):
                 yield slot.path, inner
+                if here is not None and here.methods_apart and kind == _CLASS:
+                    yield slot.path, inner + 1
             elif kind == _BLOCK:
                 yield slot.path, inner  # what an alias extends is said of its own scope
                 for child, parent in enumerate(record.scopes.parent):
@@ -293,6 +319,9 @@ class Names:
             name = record.names[record.symbols.name[symbol]]
             return (Slot(path, record.symbols.scope[symbol], name),)
         refs = record.scopes[scope].refs
+        parent = record.scopes.parent[scope]
+        if not refs and scope > 0 and record.scopes.start[scope] == record.scopes.end[scope]:
+            return self.owner(path, parent)  # the scope of a class's methods
         return self.holders(path, refs[0]) if refs else ()
 
     def _inherited(self, path: str, scope: int, name: str, role: int) -> tuple[Target, ...]:
@@ -309,17 +338,10 @@ class Names:
             ]
         finally:
             self._depth -= 1
-        wanted = [
-            target
-            for target in found
-            if isinstance(target, Slot)
-            and any(
-                (self.record(target.path).symbols.kind[row] == _METHOD) == (role == _CALL)
-                or (language_named(self.record(path).language) or Language()).methods_apart is False
-                for row in self._rows(target.path, target.scope, name)
-            )
-        ]
-        return tuple(dict.fromkeys(wanted))
+        here = self.language(path)
+        if here is not None and here.methods_apart:
+            found = self._of_kind(found, role == _CALL)
+        return tuple(dict.fromkeys(found))
 
     # --- what an expression is ------------------------------------------------------------------------
 
@@ -379,11 +401,8 @@ class Names:
                 if kind == _ALIAS and here is not None and here.aliases_hold:
                     yield from self.holders(target.path, record.symbols.annotation[row])
             elif kind in _VARIABLES:
-                annotation = record.symbols.annotation[row]
-                if annotation != NO_REF:
-                    yield from self.holders(target.path, annotation)
-                else:
-                    yield from self.holders(target.path, record.symbols.value[row])
+                declared = self.holders(target.path, record.symbols.annotation[row])
+                yield from declared or self.holders(target.path, record.symbols.value[row])
 
     def _returned(self, target: Slot) -> Iterator[Holder]:
         """What a call of something gives."""
@@ -411,10 +430,12 @@ def kinds_of(names: Names, slots: Iterable[Slot]) -> set[str]:
 
 _CLASS, _NAMESPACE, _BLOCK = SCOPE_KIND["class"], SCOPE_KIND["namespace"], SCOPE_KIND["block"]
 _LOCAL: Final = (SCOPE_KIND["function"], SCOPE_KIND["block"], SCOPE_KIND["lambda"])
+_CALL_VALUE = VALUE_KIND["call"]
 _IMPORTED, _DEFINITION = ROLE["import"], ROLE["definition"]
 _READ, _TYPE, _CALL = ROLE["read"], ROLE["type"], ROLE["call"]
 _MEMBERS = (ROLE["attribute"], ROLE["attribute-write"])
 ROLE_NAMES: Final = {code: role for role, code in ROLE.items()}
+_IMPORT = KIND["import"]
 _TYPE_PARAMETER, _METHOD, _ALIAS = KIND["type-parameter"], KIND["method"], KIND["type-alias"]
 _ONLY_TYPES = frozenset((KIND["interface"], KIND["type-alias"], KIND["type-parameter"]))
 _AS_TYPES = frozenset(
