@@ -13,7 +13,6 @@ from typing import Literal
 
 from tree_sitter import Language, Node, Tree
 
-from engram_context.records import FileRecord
 from engram_context.text import Text
 
 FoldKind = Literal["comment", "imports", "region"]
@@ -21,6 +20,10 @@ FoldKind = Literal["comment", "imports", "region"]
 _BRACKETS = {"{": "}", "[": "]", "(": ")", "{|": "|}"}
 _REGION = re.compile(rb"\W{1,4}\s*#?\s*(?:pragma\s+)?(end)?\s*region\b", re.IGNORECASE)
 _BETWEEN = re.compile(rb"(?:\s|#[^\n]*|//[^\n]*|;)*")
+_IMPORTS = frozenset(
+    {"import_statement", "import_from_statement", "future_import_statement", "import_declaration", "use_declaration"}
+    | {"preproc_include", "extern_crate_declaration"}
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,19 +43,18 @@ class _Kinds:
     strings: frozenset[int]
     elements: frozenset[int]
     blocks: frozenset[int]
+    imports: frozenset[int]
     openings: Mapping[int, int]  # of each closing bracket
 
 
-def folds(tree: Tree, text: Text, record: FileRecord | None = None, limit: int | None = None) -> tuple[Fold, ...]:
-    """In order; of those that begin on one line the widest alone. With a `limit` the smallest are left out.
-
-    `record` says where the imports are.
-    """
+def folds(tree: Tree, text: Text, limit: int | None = None) -> tuple[Fold, ...]:
+    """In order; of those that begin on one line the widest alone. With a `limit` the smallest are left out."""
     found: dict[int, Fold] = {}
     comments: list[Node] = []
-    for fold in _of_tree(tree, text, comments):
+    imports: list[tuple[int, int]] = []
+    for fold in _of_tree(tree, text, comments, imports):
         _keep(found, fold)
-    for fold in (*_comments(text, comments), *_imports(record, text)):
+    for fold in (*_comments(text, comments), *_imports(imports, text)):
         _keep(found, fold)
     found.update((fold.start, fold) for fold in _regions(text, comments))
     order = sorted(found.values(), key=lambda fold: fold.start)
@@ -67,8 +69,8 @@ def _keep(found: dict[int, Fold], fold: Fold) -> None:
         found[fold.start] = fold
 
 
-def _of_tree(tree: Tree, text: Text, comments: list[Node]) -> Iterator[Fold]:
-    """The folds of nodes; comments are gathered by the way. Nodes on one line are not looked into."""
+def _of_tree(tree: Tree, text: Text, comments: list[Node], imports: list[tuple[int, int]]) -> Iterator[Fold]:
+    """The folds of nodes; comments and imports are gathered by the way. Nodes on one line are not looked into."""
     kinds = _kinds(tree.language)
     waiting = [tree.root_node]
     while waiting:
@@ -83,6 +85,8 @@ def _of_tree(tree: Tree, text: Text, comments: list[Node]) -> Iterator[Fold]:
                 comments.append(child)
                 continue
             first, last = child.start_point[0], child.end_point[0]
+            if kind in kinds.imports:
+                imports.append(child.byte_range)
             if kind in kinds.strings:
                 is_statement = node.named_child_count == 1 and node.type == "expression_statement"
                 yield Fold(first, last, "comment" if is_statement else None)
@@ -157,14 +161,10 @@ def _regions(text: Text, comments: Sequence[Node]) -> Iterator[Fold]:
             yield Fold(opened.pop(), node.start_point[0], "region")
 
 
-def _imports(record: FileRecord | None, text: Text) -> Iterator[Fold]:
-    """Import statements outside of functions with nothing but blank lines and comments between them."""
-    if record is None or record.digest != text.digest:
-        return
-    rows = zip(record.imports.start, record.imports.end, record.imports.scope, strict=True)
-    spans = sorted({(start, end) for start, end, scope in rows if scope == 0})
+def _imports(imports: Sequence[tuple[int, int]], text: Text) -> Iterator[Fold]:
+    """Import statements with nothing but blank lines and comments between them."""
     run: tuple[int, int] | None = None
-    for start, end in spans:
+    for start, end in sorted(imports):
         if run is not None and _BETWEEN.fullmatch(text.data, run[1], start):
             run = (run[0], end)
             continue
@@ -186,5 +186,6 @@ def _kinds(language: Language) -> _Kinds:
         frozenset(at for at, name in named.items() if name in ("string", "template_string", "raw_string_literal")),
         frozenset(at for at, name in named.items() if name in ("jsx_element", "jsx_fragment", "element")),
         frozenset(at for at, name in named.items() if name == "block"),
+        frozenset(at for at, name in named.items() if name in _IMPORTS),
         brackets,
     )

@@ -173,7 +173,12 @@ class Project:
             kept = self._trees.get(path)
         if kept is not None and kept[1] == text:
             return kept[0].copy()
-        return parse(text, language_of(path) or "python")
+        edit = None if kept is None else _difference(kept[1].data, text.data)
+        tree = parse(text, language_of(path) or "python", kept, edit)
+        with self._lock:
+            if tree is not None and self._documents.get(path) == text:
+                self._trees[path] = (tree, text)
+        return None if tree is None else tree.copy()
 
     def view(self, path: str, offset: int | None = None, text: Text | None = None) -> MemoryView:
         """The n-gram memory as seen from `offset` in `path`; the file's own text counts on both sides of the offset,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import random
 from pathlib import Path
 
 from engram_context.folding import Fold, folds
 from engram_context.languages import language_of
-from engram_context.reader import parse, read_record
+from engram_context.project import Project
+from engram_context.reader import parse
 from engram_context.text import Text
 
 
@@ -17,7 +19,7 @@ def folded(source: str, path: str = "a.py", limit: int | None = None) -> list[st
     language = language_of(path) or ""
     tree = parse(text, language)
     assert tree is not None
-    return [spelled(fold) for fold in folds(tree, text, read_record(text, language, tree), limit)]
+    return [spelled(fold) for fold in folds(tree, text, limit)]
 
 
 def spelled(fold: Fold) -> str:
@@ -75,7 +77,24 @@ def test_real_code_folds_in_order_and_within_the_file() -> None:
     text = Text.of(Path(argparse.__file__).read_text(encoding="utf-8"))
     tree = parse(text, "python")
     assert tree is not None
-    found = folds(tree, text, read_record(text, "python", tree))
+    found = folds(tree, text)
     assert len(found) > 200
     assert [fold.start for fold in found] == sorted({fold.start for fold in found})
     assert all(0 <= fold.start < fold.end < text.line_count for fold in found)
+
+
+def test_a_tree_that_is_edited_folds_like_one_that_is_parsed_anew(tmp_path: Path) -> None:
+    project = Project(tmp_path, cache_folder=tmp_path / "cache")
+    lines = Path(argparse.__file__).read_text(encoding="utf-8").splitlines()
+    chance = random.Random(2)
+    for _ in range(20):
+        at = chance.randrange(len(lines))
+        lines[at : at + chance.randrange(2)] = chance.choice(
+            [["def f("], ["x = ["], ["    pass"], [")"], ["# a", "# b"], []]
+        )
+        text = Text.of("\n".join(lines))
+        project.edit("a.py", text)
+        edited, anew = project.tree("a.py", text), parse(text, "python")
+        assert edited is not None and anew is not None
+        assert folds(edited, text) == folds(anew, text)
+    project.close_project()

@@ -12,7 +12,7 @@ from engram_lsp.session import Session
 
 
 async def document_link(session: Session, params: types.DocumentLinkParams) -> list[types.DocumentLink] | None:
-    asked = await session.asked(params.text_document)
+    asked = await session.asked(params.text_document, behind=True)  # the tree is read here
     if asked is None:
         return None
     file = asked.document.path

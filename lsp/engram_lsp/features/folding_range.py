@@ -15,14 +15,13 @@ KINDS: dict[FoldKind, types.FoldingRangeKind] = {
 
 
 async def folding_range(session: Session, params: types.FoldingRangeParams) -> list[types.FoldingRange] | None:
-    asked = await session.asked(params.text_document)
+    asked = await session.asked(params.text_document, behind=True)  # the tree is read here
     if asked is None:
         return None
 
     def find(_: Cancelled) -> tuple[Fold, ...]:
         tree = asked.folder.holder.tree(asked.path, asked.text)
-        record = asked.snapshot.record(asked.path)
-        return () if tree is None else folds(tree, asked.text, record, session.client.fold_limit)
+        return () if tree is None else folds(tree, asked.text, session.client.fold_limit)
 
     found = await session.in_background(find)
     if not session.is_current(asked):

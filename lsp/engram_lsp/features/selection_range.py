@@ -7,20 +7,26 @@ from engram_context.text import Span, Text, Unit
 from lsprotocol import types
 
 from engram_lsp import convert
+from engram_lsp.guard import stale
+from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Session
 
 
 async def selection_range(session: Session, params: types.SelectionRangeParams) -> list[types.SelectionRange] | None:
-    asked = await session.asked(params.text_document)
+    asked = await session.asked(params.text_document, behind=True)  # the tree is read here
     if asked is None:
         return None
-    tree = asked.folder.holder.tree(asked.path, asked.text)
     offsets = [convert.offset(asked.text, position, session.unit) for position in params.positions]
-    whole = (Span(0, len(asked.text)),)
-    return [
-        nested(whole if tree is None else selections(tree, asked.text, offset), asked.text, session.unit)
-        for offset in offsets
-    ]
+
+    def find(_: Cancelled) -> list[tuple[Span, ...]]:
+        tree = asked.folder.holder.tree(asked.path, asked.text)
+        whole = (Span(0, len(asked.text)),)
+        return [whole if tree is None else selections(tree, asked.text, offset) for offset in offsets]
+
+    found = await session.in_background(find)
+    if not session.is_current(asked):
+        raise stale()
+    return [nested(spans, asked.text, session.unit) for spans in found]
 
 
 def nested(spans: Sequence[Span], text: Text, unit: Unit) -> types.SelectionRange:
