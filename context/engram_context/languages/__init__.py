@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import tree_sitter
@@ -41,8 +40,9 @@ _MODULES = {
 
 def language_of(path: str) -> str | None:
     """The language of a project path by its name, None when no reader knows it."""
-    file = PurePosixPath(path)
-    return _BY_SUFFIX.get(file.suffix.lower()) or _BY_NAME.get(file.name)
+    name = path[path.rfind("/") + 1 :]
+    dot = name.rfind(".")
+    return (_BY_SUFFIX.get(name[dot:].lower()) if dot > 0 else None) or _BY_NAME.get(name)
 
 
 @cache
