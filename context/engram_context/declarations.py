@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from engram_context.imports import Module
 from engram_context.members import ClassType, Coroutine, Function, Instance, Type
+from engram_context.recent import resolver_of
 from engram_context.resolve import Resolver
 from engram_context.snapshot import Snapshot
 from engram_context.text import Location, Place, Span
@@ -18,7 +19,7 @@ def declarations(snapshot: Snapshot, place: Place) -> tuple[Location, ...]:
     index = None if record is None else record.occurrence_at(place.offset)
     if record is None or index is None:
         return ()
-    resolver = Resolver(snapshot)
+    resolver = resolver_of(snapshot)
     span = record.occurrences.span(index)
     found = [at for target in resolver.of_occurrence(place.path, index) for at in resolver.locations(target)]
     if not found or any(at.path == place.path and at.span == span for at in found):
@@ -33,7 +34,7 @@ def type_definitions(snapshot: Snapshot, place: Place) -> tuple[Location, ...]:
     index = None if record is None else record.occurrence_at(place.offset)
     if index is None:
         return ()
-    resolver = Resolver(snapshot)
+    resolver = resolver_of(snapshot)
     types: list[Type] = list(resolver.types.of_ref(place.path, index))
     if not types:
         targets = resolver.of_occurrence(place.path, index)

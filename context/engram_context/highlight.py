@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from engram_context.records import KIND, ROLE, ROLES, SCOPE_KIND, FileRecord
+from engram_context.recent import resolver_of
+from engram_context.records import KIND, ROLE, ROLES, SCOPE_KIND, STATIC_METHOD, FileRecord
 from engram_context.resolve import MEMBER_ROLES, Resolver
 from engram_context.snapshot import Snapshot
 from engram_context.targets import Slot, Target
@@ -15,7 +17,8 @@ Access = Literal["read", "write", "text"]
 
 _WRITES = frozenset(ROLE[role] for role in ("write", "definition", "attribute-write", "delete"))
 _KEYWORD, _STRING, _IMPORTED = ROLE["keyword"], ROLE["string"], ROLE["import"]
-_CLASS, _PARAMETER = SCOPE_KIND["class"], KIND["parameter"]
+_IMPORT = KIND["import"]
+_CLASS, _PARAMETER, _METHOD = SCOPE_KIND["class"], KIND["parameter"], KIND["method"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +36,61 @@ def highlights(snapshot: Snapshot, place: Place) -> tuple[Highlight, ...]:
     index = None if record is None else record.occurrence_at(place.offset)
     if record is None or index is None:
         return ()
-    resolver = Resolver(snapshot)
-    wanted = frozenset(resolver.of_occurrence(place.path, index))
-    role = record.occurrences.role
+    resolver = resolver_of(snapshot)
+    name, role = record.names[record.occurrences.name[index]], record.occurrences.role
+    if role[index] in MEMBER_ROLES and not _is_member(record, name):
+        same = _like(resolver, place.path, record, index)
+    else:
+        same = _meaning(resolver, place.path, record, index)
+    return tuple(Highlight(record.occurrences.span(other), _access(record, other)) for other in same)
+
+
+def _is_member(record: FileRecord, name: str) -> bool:
+    """Whether the file or a class in it has a member of that name."""
+    return any(scope == 0 or record.scopes.kind[scope] == _CLASS for scope in record.bound(name))
+
+
+def _like(resolver: Resolver, path: str, record: FileRecord, attribute: int) -> Iterator[int]:
+    """The attributes of the same name, of an import's the ones of that import: a file that gives the name no meaning
+    of its own hardly uses it for two things, and inferring them all takes a while."""
+
+    def owner(index: int) -> tuple[Target, ...]:
+        receiver = record.occurrences.link[index]
+        if receiver < 0 or record.occurrences.role[receiver] in MEMBER_ROLES:
+            return ()
+        slots = resolver.of_occurrence(path, receiver)
+        imported = (record.symbols.kind[row] == _IMPORT for slot in slots for row in _rows(resolver, path, slot))
+        return slots if any(imported) else ()
+
+    wanted = owner(attribute)
+    for other in record.occurrences_of(record.names[record.occurrences.name[attribute]], MEMBER_ROLES):
+        if owner(other) == wanted:
+            yield other
+
+
+def _rows(resolver: Resolver, path: str, target: Target) -> tuple[int, ...]:
+    return resolver.symbols_of(target) if isinstance(target, Slot) and target.path == path else ()
+
+
+def _meaning(resolver: Resolver, path: str, record: FileRecord, index: int) -> Iterator[int]:
+    """The mentions that mean one of the things that one means."""
+    name, role = record.names[record.occurrences.name[index]], record.occurrences.role
+    wanted = frozenset(_targets(resolver, path, record, index, name))
     roles = _roles(resolver, wanted, role[index])
-    found: list[Highlight] = []
-    names = _function_names(resolver, wanted)
-    for other in record.occurrences_of(record.names[record.occurrences.name[index]], roles):
-        if names and role[other] == _KEYWORD and not _may_call(record, other, names):
+    functions = _function_names(resolver, wanted)
+    for other in record.occurrences_of(name, roles):
+        if functions and role[other] == _KEYWORD and not _may_call(record, other, functions):
             continue
-        targets = resolver.of_occurrence(place.path, other)
-        if wanted.isdisjoint(targets) if wanted else targets:
-            continue
-        found.append(Highlight(record.occurrences.span(other), _access(record, other)))
-    return tuple(found)
+        targets = _targets(resolver, path, record, other, name)
+        if not (wanted.isdisjoint(targets) if wanted else targets):
+            yield other
+
+
+def _targets(resolver: Resolver, path: str, record: FileRecord, index: int, name: str) -> tuple[Target, ...]:
+    own = _own_class(record, index) if record.occurrences.role[index] in MEMBER_ROLES else None
+    if own is not None and record.bindings(own, name):
+        return (Slot(path, own, name),)
+    return resolver.of_occurrence(path, index)
 
 
 def _roles(resolver: Resolver, wanted: frozenset[Target], role: int) -> frozenset[int] | None:
@@ -86,6 +130,20 @@ def _may_call(record: FileRecord, keyword: int, names: set[str]) -> bool:
     call = record.occurrences.link[keyword]
     callee = record.calls.callee[call] if call >= 0 else -1
     return callee < 0 or record.names[record.occurrences.name[callee]] in names
+
+
+def _own_class(record: FileRecord, attribute: int) -> int | None:
+    """The class whose method's first parameter an attribute is of, without inferring anything: most are."""
+    receiver = record.occurrences.link[attribute]
+    if record.language != "python" or receiver < 0:
+        return None
+    scope = record.occurrences.scope[receiver]
+    owner = record.scopes.symbol[scope]
+    if owner < 0 or record.symbols.kind[owner] != _METHOD or record.symbols.flags[owner] & STATIC_METHOD:
+        return None
+    bound = record.bindings(scope, record.names[record.occurrences.name[receiver]])
+    first = next((row for row in record.symbols_in(scope) if record.symbols.kind[row] == _PARAMETER), -1)
+    return record.symbols.scope[owner] if bound == (first,) else None
 
 
 def _access(record: FileRecord, index: int) -> Access:

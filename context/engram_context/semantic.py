@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from engram_context.imports import Module
 from engram_context.members import ClassType
+from engram_context.recent import resolver_of
 from engram_context.records import (
     ABSTRACT,
     ASYNC,
@@ -104,7 +105,7 @@ class Tokens:
 def semantic_tokens(snapshot: Snapshot, path: str) -> Tokens | None:
     """The names of a file that mean something known; None when there is no such file."""
     record = snapshot.record(path)
-    return None if record is None else _Names(Resolver(snapshot), path, record).tokens()
+    return None if record is None else _Names(resolver_of(snapshot), path, record).tokens()
 
 
 class _Names:

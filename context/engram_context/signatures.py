@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from engram_context.argument_lists import OpenCall, Piece, open_calls, split
 from engram_context.members import ClassType, Function, Instance, Type
+from engram_context.recent import resolver_of
 from engram_context.records import (
     CLASS_METHOD,
     KEYWORD_ONLY,
@@ -67,7 +68,7 @@ def signature_help(snapshot: Snapshot, place: Place) -> SignatureHelp | None:
     record, text = snapshot.record(place.path), snapshot.text(place.path)
     if record is None or text is None or record.digest != text.digest:
         return None
-    resolver = Resolver(snapshot)
+    resolver = resolver_of(snapshot)
     for call in open_calls(text, record, place.offset):
         callee = callee_at(record, text, call.opening)
         found = signatures_of(resolver, place.path, callee) if callee != NO_REF else ()

@@ -57,6 +57,11 @@ def test_an_attribute_of_which_nothing_is_known_is_the_same_as_others_of_which_n
     )  # fmt: skip
 
 
+def test_attributes_of_imports_are_told_apart_by_their_imports() -> None:
+    check("import a, b\na.$1$0run()\nb.run(), x.run()\na.$2run", "read", "read")
+    check("import a\na.run()\ndef f(x): x.$1$0run, x.y.$2run", "read", "read")
+
+
 def test_a_parameter_is_named_by_the_keywords_of_calls() -> None:
     check("def f($1$0a): return $2a\nf($3a=1)\ng(a=1)", "write", "read", "read")
     check("def f($1a): return $2a\nf($3$0a=1)\ng(a=1)", "write", "read", "read")
