@@ -36,6 +36,8 @@ Cancelled = Callable[[], bool]
 _WORTH_WORKERS = 1_500_000
 _BATCH_BYTES = 100_000
 _SOON_BYTES = 50_000
+# A batch takes a fraction of a second: of processes that are not heard of for so many seconds nothing is expected.
+_PATIENCE = 30.0
 # A file changed this recently may change again within the resolution of its time stamp.
 _SETTLED_NS = 2_000_000_000
 
@@ -201,8 +203,8 @@ class Readers:
             found += [(path, self._read_here(path, wanted, "names")) for path, wanted in batch]
         for batch, future in begun:
             try:
-                found += future.result()
-            except (*_BROKEN, CancelledError):
+                found += future.result(_PATIENCE)
+            except (*_BROKEN, CancelledError, TimeoutError):
                 found += [(path, self._read_here(path, wanted, "names")) for path, wanted in batch]
         for path, entry in found:
             if isinstance(entry, Entry):
@@ -225,6 +227,7 @@ class Readers:
         # to be read soon has its turn soon.
         waiting: set[_Batched] = set()
         rest = deque(_batches(files))
+        heard = time.monotonic()
         while waiting or rest:
             if cancelled():
                 return
@@ -236,6 +239,10 @@ class Readers:
                     missing = [item for item in batch if item[0] not in dict(there)]
                     waiting.add(pool.submit(_read_batch, missing, parts))
             finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            if finished:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > _PATIENCE:
+                raise EOFError("nothing heard of them")
             for future in finished:
                 yield from future.result()
 

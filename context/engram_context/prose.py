@@ -70,7 +70,9 @@ def in_texts(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
     snapshot, name = resolver.snapshot, wanted.name
     word = re.compile(rb"(?<!\w)%s(?!\w)" % re.escape(name).encode())
     is_member = any(snapshot.records[slot.path].scopes.kind[slot.scope] == _CLASS for slot in wanted.slots)
-    looking = (path for used in (_OF_MEMBERS if is_member else _OF_MODULES) for path in snapshot.files_naming(used))
+    looking = (
+        path for used in (_OF_MEMBERS if is_member else _OF_MODULES) for path in snapshot.files_naming(used, name)
+    )
     for path in dict.fromkeys((*snapshot.files_naming(name), *looking, *_other_files(snapshot))):
         text, record = snapshot.text(path), snapshot.record(path)
         if text is None or name.encode() not in text.data:
@@ -88,7 +90,7 @@ def _other_files(snapshot: Snapshot) -> Iterator[str]:
         if path not in snapshot.modules.files:
             yield path
     for path, record in snapshot.records.items():
-        if record.language != "python" and path.endswith(_DOCUMENTS):
+        if path.endswith(_DOCUMENTS) and record.language != "python":
             yield path
 
 

@@ -185,8 +185,11 @@ class Snapshot:
     def text(self, path: str) -> Text | None:
         return self.library.text(path) if is_outside(path) else self.read(path)
 
-    def files_naming(self, name: str) -> tuple[str, ...]:
-        """The files that mention a name anywhere, sorted."""
+    def files_naming(self, name: str, beside: str = "") -> tuple[str, ...]:
+        """The files that mention a name anywhere, sorted. Where only those matter whose text has the letters `beside`,
+        it may leave out others."""
+        if beside and isinstance(self.index, ScannedNames):
+            return self.index.beside(name, beside)
         return self.index[name]
 
     def definitions(self, place: Place) -> tuple[Location, ...]:

@@ -42,7 +42,9 @@ class Unread:
         self._mentions: dict[str, tuple[str, ...]] = {}
         self._looking = threading.Lock()
         self._reading = [threading.Lock() for _ in range(_LOCKS)]
-        self.records: dict[str, FileRecord] = {path: LazyRecord(partial(self._make, path)) for path in sorted(paths)}
+        self.records: dict[str, FileRecord] = {
+            path: LazyRecord(partial(self._make, path), language=language_of(path) or "") for path in sorted(paths)
+        }
         for path, entry in entries.items():
             self._arrived(path, entry)
 
@@ -79,17 +81,18 @@ class Unread:
 
     # --- which files mention a name -------------------------------------------------------------------
 
-    def mentioning(self, name: str) -> tuple[str, ...]:
-        """The files that mention a name, sorted. Reads those in which its letters occur."""
-        found = self._mentions.get(name)
+    def mentioning(self, name: str, beside: str = "") -> tuple[str, ...]:
+        """The files that mention a name, sorted; perhaps without those that do not have the letters `beside`. Reads
+        those in which the name occurs as a word."""
+        found = self._mentions.get(name) or self._mentions.get(f"{name}\n{beside}")
         if found is None:
-            encoded = name.encode("utf-8", "surrogatepass")
-            self.read([path for path, data in self._unread() if _may_mention(data, encoded)])
+            encoded, other = name.encode("utf-8", "surrogatepass"), beside.encode("utf-8", "surrogatepass")
+            self.read([path for path, data in self._unread() if other in data and _may_mention(data, encoded)])
             entries = ((path, self._entries.get(path)) for path in self.records)
             found = tuple(
                 path for path, entry in entries if entry and entry.record and codec.mentions(entry.record, encoded)
             )
-            self._mentions[name] = found
+            self._mentions[f"{name}\n{beside}" if beside else name] = found
         return found
 
     def defining(self, name: str) -> tuple[str, ...]:
@@ -155,7 +158,13 @@ class ScannedNames:
     over: Mapping[str, frozenset[str] | None] = field(default_factory=dict[str, "frozenset[str] | None"])
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
-        found = self.unread.defining(name) if self.defined else self.unread.mentioning(name)
+        return self._with_changes(name, self.unread.defining(name) if self.defined else self.unread.mentioning(name))
+
+    def beside(self, name: str, letters: str) -> tuple[str, ...]:
+        """The files that mention a name and have the letters, and perhaps others that mention it."""
+        return self._with_changes(name, self.unread.mentioning(name, letters))
+
+    def _with_changes(self, name: str, found: tuple[str, ...]) -> tuple[str, ...]:
         if not self.over:
             return found
         changed = [path for path, names in self.over.items() if names and name in names]
