@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +20,7 @@ from engram_context.records import KIND, FileRecord, Kind
 from engram_context.resolve import BUILTINS, Resolver
 from engram_context.scopes import visible_scopes
 from engram_context.symbols import match
-from engram_context.targets import Slot, Target
+from engram_context.targets import Builtin, External, Slot, Target
 from engram_context.text import Place, Span, Text
 from engram_context.unfinished import missing
 
@@ -392,17 +393,26 @@ def _import_path(resolver: Resolver, name: str) -> tuple[str, ...]:
 
 def _candidate(resolver: Resolver, name: str, target: Target, origin: Origin) -> Candidate:
     """A candidate as its first binding describes it, imports followed."""
-    for end in resolver.origins(target):
+    for end in _ends(resolver, target):
         if isinstance(end, Module):
-            return Candidate(name, "module", resolver.snapshot.modules.dotted(end.path), origin)
+            return Candidate(name, "module", resolver.dotted(end.path), origin)
         if isinstance(end, Slot):
             record = resolver.record(end.path)
             rows = resolver.symbols_of(end)
             if record is not None and rows:
                 row = max(rows, key=lambda at: (record.symbols.inner[at] >= 0, -at))
                 symbol = record.symbols[row]
-                return Candidate(name, symbol.kind, symbol.detail, origin, doc=symbol.doc)
+                seen = resolver.seen(end)
+                outside = seen.name if isinstance(seen, External) else ""
+                return Candidate(name, symbol.kind, symbol.detail, origin, doc=symbol.doc, outside=outside)
     return Candidate(name, "import" if origin == "import" else "variable", "", origin)
+
+
+def _ends(resolver: Resolver, target: Target) -> Iterable[Target]:
+    """Where a target is defined, in the project or outside; itself where that is not known."""
+    for origin in resolver.origins(target):
+        outer = resolver.outside(origin) if isinstance(origin, External | Builtin) else ()
+        yield from outer or (origin,)
 
 
 _ATTRIBUTE, _IMPORTED = KIND["attribute"], KIND["import"]

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engram_context.imports import Module
-from engram_context.members import ClassType, Function, Instance, Type
-from engram_context.records import NO_REF, FileRecord, Symbol
+from engram_context.inferred import (
+    CallableOf,
+    ClassType,
+    Coroutine,
+    Function,
+    Instance,
+    Literals,
+    Nothing,
+    TupleOf,
+    Type,
+    Unknown,
+    Variable,
+)
+from engram_context.records import NO_REF, FileRecord, Symbol, value_row
 from engram_context.resolve import Resolver
 from engram_context.targets import Builtin, External, Slot, Target
 from engram_context.text import Place, Span
@@ -18,6 +31,7 @@ if TYPE_CHECKING:
 
 _SPACES = re.compile(r"\s+")
 _WIDTH = 160
+_PLAIN = frozenset({"str", "bytes", "int", "float", "complex", "bool", "none"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +63,9 @@ def hover(snapshot: Snapshot, place: Place) -> HoverText | None:
 
 def _of_target(resolver: Resolver, span: Span, target: Target) -> HoverText | None:
     if isinstance(target, Builtin | External):
-        module, _, name = target.name.rpartition(".")
-        kind = "builtin" if isinstance(target, Builtin) else "import"
-        return HoverText(span, f"({kind}) {name}", "", module or "builtins")
+        return _of_outside(resolver, span, target)
     if isinstance(target, Module):
-        dotted = resolver.snapshot.modules.dotted(target.path)
+        dotted = resolver.dotted(target.path)
         record = resolver.record(target.path)
         return HoverText(span, f"(module) {dotted}", "" if record is None else record.doc, dotted)
     record = resolver.record(target.path)
@@ -62,8 +74,20 @@ def _of_target(resolver: Resolver, span: Span, target: Target) -> HoverText | No
         return None
     best = min(rows, key=lambda row: (not record.symbols[row].doc, record.symbols.inner[row] < 0, row))
     symbol = record.symbols[best]
-    module = resolver.snapshot.modules.dotted(target.path)
+    module = resolver.dotted(target.path)
     return HoverText(span, signature(resolver, target, record, symbol), symbol.doc, module)
+
+
+def _of_outside(resolver: Resolver, span: Span, target: Builtin | External) -> HoverText:
+    module, _, name = target.name.rpartition(".")
+    for one in resolver.outside(target):
+        found = _of_target(resolver, span, one)
+        if found is not None:
+            seen = resolver.seen(one)
+            doc = found.doc or (resolver.library.doc(seen.name) if isinstance(seen, External) else "")
+            return HoverText(span, found.signature, doc, found.module)
+    kind = "builtin" if isinstance(target, Builtin) else "import"
+    return HoverText(span, f"({kind}) {name}", "", module or "builtins")
 
 
 def signature(resolver: Resolver, slot: Slot, record: FileRecord, symbol: Symbol) -> str:
@@ -77,11 +101,17 @@ def signature(resolver: Resolver, slot: Slot, record: FileRecord, symbol: Symbol
         return f"(parameter) {source}"
     if symbol.kind == "import":
         return source
-    if symbol.annotation == NO_REF:
+    if symbol.annotation == NO_REF and not _is_plain(record, symbol.value):
         inferred = _inferred(resolver, slot)
         if inferred:
             return f"({symbol.kind}) {symbol.name}{inferred}"
     return f"({symbol.kind}) {source}"
+
+
+def _is_plain(record: FileRecord, ref: int) -> bool:
+    """Whether a value says by itself what it is: a number, a string, None."""
+    row = value_row(ref)
+    return row is not None and record.values[row].kind in _PLAIN
 
 
 def _source(resolver: Resolver, path: str, record: FileRecord, symbol: Symbol) -> str:
@@ -97,16 +127,43 @@ def _source(resolver: Resolver, path: str, record: FileRecord, symbol: Symbol) -
 
 
 def _inferred(resolver: Resolver, slot: Slot) -> str:
-    names = [name for one in resolver.types.of_slot(slot) if (name := type_name(resolver, one))]
-    return ": " + " | ".join(dict.fromkeys(names)) if names else ""
+    spelled = type_names(resolver, resolver.types.of_slot(slot))
+    return f": {spelled}" if spelled else ""
 
 
-def type_name(resolver: Resolver, of: Type) -> str:
+def type_names(resolver: Resolver, types: Iterable[Type], depth: int = 3) -> str:
+    """A union as an annotation would spell it, "" where one of its types has no short name or is not known."""
+    types = list(types)
+    if any(isinstance(one, Unknown) for one in types):
+        types = [one for one in types if not isinstance(one, Unknown | Nothing)]
+    names = [name for one in types if (name := type_name(resolver, one, depth))]
+    names.sort(key=lambda name: name == "None")
+    return " | ".join(dict.fromkeys(names))
+
+
+def type_name(resolver: Resolver, of: Type, depth: int = 3) -> str:
     """A type as an annotation would spell it, "" for what has no short name."""
     if isinstance(of, ClassType | Instance):
         record = resolver.record(of.path)
         name = "" if record is None else record.scopes[of.scope].name
+        if of.arguments and depth > 0:
+            inside = [type_names(resolver, argument, depth - 1) or "Any" for argument in of.arguments]
+            name = f"{name}[{', '.join(inside)}]" if any(of.arguments) else name
         return f"type[{name}]" if isinstance(of, ClassType) else name
+    if isinstance(of, TupleOf):
+        inside = [type_names(resolver, element, depth - 1) or "Any" for element in of.elements]
+        return f"tuple[{', '.join(inside)}]" if depth > 0 else "tuple"
+    if isinstance(of, Literals):
+        written = (repr(value) if of.kind == "str" else value for value in sorted(of.values))
+        return f"Literal[{', '.join(written)}]"
+    if isinstance(of, Coroutine):
+        return f"Coroutine[Any, Any, {type_name(resolver, of.result, depth - 1) or 'Any'}]"
+    if isinstance(of, CallableOf):
+        return f"Callable[..., {type_names(resolver, of.result, depth - 1) or 'Any'}]" if depth > 0 else "Callable"
     if isinstance(of, Module):
-        return f"Module({resolver.snapshot.modules.dotted(of.path)})"
+        return f"Module({resolver.dotted(of.path)})"
+    if isinstance(of, Variable):
+        return of.slot.name
+    if isinstance(of, Nothing):
+        return "None"
     return "" if not isinstance(of, Function) else "(function)"

@@ -6,6 +6,7 @@ Paths of outside files are absolute, with forward slashes, so they never clash w
 
 from __future__ import annotations
 
+import builtins
 import os
 import re
 from collections import OrderedDict
@@ -85,6 +86,27 @@ class Library:
                 self._size -= _size(dropped)
         return record
 
+    def doc(self, dotted: str) -> str:
+        """The first paragraph of documentation of a name whose stub has none, by its source or the interpreter's own
+        builtins."""
+        module = None
+        parts = dotted.split(".")
+        for at in range(len(parts), 0, -1):
+            module = self.environment.find_module(".".join(parts[:at]))
+            if module is not None:
+                break
+        else:
+            at = 1
+        record = None if module is None else self.record(module.as_posix())
+        if record is not None:
+            return _doc_in(record, parts[at:])
+        if parts[0] != "builtins":
+            return ""
+        found: object = builtins
+        for name in parts[1:]:
+            found = getattr(found, name, None)
+        return _first_paragraph(getattr(found, "__doc__", None) or "")
+
     # --- names to files -------------------------------------------------------------------------------
 
     def find(self, dotted: str) -> Module | None:
@@ -99,9 +121,8 @@ class Library:
         namespace: Module | None = None
         for root in self._roots(parts[0]):
             name, *rest = parts
-            found = self.child(root, name)
-            if found is None and name + "-stubs" in self._listing(root):
-                found = self.child(root, name + "-stubs")
+            stubs = self.child(root, name + "-stubs") if name + "-stubs" in self._listing(root) else None
+            found = stubs or self.child(root, name)
             for part in rest:
                 found = None if found is None or not found.is_package else self.child(found.directory, part)
             if found is None:
@@ -205,7 +226,7 @@ class Library:
         found = self._listings.get(directory)
         if found is None:
             try:
-                found = frozenset(os.listdir(directory))
+                found = frozenset(entry.name for entry in os.scandir(directory))
             except OSError:
                 found = frozenset()
             self._listings[directory] = found
@@ -233,7 +254,7 @@ def without_dead_branches(data: bytes, version: tuple[int, int]) -> bytes:
     dead: list[tuple[int, int]] = []
     for match in _TEST.finditer(data):
         indent, word = match["indent"], match["word"]
-        before = taken.get(indent, None) if word != b"if" else False
+        before = taken.get(indent) if word != b"if" else False
         if word == b"else":
             live = None if before is None else not before
         else:
@@ -292,6 +313,24 @@ def _block_end(data: bytes, start: int, indent: int) -> int:
             return len(data)
         at = end
     return len(data)
+
+
+def _doc_in(record: FileRecord, parts: list[str]) -> str:
+    if not parts:
+        return record.doc
+    scope, doc = 0, ""
+    for name in parts:
+        rows = record.bindings(scope, name) if scope >= 0 else ()
+        if not rows:
+            return ""
+        row = max(rows, key=lambda at: record.symbols.inner[at])
+        scope, doc = record.symbols.inner[row], record.symbols[row].doc
+    return doc
+
+
+def _first_paragraph(doc: str) -> str:
+    lines = [line.strip() for line in doc.strip().splitlines()]
+    return "\n".join(lines[: lines.index("")] if "" in lines else lines)[:600]
 
 
 def _is_module(name: str) -> bool:

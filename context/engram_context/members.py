@@ -1,91 +1,81 @@
-"""What an expression is, as far as that decides its members: simple inference over the record's refs.
+"""What an expression is, as far as that decides its members: inference over the records' refs.
 
-Types are classes of the project, instances of them, functions and modules. An expression may be several; one
-that is none of these, or is not known, has no types. Everything is bounded: depth, width, and recursion.
+An expression may be several things; one of which nothing is known has no types. Everything is bounded: depth, width,
+and recursion; and what was found out is kept, so that many questions cost little more than one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engram_context.calls import Argument, Calls, Given
+from engram_context.expressions import Expressions
+from engram_context.flow import Flow
+from engram_context.forms import NAMES, alias_of, form_of, last
+from engram_context.generics import Generics
 from engram_context.imports import Module
+from engram_context.inferred import (
+    CallableOf,
+    ClassType,
+    Coroutine,
+    Function,
+    Instance,
+    Literals,
+    Nothing,
+    Outside,
+    TupleOf,
+    Type,
+    TypeOf,
+    Types_,
+    Unknown,
+    Variable,
+    as_objects,
+    has_variables,
+    substitute,
+)
+from engram_context.library import is_outside
 from engram_context.records import (
-    ASYNC,
+    AUGMENTED,
     CLASS_METHOD,
-    GENERATOR,
+    DECORATED,
+    KEYWORDS,
     KIND,
     NO_REF,
     PROPERTY,
     ROLE,
     SCOPE_KIND,
+    SETTER,
     STATIC_METHOD,
+    VARIADIC,
     FileRecord,
     Symbol,
     value_row,
 )
-from engram_context.scopes import class_around
-from engram_context.targets import External, Slot, Target
+from engram_context.targets import Builtin, External, Slot, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from engram_context.resolve import Resolver
 
-_DEPTH = 24
-_WIDTH = 8
-"""No more types than this are followed for one expression."""
-_RETURNS = 4
-"""How many return statements of a function without an annotation are looked at."""
+__all__ = ["ClassType", "Coroutine", "Function", "Instance", "Outside", "Type", "Types", "Types_", "as_objects"]
 
-_METHOD, _PARAMETER, _CLASS = KIND["method"], KIND["parameter"], KIND["class"]
+_DEPTH = 40
+_WIDTH = 16
+"""No more types than this are followed for one expression."""
+_BINDINGS = 24
+"""How many bindings of one name are looked at."""
+_OWNERS = 3
+"""How many classes are asked for an attribute of which the first ones say only that it can be None."""
+
+_METHOD, _PARAMETER, _CLASS, _IMPORT = KIND["method"], KIND["parameter"], KIND["class"], KIND["import"]
+_VARIABLES = (KIND["variable"], KIND["constant"])
 _CLASS_SCOPE = SCOPE_KIND["class"]
 _ATTRIBUTES = (ROLE["attribute"], ROLE["attribute-write"])
-
-
-@dataclass(frozen=True, slots=True)
-class ClassType:
-    """A class itself; `scope` is the one its body opens."""
-
-    path: str
-    scope: int
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """An object of a class. `above` means what `super()` gives: members of the bases alone."""
-
-    path: str
-    scope: int
-    above: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A def, with what it was taken from when that was a class or an object."""
-
-    path: str
-    symbol: int
-    receiver: Instance | ClassType | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Coroutine:
-    """What calling an async def gives: awaiting it gives `result`."""
-
-    result: Type
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """A name of a library or builtin, kept because some (`Optional`, `Self`, `super`) have a meaning here."""
-
-    name: str
-
-
-Type = ClassType | Instance | Function | Coroutine | Module | Outside
-Types_ = tuple[Type, ...]
-
-_TRANSPARENT = frozenset({"Optional", "Union", "Annotated", "ClassVar", "Final", "Required", "NotRequired", "ReadOnly"})
-"""typing's subscripted names that stand for what is between the brackets."""
+_READ = ROLE["read"]
+_STARS = VARIADIC | KEYWORDS
+_VARIABLE_MAKERS = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
 
 
 class Types:
@@ -93,9 +83,16 @@ class Types:
 
     def __init__(self, resolver: Resolver) -> None:
         self.resolver = resolver
+        self.generics = Generics(self)
+        self.calls = Calls(self)
+        self.expressions = Expressions(self)
         self._refs: dict[tuple[str, int], Types_] = {}
         self._symbols: dict[tuple[str, int], Types_] = {}
         self._orders: dict[ClassType, tuple[ClassType, ...]] = {}
+        self._bases: dict[ClassType, tuple[ClassType, ...]] = {}
+        self._attributes: dict[tuple[Type, str], tuple[Type, ...]] = {}
+        self._flows: dict[str, Flow] = {}
+        self._library: dict[tuple[str, str], ClassType | None] = {}
         self._depth = 0
 
     # --- expressions ----------------------------------------------------------------------------------
@@ -119,143 +116,100 @@ class Types:
 
     def _of_ref(self, path: str, record: FileRecord, ref: int) -> list[Type]:
         row = value_row(ref)
-        if row is None:
-            if record.occurrences.role[ref] in _ATTRIBUTES:
-                name = record.names[record.occurrences.name[ref]]
-                receivers = self.of_ref(path, record.occurrences.link[ref])
-                return [found for receiver in receivers for found in self.attribute(receiver, name)]
-            targets = self.resolver.of_occurrence(path, ref)
-            return [found for target in targets for found in self.of_target(target)]
-        value = record.values[row]
-        kind, first, second = value.kind, value.first, value.second
-        if kind == "call":
-            return self._of_call(path, record, first, second)
-        if kind == "subscript":
-            return self._of_subscript(path, first, second)
-        if kind == "await":
-            return [
-                awaited.result if isinstance(awaited, Coroutine) else awaited for awaited in self.of_ref(path, first)
-            ]
-        if kind in ("either", "operator"):
-            # `X | None` in an annotation; on objects an operator's result is not known.
-            both = [*self.of_ref(path, first), *self.of_ref(path, second)]
-            return both if kind == "either" else [one for one in both if not isinstance(one, Instance)]
-        if kind == "instance":
-            return as_objects(self.of_ref(path, first))
-        if kind == "raised":
-            return as_objects(self._each(path, record, first))
-        if kind == "entered":
-            return self._entered(path, first)
-        if kind == "part":
-            return self._part(path, record, first, second)
-        return []
-
-    def _each(self, path: str, record: FileRecord, ref: int) -> list[Type]:
-        """The types of a tuple's elements, or of the one expression that is no tuple."""
-        row = value_row(ref)
-        if row is not None and record.values[row].kind == "tuple":
-            value = record.values[row]
-            pool = record.values.pool[value.first : value.second]
-            return [found for element in pool for found in self.of_ref(path, element)]
-        return list(self.of_ref(path, ref))
-
-    def _part(self, path: str, record: FileRecord, ref: int, position: int) -> list[Type]:
-        row = value_row(ref)
-        if row is None or position < 0 or record.values[row].kind not in ("tuple", "list"):
-            return []
-        value = record.values[row]
-        pool = record.values.pool[value.first : value.second]
-        return list(self.of_ref(path, pool[position])) if position < len(pool) else []
-
-    def _entered(self, path: str, ref: int) -> list[Type]:
-        found: list[Type] = []
-        for manager in self.of_ref(path, ref):
-            entered: list[Type] = []
-            if isinstance(manager, Instance):
-                for name in ("__enter__", "__aenter__"):
-                    for method in self.attribute(manager, name):
-                        entered.extend(self.called(method))
-            found.extend(one.result if isinstance(one, Coroutine) else one for one in entered)
+        if row is not None:
+            return self.expressions.value(path, record, row)
+        bindings: Sequence[int] = ()
+        if record.occurrences.role[ref] in _ATTRIBUTES:
+            name = record.names[record.occurrences.name[ref]]
+            receivers = self.of_ref(path, record.occurrences.link[ref])
+            found = [found for receiver in receivers for found in self.attribute(receiver, name)]
+        else:
+            found = []
+            for target in self.resolver.of_occurrence(path, ref):
+                if isinstance(target, Slot) and target.path == path:
+                    bindings = self.resolver.symbols_of(target)
+                found.extend(self._of_read(path, record, ref, target, bindings))
+        if len(record.narrowings):
+            found = self._narrowed(path, record, ref, bindings, found)
         return found
 
-    def _of_subscript(self, path: str, container: int, index: int) -> list[Type]:
-        record = self.resolver.record(path)
-        found: list[Type] = []
-        for base in self.of_ref(path, container):
-            if isinstance(base, Outside):
-                if base.name.rpartition(".")[2] in _TRANSPARENT and record is not None:
-                    found.extend(self._each(path, record, index))
-            elif isinstance(base, ClassType):
-                found.append(base)  # a generic class with its arguments
-            elif isinstance(base, Instance):
-                for method in self.attribute(base, "__getitem__"):
-                    found.extend(self.called(method))
-        return found
+    def flow(self, path: str, record: FileRecord) -> Flow:
+        if path not in self._flows:
+            self._flows[path] = Flow(record)
+        return self._flows[path]
 
-    def _of_call(self, path: str, record: FileRecord, callee: int, row: int) -> list[Type]:
-        found: list[Type] = []
-        for called in self.of_ref(path, callee):
-            if isinstance(called, Outside):
-                found.extend(self._of_outside_call(path, record, called, row))
+    def _of_read(self, path: str, record: FileRecord, ref: int, target: Target, bindings: Sequence[int]) -> list[Type]:
+        """The types of a name where it is read: what the assignments give that can be the last before it."""
+        symbols = record.symbols
+        if len(bindings) < 2 or record.occurrences.role[ref] != _READ:
+            return self.of_target(target)
+        if any(symbols.kind[row] == _IMPORT or symbols.annotation[row] != NO_REF for row in bindings):
+            return self.of_target(target)
+        reaching = self.flow(path, record).reaching(bindings, ref)
+        return self.of_target(target) if len(reaching) == len(bindings) else self._of_rows(path, record, reaching)
+
+    def _narrowed(
+        self, path: str, record: FileRecord, ref: int, bindings: Sequence[int], found: list[Type]
+    ) -> list[Type]:
+        for test in self.flow(path, record).tests(ref, bindings):
+            if test.kind == "not-none":
+                found = [one for one in found if not isinstance(one, Nothing)]
+            elif test.kind == "none":
+                found = [Nothing()]
             else:
-                found.extend(self.called(called))
+                classes = as_objects(self.expressions.each(path, record, test.ref))
+                known = [one for one in classes if isinstance(one, Instance)]
+                if test.kind == "instance":
+                    found = self._only(found, known)
+                else:
+                    found = [one for one in found if not any(self.generics.fits(one, other) for other in known)]
         return found
 
-    def _of_outside_call(self, path: str, record: FileRecord, called: Outside, row: int) -> list[Type]:
-        call = record.calls[row]
-        name = called.name.rpartition(".")[2]
-        if name == "super":
-            scope = class_around(record, call.scope)
-            return [] if scope is None else [Instance(path, scope, above=True)]
-        if name == "cast" and len(call.arguments) == 2:
-            return as_objects(self.of_ref(path, record.arguments.value[call.arguments[0]]))
-        return []
+    def _only(self, found: list[Type], classes: list[Instance]) -> list[Type]:
+        """Those of some types that are objects of the classes, or the classes where they are more special."""
+        kept: list[Type] = []
+        for one in found:
+            if any(self.generics.fits(one, other) for other in classes):
+                kept.append(one)
+            else:
+                kept.extend(other for other in classes if self.generics.fits(other, one))
+        return kept or list(classes)
 
-    def called(self, callee: Type) -> list[Type]:
-        """What calling something gives."""
-        if isinstance(callee, ClassType):
-            return [Instance(callee.path, callee.scope)]
-        if isinstance(callee, Instance):
-            return [
-                found
-                for method in self.attribute(callee, "__call__")
-                if isinstance(method, Function)
-                for found in self.called(method)
-            ]
-        if not isinstance(callee, Function):
-            return []
-        record = self.resolver.record(callee.path)
-        if record is None:
-            return []
-        symbol = record.symbols[callee.symbol]
-        found = self._returned(callee, record, symbol)
-        if symbol.flags & ASYNC and not symbol.flags & GENERATOR:
-            return [Coroutine(one) for one in found]
-        return found
+    def union(self, path: str, refs: Iterable[int]) -> list[Type]:
+        """The types of several expressions of which one is meant."""
+        found: dict[Type, None] = {}
+        unknown = False
+        for ref in refs:
+            types = self.of_ref(path, ref)
+            unknown = unknown or not types
+            found.update(dict.fromkeys(types))
+        if unknown and found:
+            found[Unknown()] = None
+        return list(found)[:_WIDTH]
 
-    def _returned(self, callee: Function, record: FileRecord, symbol: Symbol) -> list[Type]:
-        if symbol.annotation != NO_REF:
-            found: list[Type] = []
-            for one in as_objects(self.of_ref(callee.path, symbol.annotation)):
-                if not isinstance(one, Outside):
-                    found.append(one)
-                elif one.name.rpartition(".")[2] == "Self" and callee.receiver is not None:
-                    found.extend(as_objects((callee.receiver,)))
-            return found
-        if symbol.inner is None or symbol.flags & GENERATOR:
-            return []
-        returned = record.scopes[symbol.inner].refs[:_RETURNS]
-        found = [one for ref in returned for one in self.of_ref(callee.path, ref)]
-        if callee.receiver is None or (isinstance(callee.receiver, Instance) and callee.receiver.above):
-            return found
-        # `return self` and `return cls()` give what the method was called on, a subclass perhaps.
-        own = class_around(record, symbol.inner)
-        return [
-            Instance(callee.receiver.path, callee.receiver.scope)
-            if isinstance(one, Instance) and (one.path, one.scope) == (callee.path, own)
-            else one
-            for one in found
-        ]
+    def type_arguments(self, path: str, record: FileRecord, ref: int) -> list[Types_]:
+        return self.expressions.arguments(path, record, ref)
+
+    def argument_types(self, given: Given, argument: Argument) -> Types_:
+        return self.calls.argument(given, argument)
+
+    def text(self, path: str, argument: Argument) -> str | None:
+        """The text of a plain string literal."""
+        found = self.literal(path, argument) if isinstance(argument, int) else None
+        return next(iter(found.values)) if found is not None and found.kind == "str" else None
+
+    def literal(self, path: str, ref: int) -> Literals | None:
+        """A short string, True or False where that is written."""
+        record = self.resolver.record(path)
+        row = value_row(ref)
+        if record is None or row is None:
+            return None
+        value = record.values[row]
+        if value.kind == "str" and value.first:
+            return Literals("str", frozenset({record.values.strings[value.first]}))
+        if value.kind == "bool" and value.first:
+            return Literals("bool", frozenset({"True" if value.first == 1 else "False"}))
+        return None
 
     # --- names ----------------------------------------------------------------------------------------
 
@@ -267,18 +221,62 @@ class Types:
             elif isinstance(origin, Slot):
                 found.extend(self.of_slot(origin))
             else:
-                found.append(Outside(origin.name))
+                found.extend(self._of_outside(origin))
         return found
+
+    def _of_outside(self, target: External | Builtin) -> list[Type]:
+        module, _, name = target.name.rpartition(".")
+        if isinstance(target, Builtin):
+            module = "builtins"
+        special = self._special(module, name)
+        if special is not None:
+            return special
+        inside = self.resolver.outside(target)
+        if not inside:
+            return [Outside(target.name)]
+        return [found for one in inside for found in ([one] if isinstance(one, Module) else self.of_slot(one))]
+
+    def _special(self, module: str, name: str) -> list[Type] | None:
+        """What a name means that inference knows by itself."""
+        if name not in NAMES:
+            return None
+        form = form_of(module, name)
+        if form is not None:
+            return [] if name in ("Any", "Never", "NoReturn") else [Outside(form)]
+        alias = alias_of(module, name)
+        if alias is None:
+            return None
+        found = self.library_class(*alias.split("."))
+        return None if found is None else [found]
 
     def of_slot(self, slot: Slot) -> list[Type]:
         record = self.resolver.record(slot.path)
         if record is None:
             return []
+        if slot.scope == 0 and is_outside(slot.path):
+            special = self._special(self.resolver.library.dotted(slot.path), slot.name)
+            if special is not None:
+                return special
         rows = self.resolver.symbols_of(slot)
         # A declared type is the type, whatever is assigned elsewhere.
-        declared = [row for row in rows if record.symbols.annotation[row] != NO_REF]
-        variables = [row for row in declared if record.symbols.inner[row] < 0]
-        return [found for row in variables or rows[-_WIDTH:] for found in self.of_symbol(slot.path, row)]
+        declared = [row for row in rows if record.symbols.annotation[row] != NO_REF and record.symbols.inner[row] < 0]
+        return (self._of_rows(slot.path, record, declared) if declared else []) or self._of_rows(
+            slot.path, record, rows
+        )
+
+    def _of_rows(self, path: str, record: FileRecord, rows: Sequence[int]) -> list[Type]:
+        symbols = record.symbols
+        if len(rows) > 1 and any(symbols.flags[row] & SETTER for row in rows):
+            rows = [row for row in rows if not symbols.flags[row] & SETTER] or rows
+        found: dict[Type, None] = {}
+        unknown = False
+        for row in rows[-_BINDINGS:]:
+            types = self.of_symbol(path, row)
+            unknown = unknown or (not types and not symbols.flags[row] & AUGMENTED)
+            found.update(dict.fromkeys(types))
+        if unknown and found:
+            found[Unknown()] = None
+        return list(found)
 
     def of_symbol(self, path: str, row: int) -> Types_:
         key = (path, row)
@@ -298,23 +296,60 @@ class Types:
         if symbol.kind == "class":
             return [] if symbol.inner is None else [ClassType(path, symbol.inner)]
         if symbol.kind in ("function", "method"):
+            if symbol.flags & DECORATED:
+                return self.calls.decorated(path, record, symbol)
             return [Function(path, symbol.index)]
-        if symbol.kind in ("module", "import", "type-parameter"):
+        if symbol.kind == "type-parameter":
+            return [Variable(Slot(path, symbol.scope, symbol.name))]
+        if symbol.kind in ("module", "import"):
             return []
         if symbol.annotation != NO_REF:
-            declared = self.of_ref(path, symbol.annotation)
-            if any(isinstance(one, Outside) and one.name.endswith("TypeAlias") for one in declared):
-                return list(self.of_ref(path, symbol.value))
-            return [one for one in as_objects(declared) if not isinstance(one, Outside)]
+            found = self._declared(path, symbol)
+            if found is not None:
+                return found
         if symbol.kind == "parameter":
             own = self._receiver(path, record, symbol)
             if own:
                 return own
+        maker = self._maker(record, symbol.value)
+        if maker in _VARIABLE_MAKERS:
+            return [Variable(Slot(path, symbol.scope, symbol.name))]
+        if maker == "NewType":
+            value = record.values[value_row(symbol.value) or 0]
+            arguments = record.calls[value.second].arguments
+            return list(self.of_ref(path, record.arguments.value[arguments[1]])) if len(arguments) == 2 else []
         return list(self.of_ref(path, symbol.value))
+
+    def _maker(self, record: FileRecord, ref: int) -> str:
+        """The name of what a value is the result of calling."""
+        row = value_row(ref)
+        if row is None or record.values[row].kind != "call":
+            return ""
+        callee = record.values[row].first
+        return record.names[record.occurrences.name[callee]] if callee >= 0 else ""
+
+    def _declared(self, path: str, symbol: Symbol) -> list[Type] | None:
+        """What an annotation says; None when it leaves the type to the value."""
+        declared = self.of_ref(path, symbol.annotation)
+        forms = {last(one.name) for one in declared if isinstance(one, Outside)}
+        if "TypeAlias" in forms:
+            return list(self.of_ref(path, symbol.value))
+        found = [one for one in as_objects(declared) if not isinstance(one, Outside) or last(one.name) == "Self"]
+        if symbol.kind == "parameter" and symbol.flags & _STARS:
+            found = self._collected(found, symbol)
+        return found or None
+
+    def _collected(self, found: list[Type], symbol: Symbol) -> list[Type]:
+        """*args and **kwargs: a tuple and a dict of what is declared."""
+        if symbol.flags & KEYWORDS:
+            return self.builtin("dict", tuple(self.builtin("str")), tuple(found))
+        return self.builtin("tuple", tuple(found))
 
     def _receiver(self, path: str, record: FileRecord, symbol: Symbol) -> list[Type]:
         """The type of a method's first parameter."""
         scope = record.scopes[symbol.scope]
+        if symbol.flags & _STARS:
+            return self._collected([], symbol)
         if scope.symbol is None or record.symbols.kind[scope.symbol] != _METHOD:
             return []
         method = record.symbols[scope.symbol]
@@ -325,13 +360,192 @@ class Types:
         own = method.scope
         return [ClassType(path, own) if named_class or method.name == "__class_getitem__" else Instance(path, own)]
 
-    # --- members --------------------------------------------------------------------------------------
+    # --- the library ----------------------------------------------------------------------------------
+
+    def library_class(self, module: str, name: str) -> ClassType | None:
+        """A class of the standard library, None when its stub cannot be read."""
+        key = (module, name)
+        if key not in self._library:
+            self._library[key] = None
+            for one in self.resolver.outside(External(f"{module}.{name}")):
+                record = None if isinstance(one, Module) else self.resolver.record(one.path)
+                for row in () if isinstance(one, Module) or record is None else self.resolver.symbols_of(one):
+                    if record is not None and record.symbols.kind[row] == _CLASS:
+                        self._library[key] = ClassType(one.path, record.symbols.inner[row])
+        return self._library[key]
+
+    def builtin(self, name: str, *arguments: Types_) -> list[Type]:
+        """An object of a builtin class."""
+        found = self.library_class("builtins", name)
+        if found is None:
+            return []
+        return [Instance(found.path, found.scope, arguments=arguments if any(arguments) else ())]
+
+    def is_library(self, of: ClassType, module: str, name: str) -> bool:
+        return is_outside(of.path) and self.library_class(module, name) == of.bare
+
+    def name_of(self, of: ClassType) -> str:
+        record = self.resolver.record(of.path)
+        return "" if record is None else record.scopes[of.scope].name
+
+    def _inherits(self, of: ClassType, module: str, name: str) -> bool:
+        if not self.bases(of):
+            return False
+        base = self.library_class(module, name)
+        return base is not None and base != of.bare and base in self.order(of.bare)
+
+    def is_enum(self, of: ClassType) -> bool:
+        return self._inherits(of, "enum", "Enum")
+
+    def is_protocol(self, of: ClassType) -> bool:
+        record = self.resolver.record(of.path)
+        refs = () if record is None else record.scopes[of.scope].refs
+        return any(
+            isinstance(one, Outside) and one.name == "typing.Protocol"
+            for ref in refs
+            for one in self.of_ref(of.path, ref)
+        )
+
+    def has_methods_of(self, receiver: Instance, protocol: ClassType) -> bool:
+        """Whether an object has the names that a protocol's own body defines."""
+        record = self.resolver.record(protocol.path)
+        rows = () if record is None else record.symbols_in(protocol.scope)
+        names = {record.names[record.symbols.name[row]] for row in rows} if record is not None else set[str]()
+        return all(self.slots(receiver, name) for name in names)
+
+    def tuple_fields(self, of: Instance) -> list[Types_]:
+        """What the fields of a NamedTuple are, in their order."""
+        return self._fields(of) if self._inherits(of.of, "typing", "NamedTuple") else []
+
+    def _fields(self, of: Instance) -> list[Types_]:
+        record = self.resolver.record(of.path)
+        rows = () if record is None else record.symbols_in(of.scope)
+        return [
+            tuple(self.of_symbol(of.path, row))
+            for row in rows
+            if record is not None and record.symbols.annotation[row] != NO_REF and record.symbols.inner[row] < 0
+        ]
+
+    def dictionary_field(self, of: Instance, path: str, index: int) -> list[Type] | None:
+        """What a TypedDict has under a key that is written out."""
+        text = self.text(path, index)
+        if text is None or not self._inherits(of.of, "typing", "_TypedDict"):
+            return None
+        return self.attribute(of, text)
+
+    # --- objects --------------------------------------------------------------------------------------
+
+    def as_instance(self, one: Type) -> Type:
+        """A type that is told more exactly as an object of its class."""
+        if isinstance(one, TupleOf):
+            elements = tuple(dict.fromkeys(each for element in one.elements for each in element))[:_WIDTH]
+            return next(iter(self.builtin("tuple", elements)), one)
+        if isinstance(one, Literals):
+            return next(iter(self.builtin(one.kind)), one)
+        if isinstance(one, Coroutine):
+            coroutine = self.library_class("typing", "Coroutine")
+            if coroutine is not None:
+                return Instance(coroutine.path, coroutine.scope, arguments=((), (), (one.result,)))
+        if isinstance(one, Function | CallableOf):
+            return next(iter(self.builtin("function")), one)
+        return one
+
+    def bound_of(self, variable: Variable) -> list[Type]:
+        """What a type variable stands for at least."""
+        slot = variable.slot
+        record = self.resolver.record(slot.path)
+        for row in () if record is None else self.resolver.symbols_of(slot):
+            symbol = record.symbols[row] if record is not None else None
+            if record is None or symbol is None:
+                continue
+            if symbol.kind == "type-parameter":
+                return as_objects(self.of_ref(slot.path, symbol.annotation))
+            if self._maker(record, symbol.value) != "TypeVar":
+                continue
+            given = Given.of_call(slot.path, record, record.values[value_row(symbol.value) or 0].second)
+            named = [argument for name, argument in given.keywords if name == "bound"]
+            return as_objects(one for at in (*given.positional[1:], *named) for one in self.argument_types(given, at))
+        return []
+
+    def awaited(self, one: Type) -> list[Type]:
+        """What awaiting an object gives; the object itself where it is none that can be awaited."""
+        if isinstance(one, Coroutine):
+            return [one.result]
+        if not isinstance(one, Instance):
+            return [one]
+        awaitable = self.library_class("typing", "Awaitable")
+        arguments = None if awaitable is None else self.generics.ancestry(one.of).get(awaitable)
+        if arguments is not None:
+            return [each for argument in arguments for each in argument]
+        generators = self.calls.called(self.attribute(one, "__await__"))
+        if generators:
+            return [
+                each
+                for generator in generators
+                if isinstance(generator, Instance) and len(generator.arguments) == 3
+                for each in generator.arguments[2]
+            ]
+        return [one]
+
+    def elements(self, types: Iterable[Type]) -> list[Type]:
+        """What running over objects gives."""
+        found: dict[Type, None] = {}
+        for one in types:
+            if isinstance(one, ClassType) and self.is_enum(one):
+                found[Instance(one.path, one.scope)] = None
+            elif isinstance(one, ClassType):
+                iterators = self.calls.called(self.attribute(one, "__iter__"))
+                found.update(dict.fromkeys(self.elements(each for each in iterators if isinstance(each, Instance))))
+            elif isinstance(one, TupleOf):
+                found.update(dict.fromkeys(each for element in one.elements for each in element))
+            else:
+                found.update(dict.fromkeys(self._elements_of(self.as_instance(one))))
+        return list(found)[:_WIDTH]
+
+    def _elements_of(self, one: Type) -> list[Type]:
+        if isinstance(one, Variable):
+            return self.elements(self.bound_of(one))
+        if not isinstance(one, Instance):
+            return []
+        for name in ("Iterable", "AsyncIterable"):
+            base = self.library_class("typing", name)
+            arguments = None if base is None else self.generics.ancestry(one.of).get(base)
+            if arguments and any(arguments):
+                return list(arguments[0])
+        for start, step in (("__iter__", "__next__"), ("__aiter__", "__anext__")):
+            iterators = self.calls.called(self.attribute(one, start))
+            found = [
+                each
+                for iterator in iterators
+                if iterator != one or start != step
+                for stepped in self._steps(iterator, step)
+                for each in self.awaited(stepped)
+            ]
+            if found or iterators:
+                return found
+        return self.calls.called(self.attribute(one, "__getitem__"), None)
+
+    def _steps(self, iterator: Type, step: str) -> list[Type]:
+        if not isinstance(iterator, Instance):
+            return []
+        base = self.library_class("typing", "Iterable" if step == "__next__" else "AsyncIterable")
+        arguments = None if base is None else self.generics.ancestry(iterator.of).get(base)
+        if arguments and any(arguments):
+            return list(arguments[0])
+        return self.calls.called(self.attribute(iterator, step))
+
+    def called(self, callee: Type) -> list[Type]:
+        """What calling something gives, whatever the arguments."""
+        return self.calls.called([callee])
+
+    # --- classes --------------------------------------------------------------------------------------
 
     def order(self, of: ClassType) -> tuple[ClassType, ...]:
-        """The method resolution order as far as the classes are the project's; the class itself is first.
+        """The method resolution order as far as the classes are known, `object` left out; the class itself is first.
 
         Bases that C3 cannot order, and classes that inherit from themselves, are taken depth first.
         """
+        of = of.bare
         found = self._orders.get(of)
         if found is None:
             self._orders[of] = (of,)
@@ -340,57 +554,187 @@ class Types:
             found = self._orders[of] = (of, *(one for one in merged if one != of))
         return found
 
+    def generic_bases(self, of: ClassType) -> tuple[ClassType, ...]:
+        """The bases of a class with the arguments it gives them, `object` left out."""
+        of = of.bare
+        if of not in self._bases:
+            self._bases[of] = ()
+            record = self.resolver.record(of.path)
+            found: dict[ClassType, ClassType] = {}
+            for ref in () if record is None else record.scopes[of.scope].refs:
+                for base in self.of_ref(of.path, ref):
+                    if isinstance(base, TupleOf):
+                        base = next(iter(as_classes_of(self.as_instance(base))), base)
+                    elif isinstance(base, TypeOf):
+                        base = next(iter(as_objects((base,))), base)
+                    if isinstance(base, ClassType) and not self.is_library(base, "builtins", "object"):
+                        found.setdefault(base.bare, base)
+            self._bases[of] = tuple(found.values())
+        return self._bases[of]
+
     def bases(self, of: ClassType) -> tuple[ClassType, ...]:
-        record = self.resolver.record(of.path)
-        if record is None:
-            return ()
-        found = [base for ref in record.scopes[of.scope].refs for base in self.of_ref(of.path, ref)]
-        return tuple(dict.fromkeys(base for base in found if isinstance(base, ClassType)))
+        return tuple(base.bare for base in self.generic_bases(of))
+
+    def metaclass(self, of: ClassType) -> ClassType | None:
+        """The class of a class, None for `type`."""
+        for owner in self.order(of):
+            record = self.resolver.record(owner.path)
+            for ref in () if record is None else record.scopes[owner.scope].refs:
+                row = value_row(ref)
+                if record is not None and row is not None and record.values[row].kind == "metaclass":
+                    found = self.of_ref(owner.path, record.values[row].first)
+                    return next((one for one in found if isinstance(one, ClassType)), None)
+        return None
+
+    def _owners(self, receiver: ClassType | Instance) -> tuple[ClassType, ...]:
+        """The classes in which a member of something is looked for."""
+        order = self.order(ClassType(receiver.path, receiver.scope))
+        return order[1:] if isinstance(receiver, Instance) and receiver.above else order
+
+    def _last_owners(self, receiver: ClassType | Instance) -> tuple[ClassType, ...]:
+        """Those in which it is looked for last: object, and of a class what makes it."""
+        found = [self.library_class("builtins", "object")]
+        if isinstance(receiver, ClassType):
+            metaclass = self.metaclass(receiver)
+            found.extend(self.order(metaclass) if metaclass is not None else ())
+            found.append(self.library_class("builtins", "type"))
+        return tuple(one for one in found if one is not None)
+
+    # --- members --------------------------------------------------------------------------------------
 
     def slots(self, receiver: Type, name: str) -> tuple[Target, ...]:
         """What `receiver.name` is bound as: the first class in the order that has it, or a module's name."""
+        receiver = self.as_instance(receiver)
         if isinstance(receiver, Module):
             return self.resolver.member(receiver, name)
         if isinstance(receiver, Outside):
             return (External(f"{receiver.name}.{name}"),)
+        if isinstance(receiver, Variable):
+            return tuple(dict.fromkeys(slot for one in self.bound_of(receiver) for slot in self.slots(one, name)))
         if not isinstance(receiver, ClassType | Instance):
             return ()
-        for owner in self._owners(receiver):
-            record = self.resolver.record(owner.path)
-            if record is not None and record.bindings(owner.scope, name):
-                return (Slot(owner.path, owner.scope, name),)
-        return ()
+        found = self._slots(receiver, name, self._owners(receiver), 1)
+        return found or self._slots(receiver, name, self._last_owners(receiver), 1)
 
-    def _owners(self, receiver: ClassType | Instance) -> tuple[ClassType, ...]:
-        order = self.order(ClassType(receiver.path, receiver.scope))
-        return order[1:] if isinstance(receiver, Instance) and receiver.above else order
+    def _slots(self, receiver: Type, name: str, owners: Iterable[ClassType], most: int) -> tuple[Slot, ...]:
+        found: list[Slot] = []
+        for owner in owners:
+            names = self.resolver.names(owner.path, name)
+            if names is not None and owner.scope in names.symbols:
+                found.append(Slot(owner.path, owner.scope, name))
+                if len(found) == most:
+                    break
+        return tuple(found)
 
     def attribute(self, receiver: Type, name: str) -> list[Type]:
         """The types of `receiver.name`."""
+        receiver = self.as_instance(receiver)
+        if isinstance(receiver, Variable):
+            return [found for one in self.bound_of(receiver) for found in self.attribute(one, name)]
+        if isinstance(receiver, TypeOf):
+            bounds = [bound for one in receiver.of if isinstance(one, Variable) for bound in self.bound_of(one)]
+            return [found for one in bounds if isinstance(one, Instance) for found in self.attribute(one.of, name)]
+        if isinstance(receiver, ClassType | Instance):
+            key = (receiver, name)
+            if key not in self._attributes:
+                if self._depth >= _DEPTH:
+                    return []
+                self._attributes[key] = ()
+                self._depth += 1
+                try:
+                    self._attributes[key] = tuple(self._attribute(receiver, name))
+                finally:
+                    self._depth -= 1
+            return list(self._attributes[key])
+        return [found for target in self.slots(receiver, name) for found in self.of_target(target)]
+
+    def _attribute(self, receiver: ClassType | Instance, name: str) -> list[Type]:
+        slots = self._slots(receiver, name, self._owners(receiver), _OWNERS)
+        slots = slots or self._slots(receiver, name, self._last_owners(receiver), 1)
         found: list[Type] = []
-        for target in self.slots(receiver, name):
-            for one in self.of_target(target):
-                if not isinstance(one, Function) or not isinstance(receiver, ClassType | Instance):
-                    found.append(one)
-                    continue
-                bound = Function(one.path, one.symbol, receiver)
-                record = self.resolver.record(one.path)
-                is_property = record is not None and record.symbols.flags[one.symbol] & PROPERTY
-                if is_property and isinstance(receiver, Instance):
-                    found.extend(self.called(bound))
-                else:
-                    found.append(bound)
+        for slot in slots:
+            found = [*(one for one in found if isinstance(one, Nothing)), *self._bound_in(receiver, slot)]
+            if not all(isinstance(one, Nothing | Unknown) for one in found):
+                break
+        if not slots and isinstance(receiver, Instance) and name[:2] != "__":
+            for special in ("__getattr__", "__getattribute__")[:1]:
+                found = self.calls.called(self.attribute(receiver, special))
         return found
+
+    def _bound_in(self, receiver: ClassType | Instance, slot: Slot) -> list[Type]:
+        """The types of a class's member as `receiver` has it."""
+        owner = ClassType(slot.path, slot.scope)
+        of = receiver.of if isinstance(receiver, Instance) else receiver
+        own = Instance(of.path, of.scope, arguments=of.arguments)
+        if self.is_enum(owner) and self._is_enum_member(slot):
+            return [own]
+        found: list[Type] = []
+        descriptors: list[Instance] = []
+        functions: list[Function] = []
+        for one in self.of_slot(slot):
+            if isinstance(one, Function):
+                functions.append(replace(one, receiver=receiver))
+            elif isinstance(one, Instance) and self.slots(one, "__get__"):
+                descriptors.append(one)
+            else:
+                found.append(one)
+        found.extend(self._got(receiver, functions, descriptors) if descriptors else self._taken(receiver, functions))
+        if has_variables(found):
+            found = substitute(found, self.generics.bindings(of, owner), own)
+        return found
+
+    def _taken(self, receiver: ClassType | Instance, functions: list[Function]) -> list[Type]:
+        """Methods as an object or class has them: the results of those that are properties."""
+        found: list[Type] = []
+        for function in functions:
+            record = self.resolver.record(function.path)
+            is_property = record is not None and record.symbols.flags[function.symbol] & PROPERTY
+            found.extend(
+                self.calls.called([function]) if is_property and isinstance(receiver, Instance) else [function]
+            )
+        return found
+
+    def _got(
+        self, receiver: ClassType | Instance, functions: list[Function], descriptors: list[Instance]
+    ) -> list[Type]:
+        """What the descriptors in a class give: of one made of a function that does not say it, what that gives."""
+        is_class = isinstance(receiver, ClassType)
+        owner = receiver if is_class else receiver.of
+        given = Given(positional=((Nothing(),) if is_class else (receiver,), (owner,)))
+        found: list[Type] = []
+        for descriptor in descriptors:
+            got = self.calls.called(self.attribute(descriptor, "__get__"), given)
+            if not got and not is_class:
+                got = self.calls.called(functions)
+            found.extend(got or [descriptor])
+        return found
+
+    def _is_enum_member(self, slot: Slot) -> bool:
+        record = self.resolver.record(slot.path)
+        rows = self.resolver.symbols_of(slot)
+        return record is not None and not slot.name.startswith("_") and all(
+            record.symbols.kind[row] in _VARIABLES
+            and (record.symbols.annotation[row] == NO_REF or record.symbols.value[row] != NO_REF)
+            for row in rows
+        )  # fmt: skip
 
     def names(self, receiver: Type) -> dict[str, Target]:
         """All members of a receiver by name: a subclass's before its bases'."""
+        receiver = self.as_instance(receiver)
         found: dict[str, Target] = {}
         if isinstance(receiver, Module):
-            for name in self.resolver.module_names(receiver.path) if not receiver.is_namespace else ():
-                for target in self.resolver.member(receiver, name):
-                    found.setdefault(name, target)
-            for name, child in self.resolver.snapshot.modules.submodules(receiver).items():
+            if not receiver.is_namespace:
+                for name in self.resolver.module_names(receiver.path):
+                    for target in self.resolver.member(receiver, name):
+                        found.setdefault(name, target)
+            for name, child in self.resolver.submodules(receiver).items():
                 found.setdefault(name, child)
+        elif isinstance(receiver, Outside):
+            for one in self.resolver.outside(External(receiver.name)):
+                found.update(self.names(one) if isinstance(one, Module) else {})
+        elif isinstance(receiver, Variable):
+            for one in self.bound_of(receiver):
+                found = {**self.names(one), **found}
         elif isinstance(receiver, ClassType | Instance):
             for owner in self._owners(receiver):
                 record = self.resolver.record(owner.path)
@@ -398,6 +742,8 @@ class Types:
                     name = record.names[record.symbols.name[row]] if record is not None else ""
                     found.setdefault(name, Slot(owner.path, owner.scope, name))
         return found
+
+    # --- occurrences ----------------------------------------------------------------------------------
 
     def of_attribute(self, path: str, index: int) -> tuple[Target, ...]:
         """What an attribute's occurrence means."""
@@ -407,7 +753,10 @@ class Types:
         name = record.names[record.occurrences.name[index]]
         found: dict[Target, None] = {}
         for receiver in self.of_ref(path, record.occurrences.link[index]):
-            found.update(dict.fromkeys(self.slots(receiver, name)))
+            slots = self.slots(receiver, name)
+            if isinstance(receiver, Module) and is_outside(receiver.path) and slots:
+                slots = (External(f"{self.resolver.dotted(receiver.path)}.{name}"),)
+            found.update(dict.fromkeys(map(self.resolver.seen, slots)))
         if not found:
             # self.name = ... in a class whose receiver could not be inferred binds the slot all the same.
             start = record.occurrences.start[index]
@@ -415,6 +764,11 @@ class Types:
                 if any(record.symbols.start[row] == start for row in rows):
                     found[Slot(path, scope, name)] = None
         return tuple(found)
+
+    def is_certain(self, path: str, ref: int) -> bool:
+        """Whether an expression is known to be nothing else than what `of_ref` says."""
+        found = self.of_ref(path, ref)
+        return bool(found) and not any(isinstance(one, Unknown) for one in found)
 
     def of_keyword(self, path: str, index: int) -> tuple[Target, ...]:
         """The parameter that a keyword argument names."""
@@ -425,18 +779,23 @@ class Types:
         name = record.names[record.occurrences.name[index]]
         found: dict[Target, None] = {}
         for callee in self.of_ref(path, record.calls.callee[row]):
-            for function in self.functions(callee):
+            functions = [one for one in self.functions(callee) if not self._is_of_object(one)]
+            for function in functions:
                 home = self.resolver.record(function.path)
                 inner = -1 if home is None else home.symbols.inner[function.symbol]
                 if home is None or inner < 0:
                     continue
                 kinds = [home.symbols.kind[symbol] for symbol in home.bindings(inner, name)]
                 if _PARAMETER in kinds:
-                    found[Slot(function.path, inner, name)] = None
-            if isinstance(callee, ClassType) and not any(True for _ in self.functions(callee)):
+                    found[self.resolver.seen(Slot(function.path, inner, name))] = None
+            if isinstance(callee, ClassType) and not functions:
                 # No __init__ in the project: a dataclass or NamedTuple takes its fields.
-                found.update(dict.fromkeys(self.slots(callee, name)))
+                found.update(dict.fromkeys(self.resolver.seen(slot) for slot in self.slots(callee, name)))
         return tuple(found)
+
+    def _is_of_object(self, function: Function) -> bool:
+        owner = self.calls.owner(function)
+        return owner is not None and self.is_library(owner, "builtins", "object")
 
     def functions(self, callee: Type) -> list[Function]:
         """The defs that calling something runs: a class's __init__ or __new__, an object's __call__."""
@@ -447,14 +806,14 @@ class Types:
             return []
         for name in names:
             found = [one for one in self.attribute(callee, name) if isinstance(one, Function)]
+            found = [one for one in found if not self._is_of_object(one)]
             if found:
                 return found
         return []
 
 
-def as_objects(types: Types_ | list[Type]) -> list[Type]:
-    """Types named in an annotation as the objects they declare."""
-    return [Instance(one.path, one.scope) if isinstance(one, ClassType) else one for one in types]
+def as_classes_of(one: Type) -> tuple[ClassType, ...]:
+    return (one.of,) if isinstance(one, Instance) else ()
 
 
 def _merge(orders: list[list[ClassType]]) -> list[ClassType]:

@@ -26,7 +26,7 @@ def class_members(dotted: str, environment: Environment) -> frozenset[str] | Non
 
 @lru_cache(maxsize=256)
 def _members(dotted: str, environment: Environment, depth: int) -> frozenset[str] | None:
-    builtin = getattr(builtins, dotted, None)
+    builtin = getattr(builtins, dotted.removeprefix("builtins."), None)
     if isinstance(builtin, type):
         return frozenset(dir(builtin))
     module, _, name = dotted.rpartition(".")
@@ -71,6 +71,8 @@ def _dotted(record: FileRecord, ref: int, module: str, package: str) -> str | No
     row = value_row(ref)
     if row is not None:
         value = record.values[row]
+        if value.kind == "metaclass":
+            return "object"  # it adds nothing to the objects
         return _dotted(record, value.first, module, package) if value.kind == "subscript" else None
     if ref < 0:
         return None

@@ -32,6 +32,7 @@ from engram_context.findings import Finding
 from engram_context.ignore import RULE_FILES, FileState, Ignore
 from engram_context.indexing import Cancelled, Coding, Progress, Readers, Wanted, read_entries, tokens_of
 from engram_context.languages import language_of
+from engram_context.library import Library
 from engram_context.lines import LineEncoder
 from engram_context.matches import MemoryView
 from engram_context.ngrams import NgramMemory
@@ -127,9 +128,9 @@ class Project:
         folder = cache_folder if cache_folder is not None else default_cache_folder()
         self._store = Store(folder, self.root, _fingerprint(self._coding))
         self.memory = NgramMemory(self._coding.vocab_size)
-        self.snapshot = Snapshot.empty(self.text)
-        self._excerpts = Excerpts()
         self.environment = Environment.discover(self.root, interpreter)
+        self.snapshot = Snapshot.empty(self.text, Library(self.environment))
+        self._excerpts = Excerpts()
         self._tickets = itertools.count(1)
         self._applied: dict[str, int] = {}
         self._known: dict[str, _Known] = {}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from engram_context import members
 from engram_context.imports import Module
+from engram_context.languages.resolving import Names, is_shared
+from engram_context.library import Library, is_outside
 from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord, Import, rows_with
 from engram_context.scopes import NameScopes
 from engram_context.targets import Builtin, External, Slot, Target
@@ -33,17 +35,20 @@ class Resolver:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.library: Library = snapshot.library
+        self._outside: dict[str, tuple[Slot | Module, ...]] = {}
         self._names: dict[tuple[str, str], NameScopes | None] = {}
         self._members: dict[tuple[str, str], tuple[Target, ...]] = {}
         self._stars: dict[str, tuple[Import, ...]] = {}
         self._outside_stars: dict[str, tuple[External, ...]] = {}
         self._origins: dict[tuple[Slot, bool], tuple[Target, ...]] = {}
         self.types = members.Types(self)
+        self.others = Names(self)
 
     # --- within a file --------------------------------------------------------------------------------
 
     def record(self, path: str) -> FileRecord | None:
-        return self.snapshot.records.get(path)
+        return self.library.record(path) if is_outside(path) else self.snapshot.records.get(path)
 
     def names(self, path: str, name: str) -> NameScopes | None:
         """Where a file binds and mentions a name; None when there is no such file."""
@@ -93,6 +98,8 @@ class Resolver:
         record = self.record(path)
         if record is None:
             return ()
+        if record.language != "python":
+            return self.others.of_occurrence(path, index)
         occurrences = record.occurrences
         name = record.names[occurrences.name[index]]
         role = occurrences.role[index]
@@ -131,6 +138,9 @@ class Resolver:
 
     def module(self, path: str, dotted: str, level: int = 0) -> tuple[Target, ...]:
         """The module that an import statement in `path` names."""
+        if is_outside(path):
+            inside = self.library.find_from(path, dotted, level)
+            return (inside,) if inside is not None else () if level else (External(dotted),)
         found = self.snapshot.modules.find(path, dotted, level)
         if found is not None:
             return (found,)
@@ -154,6 +164,8 @@ class Resolver:
 
     def imported(self, path: str, imported: Import) -> tuple[Target, ...]:
         """What one imported name is, where it comes from."""
+        if not is_outside(path) and self.snapshot.records[path].language != "python":
+            return self.others.imported(path, imported)
         if imported.name is None:
             whole = imported.alias is not None
             return self.module(path, imported.module if whole else imported.bound_name, imported.level)
@@ -173,9 +185,24 @@ class Resolver:
             found = self._members[key] = self._member(module, name, set())
         if importer is not None and importer == module.path and found == (Slot(importer, 0, name),):
             # `from . import name` in a package's own __init__: the submodule, not what is being bound.
-            child = self.snapshot.modules.child(module.directory, name) if module.is_package else None
+            child = self.child(module, name)
             return () if child is None else (child,)
         return found
+
+    def child(self, module: Module, name: str) -> Module | None:
+        """The submodule of a package."""
+        if not module.is_package:
+            return None
+        modules = self.library if is_outside(module.path) else self.snapshot.modules
+        return modules.child(module.directory, name)
+
+    def submodules(self, module: Module) -> dict[str, Module]:
+        """The modules directly inside a package, by name."""
+        return (self.library if is_outside(module.path) else self.snapshot.modules).submodules(module)
+
+    def dotted(self, path: str) -> str:
+        """The name under which a file is imported."""
+        return (self.library if is_outside(path) else self.snapshot.modules).dotted(path)
 
     def _member(self, module: Module, name: str, visiting: set[tuple[str, str]]) -> tuple[Target, ...]:
         if not module.is_namespace:
@@ -185,11 +212,8 @@ class Resolver:
             starred = self._starred(module.path, name, visiting)
             if starred:
                 return starred
-        if module.is_package:
-            child = self.snapshot.modules.child(module.directory, name)
-            if child is not None:
-                return (child,)
-        return ()
+        child = self.child(module, name)
+        return () if child is None else (child,)
 
     def stars(self, path: str) -> tuple[Import, ...]:
         """The star imports of a file, the last (which wins) first."""
@@ -264,7 +288,9 @@ class Resolver:
         if record is None or path in visiting:
             return frozenset()
         visiting.add(path)
-        found = {record.names[record.symbols.name[row]] for row in record.symbols_in(0)}
+        found = {
+            record.names[record.symbols.name[row]] for row in record.symbols_in(0) if not _is_hidden(record, path, row)
+        }
         for imported in self.stars(path):
             for module in self.module(path, imported.module, imported.level):
                 if isinstance(module, Module) and not module.is_namespace:
@@ -322,6 +348,65 @@ class Resolver:
                 steps.extend(step for step in self.imported(slot.path, imported) if step != slot)
         return steps, is_own
 
+    # --- outside the project --------------------------------------------------------------------------
+
+    def outside(self, target: External | Builtin) -> tuple[Slot | Module, ...]:
+        """What a name from outside is in the library, imports followed; nothing when that has no such name."""
+        dotted = f"builtins.{target.name}" if isinstance(target, Builtin) else target.name
+        if dotted not in self._outside:
+            self._outside[dotted] = ()
+            self._outside[dotted] = self._outside_of(dotted.split("."))
+        return self._outside[dotted]
+
+    def _outside_of(self, parts: list[str]) -> tuple[Slot | Module, ...]:
+        for at in range(len(parts), 0, -1):
+            module = self.library.find(".".join(parts[:at]))
+            if module is None:
+                continue
+            found: list[Slot | Module] = [module]
+            for name in parts[at:]:
+                members = [member for one in found for member in self._inside(one, name)]
+                found = [one for member in members for one in self.origins(member) if isinstance(one, Slot | Module)]
+            if found:
+                return tuple(dict.fromkeys(found))
+        return ()
+
+    def _inside(self, target: Slot | Module, name: str) -> tuple[Target, ...]:
+        """A module's, class's or function's name."""
+        if isinstance(target, Module):
+            return self.member(target, name)
+        record = self.record(target.path)
+        inner = () if record is None else (record.symbols.inner[row] for row in self.symbols_of(target))
+        found = tuple(
+            Slot(target.path, scope, name)
+            for scope in inner
+            if scope >= 0 and record is not None and record.bindings(scope, name)
+        )
+        return found or tuple(slot for one in self.types.of_slot(target) for slot in self.types.slots(one, name))
+
+    def seen(self, target: Target) -> Target:
+        """A target as the project sees it: what is bound outside, by its dotted name."""
+        if isinstance(target, Module) and is_outside(target.path):
+            return External(self.library.dotted(target.path))
+        if not isinstance(target, Slot) or not is_outside(target.path):
+            return target
+        record = self.record(target.path)
+        parts = [target.name]
+        scope = target.scope
+        while record is not None and scope > 0:
+            if record.scopes.symbol[scope] >= 0 and record.scopes.owner_name[scope] >= 0:
+                parts.append(record.names[record.scopes.owner_name[scope]])
+            scope = record.scopes.parent[scope]
+        return External(".".join((self.library.dotted(target.path), *reversed(parts))))
+
+    def canonical(self, targets: Iterable[Target]) -> tuple[Target, ...]:
+        """Targets with names from outside by where the library defines them: `os.path.join` has several names."""
+        found: dict[Target, None] = {}
+        for target in targets:
+            inside = self.outside(target) if isinstance(target, External | Builtin) else ()
+            found.update(dict.fromkeys(self.seen(one) for one in inside) if inside else {target: None})
+        return tuple(found)
+
     def meanings(self, path: str, index: int, *, aliases: bool = False) -> tuple[Target, ...]:
         """An occurrence's targets with imports followed: two occurrences of a name mean the same thing when
         these have a target in common."""
@@ -331,15 +416,25 @@ class Resolver:
         return tuple(dict.fromkeys(found))
 
     def locations(self, target: Target) -> tuple[Location, ...]:
-        """Where a target is defined in the project."""
+        """Where a target is defined, in the project or outside."""
+        if isinstance(target, External | Builtin):
+            return tuple(location for one in self.outside(target) for location in self.locations(one))
         if isinstance(target, Module):
             return () if target.is_namespace else (Location(target.path, Span(0, 0)),)
-        if not isinstance(target, Slot):
-            return ()
         record = self.record(target.path)
         if record is None:
             return ()
         return tuple(Location(target.path, record.symbols.span(row)) for row in self.symbols_of(target))
+
+
+def _is_hidden(record: FileRecord, path: str, row: int) -> bool:
+    """Whether a stub imports a name for itself alone: without saying `as` the same name."""
+    if not path.endswith(".pyi") or record.symbols.kind[row] != _IMPORT:
+        return False
+    name = record.names[record.symbols.name[row]]
+    if record.exports is not None and name in record.exports:
+        return False
+    return all(record.imports.alias[at] < 0 for at in rows_with(record.imports.bound, row))
 
 
 def definitions(snapshot: Snapshot, place: Place) -> tuple[Location, ...]:
@@ -365,7 +460,7 @@ def references(snapshot: Snapshot, place: Place, declaration: bool = True) -> tu
     if record is None or index is None:
         return ()
     resolver = Resolver(snapshot)
-    wanted = frozenset(resolver.meanings(place.path, index))
+    wanted = frozenset(resolver.canonical(resolver.meanings(place.path, index)))
     if not wanted:
         return ()
     name = record.names[record.occurrences.name[index]]
@@ -376,13 +471,15 @@ def mentions(resolver: Resolver, wanted: frozenset[Target], name: str) -> list[t
     """(where, whether it is a binding) for each mention by `name` of one of the targets, in order."""
     snapshot = resolver.snapshot
     homes, elsewhere = _reach(resolver, wanted)
+    is_outer = any(isinstance(target, External) for target in wanted)
     paths = snapshot.files_naming(name) if elsewhere is None or elsewhere else sorted(homes)
     found: list[tuple[Location, bool]] = []
     for path in paths:
         record = snapshot.records[path]
         occurrences = record.occurrences
         for index in record.occurrences_of(name, None if path in homes else elsewhere):
-            if not wanted.isdisjoint(resolver.meanings(path, index)):
+            meanings = resolver.meanings(path, index)
+            if not wanted.isdisjoint(resolver.canonical(meanings) if is_outer else meanings):
                 is_binding = occurrences.role[index] in _BINDING_ROLES
                 found.append((Location(path, occurrences.span(index)), is_binding))
     return found
@@ -401,6 +498,8 @@ def _reach(resolver: Resolver, wanted: frozenset[Target]) -> tuple[set[str], fro
         if record is None or not isinstance(target, Slot) or target.scope == 0:
             return homes, None
         homes.add(target.path)
+        if is_shared(record, target.scope):
+            return homes, None
         if record.scopes.kind[target.scope] == _CLASS_SCOPE:
             roles |= MEMBER_ROLES | {_KEYWORD}
         elif any(record.symbols.kind[row] == _PARAMETER for row in resolver.symbols_of(target)):

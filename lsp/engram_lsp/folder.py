@@ -10,6 +10,7 @@ from typing import Any
 
 from engram_context.environment import Environment
 from engram_context.languages import language_of
+from engram_context.library import Library
 from engram_context.project import Change, Project
 from engram_context.reader import parse, read_record
 from engram_context.records import FileRecord
@@ -27,7 +28,7 @@ class Loose:
     def __init__(self, root: Path, interpreter: Path | None) -> None:
         self._texts: dict[str, Text] = {}
         self.environment = Environment.discover(root, interpreter)
-        self.snapshot = Snapshot.empty(self._texts.get)
+        self.snapshot = Snapshot.empty(self._texts.get, Library(self.environment))
 
     @property
     def behind(self) -> frozenset[str]:

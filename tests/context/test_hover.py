@@ -43,8 +43,12 @@ def test_variables_show_their_value_or_what_they_are_known_to_be() -> None:
 
 def test_modules_builtins_and_libraries_say_what_they_are() -> None:
     check("-- app.py --\nimport util\nut$0il\n-- util.py --\n'''Helpers.'''", "(module) util", "Helpers.", "util")
-    check("pri$0nt()", "(builtin) print", module="builtins")
-    check("import os\nos.pa$0th", "(import) path", module="os")
+    check("import os\nos.pa$0th", "(module) os.path", "", "os.path")
+    check("import nowhere\nnowhere.pa$0th", "(import) path", module="nowhere")
+    found = hover("pri$0nt()")
+    assert found is not None
+    assert found.signature.startswith("def print(*values: object,")
+    assert (found.doc, found.module) == ("Prints the values to a stream, or to sys.stdout by default.", "builtins")
 
 
 def test_the_span_is_the_name_under_the_pointer() -> None:

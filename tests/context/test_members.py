@@ -84,7 +84,7 @@ def test_members_of_a_module_are_its_names_and_submodules() -> None:
 
 def test_an_unknown_receiver_has_no_members() -> None:
     check_members("def f(x): x.$0")
-    check_members("x = 1\nx.$0")
+    check_members("def f(x):\n    y = x + x\n    y.$0")
 
 
 def test_in_a_from_import_stand_the_names_of_the_module() -> None:

@@ -271,13 +271,15 @@ def test_source_layouts_and_namespace_packages_are_found() -> None:
 
 
 def test_a_standard_module_is_not_confused_with_a_file_of_its_name_elsewhere() -> None:
-    check_definitions("""
+    fixture = parse_fixture("""
         -- app.py --
         import json
         json.lo$0ads
         -- tools/json.py --
         def loads(): ...
     """)
+    (found,) = fixture.snapshot().definitions(fixture.cursor)
+    assert found.path.endswith("/json/__init__.pyi")
 
 
 def test_stubs_are_modules_where_there_is_no_source() -> None:

@@ -149,14 +149,14 @@ def add(walk: PythonWalk, fact: Fact, scope: int, span: tuple[int, int]) -> None
 def subject_of(walk: PythonWalk, node: Node) -> list[tuple[int, int]]:
     """The spans of a name, or of the names between dots; nothing for other expressions."""
     parts: list[tuple[int, int]] = []
-    at: Node | None = node
-    while at is not None and at.kind_id in g.ATTRIBUTES and len(parts) < _DEPTH:
+    at = node
+    while at.kind_id in g.ATTRIBUTES and len(parts) < _DEPTH:
         children = at.named_children
         if len(children) != 2:
             return []
         parts.append(children[1].byte_range)
         at = children[0]
-    if at is None or at.kind_id != g.IDENTIFIER:
+    if at.kind_id != g.IDENTIFIER:
         return []
     parts.append(at.byte_range)
     parts.reverse()
@@ -216,7 +216,9 @@ def _comparison(walk: PythonWalk, node: Node) -> Fact | None:
         subject = left.child_by_field_id(g.NAME) if left.kind_id in g.NAMED_EXPRESSIONS else left
         if left.kind_id in g.PARENTHESISED:
             inner = g.first(left)
-            subject = inner.child_by_field_id(g.NAME) if inner is not None and inner.kind_id in g.NAMED_EXPRESSIONS else inner
+            subject = (
+                inner.child_by_field_id(g.NAME) if inner is not None and inner.kind_id in g.NAMED_EXPRESSIONS else inner
+            )
         return None if subject is None else (subject, "none" if positive else "not-none", None)
     parts = left.named_children if left.kind_id in g.CALLS else []
     if len(parts) == 2 and walk.data[parts[0].start_byte : parts[0].end_byte] == b"type" and positive:
