@@ -84,7 +84,8 @@ def defined_rows(record: FileRecord) -> list[int]:
     scope_kinds = np.frombuffer(record.scopes.kind, dtype=record.scopes.kind.typecode)
     wanted = np.isin(kinds, list(_OUTLINED)) & np.isin(scope_kinds[scopes], _OPEN_SCOPES)
     wanted |= np.isin(kinds, list(_DEFINITIONS))
-    return np.unique(np.frombuffer(symbols.name, dtype=symbols.name.typecode)[wanted]).tolist()
+    # (numpy's unique imports more than all of this takes)
+    return sorted(set(np.frombuffer(symbols.name, dtype=symbols.name.typecode)[wanted].tolist()))
 
 
 def workspace_symbols(snapshot: Snapshot, query: str, limit: int = 100) -> tuple[tuple[str, Symbol], ...]:
