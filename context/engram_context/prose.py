@@ -73,11 +73,12 @@ def in_texts(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
     looking = (
         path for used in (_OF_MEMBERS if is_member else _OF_MODULES) for path in snapshot.files_naming(used, name)
     )
+    names = lookup_names(snapshot) if is_member else frozenset[str]()
     for path in dict.fromkeys((*snapshot.files_naming(name), *looking, *_other_files(snapshot))):
         text, record = snapshot.text(path), snapshot.record(path)
         if text is None or name.encode() not in text.data:
             continue
-        prose = _Prose(resolver, wanted, path, record, text)
+        prose = _Prose(resolver, wanted, path, record, text, names)
         for match in word.finditer(text.data):
             if not prose.is_code(match.start()):
                 reason, chance = prose.judge(match.start(), match.end())
@@ -127,6 +128,7 @@ class _Prose:
     path: str
     record: FileRecord | None
     text: Text
+    looking: frozenset[str]  # variables that members are looked up by
 
     @cached_property
     def _homes(self) -> frozenset[bytes]:
@@ -186,11 +188,13 @@ class _Prose:
     def _string(self, start: int) -> float:
         """A string is a name where something is looked up by it; elsewhere it is a word."""
         record = self.record
-        call = None if record is None else innermost_call(record, start)
-        if record is None or call is None:
+        if record is None:
             return 0.1
-        called = called_name(record, call)
-        if called not in REFLECTING:
+        if not self.looking.isdisjoint(self._kept_as(record, start)):
+            return 0.8
+        call = innermost_call(record, start)
+        called = "" if call is None else called_name(record, call)
+        if call is None or called not in REFLECTING:
             return 0.1
         arguments = record.calls[call].arguments
         first = record.arguments.value[arguments[0]] if len(arguments) else -1
@@ -204,6 +208,38 @@ class _Prose:
             for origin in self.resolver.origins(target, aliases=False)
         }
         return 0.95 if slots & self.wanted.slots else 0.02
+
+    def _kept_as(self, record: FileRecord, start: int) -> Iterator[str]:
+        """The variables that a string is given to, in an assignment or as one of what a loop runs over."""
+        symbols = record.symbols
+        for row in range(bisect_right(symbols.body_start, start) - 1, -1, -1):
+            if symbols.kind[row] in _KEEPING and symbols.body_end[row] > start:
+                yield record.names[symbols.name[row]]
+                break
+            if start - symbols.body_start[row] > 2000:
+                break
+        line = self.text.data[self.text.line_start(self.text.line_of(start)) : start]
+        loop = _LOOP.search(line)
+        if loop is not None:
+            yield loop[1].decode()
+
+
+_KEEPING = frozenset({KIND["variable"], KIND["constant"], KIND["attribute"]})
+_LOOP = re.compile(rb"\bfor\s+(\w+)\s+in\b")
+
+
+def lookup_names(snapshot: Snapshot) -> frozenset[str]:
+    """The variables that members are looked up by: `attr` of `getattr(x, attr)`, anywhere in the project."""
+    found: set[str] = set()
+    for path in dict.fromkeys(path for used in _OF_MEMBERS[:5] for path in snapshot.files_naming(used)):
+        record = snapshot.records[path]
+        for call in range(len(record.calls)):
+            if called_name(record, call) in _OF_MEMBERS[:5]:
+                arguments = record.calls[call].arguments
+                value = record.arguments.value[arguments[1]] if len(arguments) > 1 else -1
+                if value >= 0:
+                    found.add(record.names[record.occurrences.name[value]])
+    return frozenset(found)
 
 
 def called_name(record: FileRecord, call: int) -> str:
@@ -267,8 +303,14 @@ def dotted_strings(snapshot: Snapshot, old: str, new: str) -> Iterator[tuple[str
     """The dotted name `old` of a module that becomes `new`, and what goes on behind it, in strings, in the project's
     settings and documents."""
     last = old.rpartition(".")[2]
-    spelled = rb"""(?<![\w.])%s(?=[.:"'\s\])(,`>]|$)""" if "." in old else rb"""(?<=["'])%s(?=[.:"'])"""
-    named = re.compile(spelled % re.escape(old).encode())
+    parts, fresh = old.split("."), new.split(".")
+    dotted = rb"\\?\.".join(rb"(%s)" % re.escape(part).encode() for part in parts)  # in patterns, dots are escaped
+    ends = rb"""(?=[.:"'\s\])(,`>\\]|$)"""
+    named = re.compile(
+        rb"(?<![\w.])" + dotted + ends if len(parts) > 1 else rb"""(?<=["'])""" + dotted + rb"""(?=[.:"'])"""
+    )
+    # Where only some parts change, only they are replaced: what stands between them stays.
+    kept = [at for at, part in enumerate(parts) if len(parts) == len(fresh) and part == fresh[at]]
     reason = f"a text that names the module {old}"
     # Strings are no names, so the files that name its package are looked through as well.
     package = snapshot.files_naming(old.partition(".")[0]) if "." in old else ()
@@ -280,5 +322,12 @@ def dotted_strings(snapshot: Snapshot, old: str, new: str) -> Iterator[tuple[str
         scanned += len(text.data)
         for match in named.finditer(text.data):
             at = None if record is None else record.occurrence_at(match.start())
-            if record is None or at is None or record.occurrences.start[at] != match.start():
-                yield path, Edit(Span(*match.span()), new, reason, 0.9 if "." in old else 0.5)
+            if record is not None and at is not None and record.occurrences.start[at] == match.start():
+                continue
+            chance = 0.9 if len(parts) > 1 else 0.5
+            if len(parts) != len(fresh):
+                yield path, Edit(Span(*match.span()), new, reason, chance)
+                continue
+            for number, part in enumerate(fresh):
+                if number not in kept:
+                    yield path, Edit(Span(*match.span(number + 1)), part, reason, chance)

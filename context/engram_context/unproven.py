@@ -19,9 +19,10 @@ from importlib import resources
 from engram_context.edits import Edit
 from engram_context.prose import Wanted, in_docstrings, in_texts, words_of
 from engram_context.reach import is_local
-from engram_context.records import ROLE, FileRecord
+from engram_context.records import ROLE, SCOPE_KIND, FileRecord
 from engram_context.resolve import Resolver
 from engram_context.targets import Slot
+from engram_context.text import Span
 
 LEAST = 0.25
 """Edits less likely than this are not offered: a list that is mostly wrong is no help."""
@@ -32,6 +33,7 @@ _OF_ARGUMENT = 0.7
 _ATTRIBUTES = frozenset({ROLE["attribute"], ROLE["attribute-write"]})
 _WRITE = ROLE["attribute-write"]
 _KEYWORD = ROLE["keyword"]
+_CLASS = SCOPE_KIND["class"]
 _USES = frozenset({ROLE["read"], ROLE["attribute"]})
 
 
@@ -61,7 +63,21 @@ def guesses(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
 
 # --- attributes and arguments -------------------------------------------------------------------------
 
-FEATURES = ("bias", "share", "seen", "self", "knows", "words", "copies", "alike", "write", "use", "misuse")
+FEATURES = (
+    "bias",
+    "share",
+    "seen",
+    "self",
+    "knows",
+    "words",
+    "copies",
+    "alike",
+    "write",
+    "use",
+    "misuse",
+    "delegates",
+    "like other",
+)
 
 
 @dataclass
@@ -133,7 +149,6 @@ class Judge:
         occurrences = record.occurrences
         receiver = _receiver(record, index)
         word = receiver.lstrip("_").lower()
-        alike = any(word and (word in name.lower() or name.lower() in word) for name in self.classes)
         return (
             1.0,
             math.log((ours + 0.5) / (others + 0.5)),
@@ -142,11 +157,39 @@ class Judge:
             float(any(record.name_index(name) is not None for name in self.classes)),
             float(min(len(words_of(self.wanted.name)), 3) - 1),
             float(self._copies(path, record, index)),
-            float(alike),
+            float(_is_alike(word, self.classes)),
             float(occurrences.role[index] == _WRITE),
             self._agrees(record, index),
             float(self.ours > 1 and self._agrees(record, index) < -0.99),
+            float(self._delegates(path, record, index)),
+            float(_is_alike(word, self._other_classes)),
         )
+
+    @cached_property
+    def _other_classes(self) -> frozenset[str]:
+        """The names of the other classes that have such a member."""
+        found: set[str] = set()
+        for path in self.resolver.snapshot.files_naming(self.wanted.name):
+            record = self.resolver.snapshot.records[path]
+            for scope in record.bound(self.wanted.name):
+                if record.scopes.kind[scope] == _CLASS and Slot(path, scope, self.wanted.name) not in self.wanted.slots:
+                    found.add(record.scopes[scope].name)
+        return frozenset(found - self.classes)
+
+    @cached_property
+    def _bodies(self) -> dict[str, list[Span]]:
+        """The definitions of the symbol."""
+        found: dict[str, list[Span]] = {}
+        for slot in self.wanted.slots:
+            record = self.resolver.snapshot.records[slot.path]
+            symbols = (record.symbols[row] for row in self.resolver.symbols_of(slot))
+            found.setdefault(slot.path, []).extend(symbol.body for symbol in symbols if symbol.inner is not None)
+        return found
+
+    def _delegates(self, path: str, record: FileRecord, index: int) -> bool:
+        """Whether a mention stands inside a definition of the symbol: `def close(self): self._file.close()`."""
+        start = record.occurrences.start[index]
+        return any(body.start <= start < body.end for body in self._bodies.get(path, ()))
 
     @cached_property
     def _called(self) -> float:
@@ -190,6 +233,11 @@ def chance_of(features: Sequence[float]) -> float:
 def _weights() -> tuple[float, ...]:
     stored = json.loads(resources.files("engram_context").joinpath("unproven.json").read_text("utf-8"))
     return tuple(float(stored["weights"][name]) for name in FEATURES)
+
+
+def _is_alike(word: str, classes: frozenset[str]) -> bool:
+    """Whether a receiver is called like one of some classes."""
+    return len(word) > 1 and any(word in name.lower() or name.lower() in word for name in classes)
 
 
 def _receiver(record: FileRecord, index: int) -> str:

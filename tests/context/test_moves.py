@@ -256,12 +256,15 @@ def test_strings_that_name_the_module_are_left_to_the_person():
         from unittest import mock
         from pkg.old import f
         mock.patch("pkg.old.f")
+        -- tests/test_other.py --
+        import pkg
+        assert match(r"<pkg\\.old\\.f at", "pkg.older", "mypkg.old")
         """
     )
     found = move(fixture.snapshot(), [("pkg/old.py", "pkg/new.py")])
     assert isinstance(found, ProjectEdit)
     doubtful = {path: [e.new_text for e in edits if e.annotation] for path, edits in found.edits.items()}
-    assert doubtful == {"pyproject.toml": ["pkg.new"], "tests/test_old.py": ["pkg.new"]}
+    assert doubtful == {"pyproject.toml": ["new"], "tests/test_old.py": ["new"], "tests/test_other.py": ["new"]}
 
 
 def test_line_endings_and_aliases_stay_when_a_statement_becomes_two():

@@ -630,6 +630,22 @@ def test_a_parametrized_argument_is_renamed_in_the_string_that_names_it_and_not_
     )
 
 
+def test_a_string_that_a_member_is_looked_up_by_later_is_offered():
+    result = check_rename(
+        """
+        class Field:
+            KEY = "size"
+            def get(self, options): return getattr(options, self.KEY)
+        class Options:
+            def __init__(self):
+                self.$1si$0ze = 1
+                self.sizes = {"size": 2}
+        """,
+        "width",
+    )
+    assert [edit.span.start for edit in result.edits["main.py"] if edit.annotation] == [24]
+
+
 # --- names that are put together ----------------------------------------------------------------------
 
 
