@@ -25,6 +25,11 @@ _BY_SUFFIX = {
     ".go": "go",
     ".rs": "rust",
     ".java": "java",
+    ".c": "c",
+    ".h": "header",
+    **dict.fromkeys(
+        (".cc", ".cpp", ".cxx", ".c++", ".hpp", ".hh", ".hxx", ".inl", ".ipp", ".tcc", ".cu", ".cuh"), "cpp"
+    ),
 }
 _BY_NAME = {"SConstruct": "python", "SConscript": "python", "wscript": "python", **FILES}
 _MODULES = {
@@ -34,6 +39,9 @@ _MODULES = {
     "go": "go",
     "rust": "rust",
     "java": "java",
+    "c": "c",
+    "cpp": "c",
+    "header": "c",
 }
 """The module of each language, which is imported when the first file in the language is met."""
 

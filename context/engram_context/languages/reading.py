@@ -22,6 +22,7 @@ _PROBLEMS = 20
 _DETAIL = 200
 _DOC = 500
 _RECEIVER = re.compile(rb"\s*(?:!?\.|\?\.|->|::)\s*\Z")
+_NO_RECEIVER = frozenset(b"%c" % byte for byte in b"{}(,;=[&|!+-*/<:?~^")
 _SPACES = re.compile(r"\s+")
 _COMMENT = re.compile(r"^[ \t]*(?:/\*+!?|\*+/|\*(?!/)|///?!?|--+|;+|#+)?[ \t]?|[ \t]*\*+/[ \t]*$", re.MULTILINE)
 _DESCRIBED: frozenset[Kind] = frozenset(
@@ -89,6 +90,7 @@ class Reading:
         self._scopes: dict[tuple[int, int], _Scope] = {}
         self._bases: list[tuple[int, int]] = []
         self._ignored: set[int] = set()
+        self._plain: dict[int, int] = {}
         self._pattern = 0  # the number of the pattern whose match is being read
         self._comments: list[tuple[int, int]] = []
         self._values: list[tuple[str, int, int]] = []
@@ -138,6 +140,10 @@ class Reading:
     def ignore(self, node: Node) -> None:
         """A node that is no name, whatever else was found."""
         self._ignored.add(node.start_byte)
+
+    def plain(self, node: Node) -> None:
+        """A node that is a plain name, whatever else was found."""
+        self._plain[node.start_byte] = node.end_byte
 
     def take(self, node: Node) -> None:
         """A node that is a name after all."""
@@ -197,7 +203,7 @@ class Reading:
             self._values.append(("instance", self.type_end(match["class"][0]), match["new"][0].end_byte))
         if "owner" in match and holding is not None:
             end = self.type_end(match["owner"][0])
-            holding.owner = self._word_ending(end)
+            holding.owner = self.word_ending(end)
             holding.refs = [end]
         key = None if opened is None else (opened.start, -opened.end)
         for name, nodes in match.items():
@@ -267,9 +273,27 @@ class Reading:
         """Where the expression ends whose member is named at `start`."""
         low = max(start - 80, 0)
         found = _RECEIVER.search(self.data[low:start])
-        return NO_REF if found is None else low + found.start()
+        if found is None:
+            return NO_REF
+        end = low + found.start()
+        if self.data[end - 1 : end] in _NO_RECEIVER:
+            return NO_REF
+        return self._before_arguments(end) if self.data[end - 1 : end] == b">" else end
 
-    def _word_ending(self, end: int) -> tuple[int, int] | None:
+    def _before_arguments(self, end: int) -> int:
+        """The end of `Name` in `Name<...>`, which ends at `end`."""
+        depth, at = 0, end
+        while at > max(end - 200, 0):
+            at -= 1
+            if self.data[at] == 0x3E and self.data[at - 1 : at] != b"-":
+                depth += 1
+            elif self.data[at] == 0x3C:
+                depth -= 1
+                if not depth:
+                    return at - 2 if self.data[at - 2 : at] == b"::" else at
+        return end
+
+    def word_ending(self, end: int) -> tuple[int, int] | None:
         if end < 0:
             return None
         start = end
@@ -284,6 +308,7 @@ class Reading:
     def _finish(self, tree: Tree) -> FileRecord:
         for start in self._ignored:
             self.names.pop(start, None)
+        self.names.update((start, (end, "read", NO_REF)) for start, end in self._plain.items())
         builder = RecordBuilder(self.text, self.language.name)
         builder.add_scope("module", 0, len(self.data), -1)
         stands = _Standing(builder, self._scopes, self.language.methods_apart)
@@ -432,6 +457,12 @@ class _Standing:
 
     def target(self, found: Defined, scope: int, opened: int) -> int | None:
         """The scope that a definition binds its name in; None for a member of no class."""
+        target = self._target(found, scope, opened)
+        while target and self.kinds[target] == "type-parameters" and found.kind not in ("type-parameter", "parameter"):
+            target = self.builder.scopes[target][3]
+        return target
+
+    def _target(self, found: Defined, scope: int, opened: int) -> int | None:
         if found.where == "file":
             return 0
         if found.where == "inner" and opened >= 0:

@@ -83,6 +83,15 @@ class Names:
             found = _FOLDERS[self.snapshot] = {folder: tuple(paths) for folder, paths in folders.items()}
         return found.get(folder, ())
 
+    def files_named(self, name: str) -> tuple[str, ...]:
+        """The files whose path ends in a name."""
+        if "named" not in self.kept:
+            found: dict[str, list[str]] = {}
+            for path in self.snapshot.records:
+                found.setdefault(path.rpartition("/")[2], []).append(path)
+            self.kept["named"] = found
+        return tuple(sorted(self.kept["named"].get(name, ())))
+
     def defining(self, name: str) -> tuple[str, ...]:
         """The files that define a name somewhere, in any language."""
         return self.snapshot.definers[name]
@@ -130,26 +139,24 @@ class Names:
             around = tuple(holder for holder in self.around(path, scope) if isinstance(holder, Slot))
             return around or here.beyond(self, path, name, ROLE_NAMES[role], scope)
         bound = self.bound(path, name)
-        at = scope if bound else -1
+        at = scope
         while at >= 0:
             rows = bound.get(at)
-            apart = here.methods_apart and record.scopes.kind[at] == _CLASS
-            if apart and role == _CALL and bound.get(at + 1):
+            kind = record.scopes.kind[at]
+            if here.methods_apart and kind == _CLASS and role == _CALL and bound.get(at + 1):
                 return here.peers(self, Slot(path, at + 1, name))
             if rows and any(self._sees(record, here, row, start, role) for row in rows):
                 return here.peers(self, Slot(path, at, name))
-            if rows is None and here.members_in_scope and record.scopes.kind[at] == _CLASS:
-                inherited = self._inherited(path, at, name, role)
-                if inherited:
-                    return inherited
-            if here.namespaces_closed and record.scopes.kind[at] == _NAMESPACE:
+            found: tuple[Target, ...] = ()
+            if rows is None and kind == _CLASS and here.members_in_scope:
+                found = self._inherited(path, at, name, role)
+            elif rows is None and kind == _NAMESPACE:
+                found = here.through(self, path, at, name)
+            if found:
+                return found
+            if here.namespaces_closed and kind == _NAMESPACE:
                 break
             at = record.scopes.parent[at]
-        if not bound and here.members_in_scope:
-            for at in self._classes_around(record, scope):
-                inherited = self._inherited(path, at, name, role)
-                if inherited:
-                    return inherited
         return here.beyond(self, path, name, ROLE_NAMES[role], scope)
 
     def _sees(self, record: FileRecord, here: Language, row: int, start: int, role: int) -> bool:
@@ -235,7 +242,9 @@ class Names:
                 starred = () if here is None else here.through(self, path, scope, name)
                 if starred:
                     return starred
-        return ()
+        here = self.language(holder.path)
+        # A constructor is called as its class is.
+        return (holder,) if here is not None and here.members_in_scope and name == holder.name else ()
 
     def _rows(self, path: str, scope: int, name: str) -> tuple[int, ...]:
         return self.bound(path, name).get(scope, ())
