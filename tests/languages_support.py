@@ -1,8 +1,8 @@
 """Questions to small projects in any language: see fixture.py for the markers."""
 
 from engram_context.edits import ProjectEdit, Refusal
-from engram_context.languages.rename import rename
 from engram_context.records import FileRecord
+from engram_context.rename import RenameTarget, rename, rename_target
 from fixture import parse_fixture, starts
 
 
@@ -23,6 +23,8 @@ def check_references(source: str) -> None:
 def check_rename(source: str, new_name: str, expected: str | None = None) -> ProjectEdit:
     """Rename at `$0`: the certain edits begin at `$1` and up, and the files read like `expected` when given."""
     fixture = parse_fixture(source)
+    target = rename_target(fixture.snapshot(), fixture.cursor)
+    assert isinstance(target, RenameTarget), target
     result = rename(fixture.snapshot(), fixture.cursor, new_name)
     assert isinstance(result, ProjectEdit), result
     begin = sorted((path, edit.span.start) for path, edits in result.certain.edits.items() for edit in edits)

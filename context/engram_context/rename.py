@@ -22,6 +22,7 @@ from engram_context.environment import Environment
 from engram_context.families import Family, Hierarchy, family_of
 from engram_context.imports import Module
 from engram_context.injected import naming_strings
+from engram_context.languages import rename as languages
 from engram_context.lookups import looked_up
 from engram_context.proof import Proof, where
 from engram_context.prose import Wanted, quoted
@@ -53,8 +54,13 @@ class RenameTarget:
 def rename_target(snapshot: Snapshot, place: Place) -> RenameTarget | Refusal:
     """What a rename at a place would rename, or why it cannot."""
     resolver = Resolver(snapshot)
-    module = module_at(resolver, place)
     record = snapshot.record(place.path)
+    if record is not None and record.language != "python":
+        other = languages.symbol_at(resolver, place)
+        if isinstance(other, Refusal):
+            return other
+        return RenameTarget(record.occurrences.span(other.index), other.name, other.kind)
+    module = module_at(resolver, place)
     if module is not None and record is not None:
         occurrence = record.occurrences[record.occurrence_at(place.offset) or 0]
         return RenameTarget(occurrence.span, occurrence.name, "module")
@@ -73,6 +79,9 @@ def rename(
     Renaming to the same name is an empty edit. A module's rename moves its file. `environment` shows
     the members of base classes from outside the project; without it only the standard library's are known.
     """
+    record = snapshot.record(place.path)
+    if record is not None and record.language != "python":
+        return languages.rename(snapshot, place, new_name)
     resolver = Resolver(snapshot)
     module = module_at(resolver, place)
     if module is not None:
