@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+import re
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from engram_context.members import ClassType, Function
 from engram_context.records import KIND, PROPERTY, ROLE, SCOPE_KIND, FileRecord, Kind
 from engram_context.resolve import MEMBER_ROLES, Resolver, mentions
 from engram_context.snapshot import Snapshot
-from engram_context.targets import Slot, Target
+from engram_context.targets import Builtin, External, Slot, Target
 from engram_context.text import Location, Place, Span
 
 Cancelled = Callable[[], bool]
@@ -17,7 +19,9 @@ Cancelled = Callable[[], bool]
 _OWNING = (SCOPE_KIND["function"], SCOPE_KIND["class"])
 _CLASS, _IMPORT_ROLE = SCOPE_KIND["class"], ROLE["import"]
 _DEFINITIONS = frozenset(KIND[kind] for kind in ("class", "function", "method", "interface", "struct", "enum"))
-_CONSTRUCTORS = ("__init__", "__new__")
+_CONSTRUCTORS = ("__init__", "__new__", "constructor")
+_BINDING = (ROLE["write"], ROLE["definition"])
+_BRACKET = re.compile(rb"(?<=[\w\x80-\xff])(?=\s*(?:::)?(?:<[\w\s,.:&\[\]]*>)?\()")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,29 +54,31 @@ class Calls:
 
 def show(snapshot: Snapshot, definition: Definition) -> Shown | None:
     """None when the file has gone, or has fewer definitions by now."""
-    record = snapshot.record(definition.path)
+    resolver = Resolver(snapshot)
+    record = resolver.record(definition.path)
     if record is None or definition.row >= len(record.symbols):
         return None
+    module = resolver.dotted(definition.path) or definition.path
     if definition.row < 0:
-        name = snapshot.modules.dotted(definition.path) or definition.path
-        return Shown(definition.path, name, "module", "", Span(0, 0), Span(0, record.size))
+        return Shown(definition.path, module, "module", "", Span(0, 0), Span(0, record.size))
     symbol = record.symbols[definition.row]
-    container = record.scopes[symbol.scope].name or snapshot.modules.dotted(definition.path) or definition.path
+    container = record.scopes[symbol.scope].name or module
     return Shown(definition.path, symbol.name, symbol.kind, container, symbol.span, symbol.body)
 
 
 def definitions_at(snapshot: Snapshot, place: Place) -> tuple[Definition, ...]:
     """The defs and classes that a name at a place means, each once: of overloads the last."""
-    record = snapshot.record(place.path)
+    resolver = Resolver(snapshot)
+    record = resolver.record(place.path)
     index = None if record is None else record.occurrence_at(place.offset)
     if index is None:
         return ()
-    resolver = Resolver(snapshot)
     return tuple(_definitions(resolver, resolver.meanings(place.path, index, aliases=True)))
 
 
 def _definitions(resolver: Resolver, targets: Iterable[Target]) -> Iterator[Definition]:
-    for target in targets:
+    inside = (resolver.outside(one) if isinstance(one, External | Builtin) else (one,) for one in targets)
+    for target in itertools.chain.from_iterable(inside):
         record = resolver.record(target.path) if isinstance(target, Slot) else None
         if record is not None and isinstance(target, Slot):
             rows = [row for row in resolver.symbols_of(target) if record.symbols.kind[row] in _DEFINITIONS]
@@ -85,10 +91,10 @@ def _definitions(resolver: Resolver, targets: Iterable[Target]) -> Iterator[Defi
 
 def incoming(snapshot: Snapshot, of: Definition, cancelled: Cancelled = lambda: False) -> tuple[Calls, ...]:
     """The definitions that call one, in order of path and row. Calling a class counts for its `__init__` too."""
-    record = snapshot.record(of.path)
+    resolver = Resolver(snapshot)
+    record = resolver.record(of.path)
     if record is None or not 0 <= of.row < len(record.symbols):
         return ()
-    resolver = Resolver(snapshot)
     symbol = record.symbols[of.row]
     slots = [Slot(of.path, symbol.scope, symbol.name)]
     owner = record.scopes[symbol.scope]
@@ -97,14 +103,14 @@ def incoming(snapshot: Snapshot, of: Definition, cancelled: Cancelled = lambda: 
         slots.append(Slot(of.path, named.scope, named.name))
     is_property = bool(symbol.flags & PROPERTY)
     found: dict[Definition, dict[Span, None]] = {}
-    called: dict[str, frozenset[int]] = {}
+    called: dict[str, Container[int]] = {}
     for slot in slots:
         for path, index in _mentions(resolver, slot):
             if cancelled():
                 return ()
             home = snapshot.records[path]
             if path not in called:
-                called[path] = frozenset(home.calls.callee)
+                called[path] = _called(snapshot, path, home)
             by_name = is_property and home.occurrences.role[index] in MEMBER_ROLES
             if index in called[path] or by_name:
                 caller = Definition(path, _around(home, home.occurrences.scope[index]))
@@ -112,9 +118,21 @@ def incoming(snapshot: Snapshot, of: Definition, cancelled: Cancelled = lambda: 
     return tuple(Calls(caller, tuple(found[caller])) for caller in sorted(found))
 
 
+def _called(snapshot: Snapshot, path: str, record: FileRecord) -> Container[int]:
+    """The mentions that are called: as the record says, and where it says nothing of calls, by the bracket behind."""
+    if record.language == "python":
+        return frozenset(record.calls.callee)
+    text = snapshot.text(path)
+    if text is None or text.digest != record.digest:
+        return ()
+    ends = {match.start() for match in _BRACKET.finditer(text.data)}
+    occurrences = record.occurrences
+    return frozenset(index for index in range(len(occurrences)) if occurrences.span(index).end in ends)
+
+
 def _mentions(resolver: Resolver, slot: Slot) -> Iterator[tuple[str, int]]:
     """(path, occurrence) of each mention of a slot, those under another name of an import too."""
-    for location, is_binding in mentions(resolver, frozenset({slot}), slot.name):
+    for location, is_binding in mentions(resolver, frozenset({resolver.seen(slot)}), slot.name):
         record = resolver.snapshot.records[location.path]
         index = record.occurrence_at(location.span.start)
         if index is None or is_binding:
@@ -130,7 +148,7 @@ def _aliased(resolver: Resolver, location: Location, alias: str | None, slot: Sl
     if alias is None or alias == slot.name:
         return
     for index in resolver.snapshot.records[location.path].occurrences_of(alias):
-        if slot in resolver.meanings(location.path, index, aliases=True):
+        if resolver.seen(slot) in resolver.canonical(resolver.meanings(location.path, index, aliases=True)):
             yield location.path, index
 
 
@@ -147,36 +165,59 @@ def _around(record: FileRecord, scope: int) -> int:
 
 def outgoing(snapshot: Snapshot, of: Definition) -> tuple[Calls, ...]:
     """The definitions that one calls, in the order in which it first does; a class's are those of its body and
-    `__init__`. What is defined where the project does not reach is left out."""
-    record = snapshot.record(of.path)
+    `__init__`. What is defined where nobody can see it is left out."""
+    resolver = Resolver(snapshot)
+    record = resolver.record(of.path)
     if record is None or of.row >= len(record.symbols):
         return ()
-    resolver = Resolver(snapshot)
     callers = {of.row}
     inner = record.symbols.inner[of.row] if of.row >= 0 else -1
     if inner >= 0 and record.scopes.kind[inner] == _CLASS:
         callers.update(row for name in _CONSTRUCTORS for row in record.bindings(inner, name))
     found: dict[Definition, dict[Span, None]] = {}
     owners: dict[int, int] = {}
-    for row, scope in enumerate(record.calls.scope):
+    for scope, callee, span in _calls(snapshot, of.path, record):
         if scope not in owners:
             owners[scope] = _around(record, scope)
         if owners[scope] not in callers:
             continue
-        call = record.calls[row]
-        span = (
-            record.occurrences.span(call.callee) if call.callee >= 0 else Span(call.span.start, call.inside.start - 1)
-        )
-        for callee in resolver.types.of_ref(of.path, call.callee):
-            definition = _definition_of(resolver, callee)
-            if definition is not None:
-                found.setdefault(definition, {})[span] = None
+        for definition in _callees(resolver, of.path, record, callee):
+            found.setdefault(definition, {})[span] = None
     return tuple(Calls(callee, tuple(spans)) for callee, spans in found.items())
+
+
+def _calls(snapshot: Snapshot, path: str, record: FileRecord) -> Iterator[tuple[int, int, Span]]:
+    """(scope, ref of the callee, where that is named) of each call in a file."""
+    occurrences, calls = record.occurrences, record.calls
+    if record.language != "python":
+        called = _called(snapshot, path, record)
+        for index in range(len(occurrences)):
+            if index in called and occurrences.role[index] not in _BINDING:
+                yield occurrences.scope[index], index, occurrences.span(index)
+        return
+    for row, (scope, callee) in enumerate(zip(calls.scope, calls.callee, strict=True)):
+        whole = Span(calls.start[row], calls.inside_start[row] - 1)
+        yield scope, callee, occurrences.span(callee) if callee >= 0 else whole
+
+
+def _callees(resolver: Resolver, path: str, record: FileRecord, callee: int) -> Iterator[Definition]:
+    if record.language != "python":
+        yield from _definitions(resolver, resolver.meanings(path, callee, aliases=True))
+        return
+    for one in resolver.types.of_ref(path, callee):
+        definition = _definition_of(resolver, one)
+        if definition is not None:
+            yield definition
 
 
 def _definition_of(resolver: Resolver, callee: object) -> Definition | None:
     if isinstance(callee, Function):
-        return Definition(callee.path, callee.symbol)
+        record = resolver.record(callee.path)
+        if record is None:
+            return None
+        symbol = record.symbols[callee.symbol]
+        rows = [row for row in record.bindings(symbol.scope, symbol.name) if record.symbols.kind[row] in _DEFINITIONS]
+        return Definition(callee.path, rows[-1] if rows else callee.symbol)
     if isinstance(callee, ClassType):
         record = resolver.record(callee.path)
         row = -1 if record is None else record.scopes.symbol[callee.scope]

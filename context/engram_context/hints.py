@@ -9,8 +9,9 @@ from typing import Literal
 
 from engram_context.argument_lists import Piece, split
 from engram_context.edits import Edit
-from engram_context.hover import type_name
+from engram_context.hover import type_names
 from engram_context.members import ClassType, Function, Instance, Type
+from engram_context.recent import resolver_of
 from engram_context.records import (
     AUGMENTED,
     GENERATOR,
@@ -39,6 +40,7 @@ _LITERALS = frozenset(
 _BOUND = frozenset(KIND[kind] for kind in ("variable", "constant", "attribute"))
 _FUNCTIONS = frozenset((KIND["function"], KIND["method"]))
 _DEPTH = 6
+_BRACKETS = re.compile(rb"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|\#[^\n]*|[()\[\]{}]")
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
@@ -70,7 +72,7 @@ def hints(
     record, text = snapshot.record(path), snapshot.text(path)
     if record is None or text is None or record.digest != text.digest:
         return ()
-    maker = _Hints(Resolver(snapshot), path, record, text, span)
+    maker = _Hints(resolver_of(snapshot), path, record, text, span)
     found: list[Hint] = []
     for wanted, make in (
         (wishes.parameters != "none", lambda: maker.parameters(wishes.parameters)),
@@ -87,6 +89,7 @@ def hints(
 class _Hints:
     def __init__(self, resolver: Resolver, path: str, record: FileRecord, text: Text, span: Span) -> None:
         self.resolver, self.path, self.record, self.text, self.span = resolver, path, record, text, span
+        self.positional: dict[tuple[Type, Function], tuple[tuple[str, Location | None], ...]] = {}
 
     # --- parameters ---------------------------------------------------------------------------------------
 
@@ -131,7 +134,10 @@ class _Hints:
         found: list[tuple[tuple[str, Location | None], ...]] = []
         for called, function in callees(self.resolver, self.path, callee):
             if function is not None:
-                found.append(tuple(self._positional(called, function)))
+                key = (called, function)
+                if key not in self.positional:
+                    self.positional[key] = tuple(self._positional(called, function))
+                found.append(self.positional[key])
             elif isinstance(called, ClassType):
                 fields = fields_of(self.resolver, called) or []
                 found.append(tuple((part.name, None) for part in fields if part.name and not part.flags & KEYWORD_ONLY))
@@ -159,6 +165,8 @@ class _Hints:
     # --- types --------------------------------------------------------------------------------------------
 
     def variables(self) -> Iterator[Hint]:
+        if self.record.language != "python":
+            return
         symbols = self.record.symbols
         rows = zip(symbols.kind, symbols.start, symbols.annotation, symbols.value, strict=True)
         for row, (kind, start, annotation, value) in enumerate(rows):
@@ -189,7 +197,7 @@ class _Hints:
         types = self.resolver.types.of_ref(self.path, ref)
         if len(types) != 1 or not isinstance(types[0], Instance) or not self._is_certain(self.path, ref, _DEPTH):
             return None
-        name = type_name(self.resolver, types[0])
+        name = type_names(self.resolver, types)
         return (name, self._class_location(types[0])) if name else None
 
     def _class_location(self, of: Instance) -> Location | None:
@@ -254,9 +262,13 @@ class _Hints:
         return bool(words)
 
     def returns(self) -> Iterator[Hint]:
+        if self.record.language != "python":
+            return
         symbols = self.record.symbols
         for row, kind in enumerate(symbols.kind):
             if kind not in _FUNCTIONS or symbols.annotation[row] != NO_REF or symbols.inner[row] < 0:
+                continue
+            if symbols.start[row] > self.span.end or symbols.body_end[row] < self.span.start:
                 continue
             symbol = symbols[row]
             inner = symbols.inner[row]
@@ -276,10 +288,10 @@ class _Hints:
         if data[opening : opening + 1] != b"(":
             return None
         depth = 0
-        for match in re.finditer(rb"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|\#[^\n]*|[()\[\]{}]", data[opening:]):
+        for match in _BRACKETS.finditer(data, opening):
             depth += 1 if match[0] in b"([{" else -1 if match[0] in b")]}" else 0
             if not depth:
-                return opening + match.end()
+                return match.end()
         return None
 
     def _always_returns(self, symbol: Symbol) -> bool:

@@ -204,7 +204,7 @@ class _Names:
                 if imported.name is None:
                     return TYPE["namespace"], 0
                 break
-        return _by_spelling(name)
+        return _by_spelling(name, self.record.language)
 
     def _first_by_key(self) -> tuple[Ints, Ints]:
         """(sorted keys of scope and name, the symbol that stands for each): a definition before an assignment."""
@@ -270,9 +270,7 @@ class _Names:
         waiting = np.flatnonzero(_ATTRIBUTES[self.role] & (self.meant < 0))
         if not len(waiting):
             return
-        called = np.zeros(len(self.start), np.bool_)
-        callees = _ints(self.record.calls.callee)
-        called[callees[callees >= 0]] = True
+        called = self._called()
         self.type[waiting] = np.where(called[waiting], TYPE["method"], TYPE["property"])
         receiver = self.link[waiting]
         plain = receiver >= 0
@@ -290,6 +288,17 @@ class _Names:
             owner = np.where(self.meant[receiver] >= 0, self.meant[receiver], -2 - self.name[receiver])
             self._ask(waiting[known], owner[known], self._of_import)
             waiting, receiver = waiting[~known], receiver[~known]
+
+    def _called(self) -> NDArray[np.bool_]:
+        """Which mentions are called: as the record says, and where it says nothing of calls, by the bracket behind."""
+        called = np.zeros(len(self.start), np.bool_)
+        callees = _ints(self.record.calls.callee)
+        called[callees[callees >= 0]] = True
+        text = None if self.record.language == "python" else self.resolver.snapshot.text(self.path)
+        if text is not None and text.digest == self.record.digest:
+            ends = np.minimum(self.start + self.width[self.name], len(text) - 1)
+            called |= np.frombuffer(text.data, np.uint8)[ends] == ord("(")
+        return called
 
     def _classes(self) -> Ints:
         """For each symbol the class scope whose members its attributes are: a class's own, and that of a method's first
@@ -337,8 +346,8 @@ class _Names:
 
     def _guessed(self, index: int, name: str) -> tuple[int, int]:
         """What a member of a module of which nothing is known probably is, by its spelling and use."""
-        guessed = _by_spelling(name)
-        if guessed[0] == TYPE["variable"] and self.type[index] == TYPE["method"]:
+        guessed = _by_spelling(name, self.record.language)
+        if guessed[0] in (TYPE["variable"], TYPE["namespace"]) and self.type[index] == TYPE["method"]:
             return TYPE["function"], 0
         return guessed
 
@@ -381,7 +390,7 @@ def _of_row(record: FileRecord, row: int) -> tuple[int, int]:
     modifiers |= MODIFIER["abstract"] if symbol.flags & ABSTRACT else 0
     modifiers |= MODIFIER["async"] if symbol.flags & ASYNC else 0
     if symbol.kind == "import":
-        return _by_spelling(symbol.name)
+        return _by_spelling(symbol.name, record.language)
     if symbol.kind == "class" and symbol.inner is not None:
         return TYPE["enum" if _is_enum(record, symbol.inner) else "class"], modifiers
     in_class = record.scopes.kind[symbol.scope] == _CLASS_SCOPE
@@ -396,7 +405,11 @@ def _is_enum(record: FileRecord, scope: int) -> bool:
     return any(last_name(record, ref) in _ENUMS for ref in record.scopes[scope].refs)
 
 
-def _by_spelling(name: str) -> tuple[int, int]:
+def _by_spelling(name: str, language: str) -> tuple[int, int]:
+    if language == "go":  # a capital letter says that a name is exported, no more
+        return TYPE["variable"], 0
+    if language == "rust" and name.islower():
+        return TYPE["namespace"], 0
     if name.isupper() and len(name) > 1:
         return TYPE["variable"], MODIFIER["readonly"]
     return TYPE["class" if name.lstrip("_")[:1].isupper() else "variable"], 0

@@ -17,6 +17,7 @@ from engram_context.records import (
     NO_REF,
     OVERLOAD,
     POSITIONAL_ONLY,
+    SCOPE_KIND,
     STATIC_METHOD,
     VARIADIC,
     FileRecord,
@@ -26,13 +27,16 @@ from engram_context.records import (
 )
 from engram_context.resolve import Resolver
 from engram_context.snapshot import Snapshot
+from engram_context.targets import Slot
 from engram_context.text import Place, Span, Text, decode
 
 _PARAMETER, _METHOD = KIND["parameter"], KIND["method"]
+_CLASS_SCOPE = SCOPE_KIND["class"]
 _MOST = 12
 """No more signatures than this are shown for one call."""
 _DATA_CLASSES = frozenset({"dataclass", "dataclass_transform", "define", "frozen", "mutable", "attrs"})
 _CONSTRUCTORS = ("__init__", "__new__")
+_RECEIVER = re.compile(r"(?:&\s*(?:'\w+\s+)?)?(?:mut\s+)?self\b")  # Rust's
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +119,38 @@ def callees(resolver: Resolver, path: str, callee: int) -> tuple[tuple[Type, Fun
     """What a ref means as something that is called, with the def that then runs: None for a class whose fields are its
     parameters, or that takes none. Of overloaded functions the overloads, without what implements them."""
     found: list[tuple[Type, Function | None]] = []
-    for called in resolver.types.of_ref(path, callee):
+    for called in resolver.types.of_ref(path, callee) or tuple(_named(resolver, path, callee)):
         if isinstance(called, ClassType) and fields_of(resolver, called) is not None:
             found.append((called, None))
             continue
-        functions = [one for function in resolver.types.functions(called) for one in _overloads(resolver, function)]
+        functions = [one for function in _functions(resolver, called) for one in _overloads(resolver, function)]
         found.extend((called, function) for function in functions)
         if not functions and isinstance(called, ClassType):
             found.append((called, None))
     return tuple(dict.fromkeys(found))
+
+
+def _named(resolver: Resolver, path: str, callee: int) -> Iterator[Type]:
+    """The functions and classes that a name means, in languages whose types are not inferred."""
+    record = resolver.record(path)
+    if record is None or record.language == "python" or callee < 0:
+        return
+    for target in resolver.meanings(path, callee, aliases=True):
+        home = resolver.record(target.path) if isinstance(target, Slot) else None
+        for row in resolver.symbols_of(target) if home is not None and isinstance(target, Slot) else ():
+            inner = -1 if home is None else home.symbols.inner[row]
+            if home is not None and inner >= 0 and isinstance(target, Slot):
+                is_class = home.scopes.kind[inner] == _CLASS_SCOPE
+                yield ClassType(target.path, inner) if is_class else Function(target.path, row)
+
+
+def _functions(resolver: Resolver, called: Type) -> list[Function]:
+    """The defs that calling something runs; in languages other than Python constructors have names of their own."""
+    record = resolver.record(called.path) if isinstance(called, ClassType) else None
+    if record is None or not isinstance(called, ClassType) or record.language == "python":
+        return resolver.types.functions(called)
+    rows = (row for name in ("constructor", _name_of(resolver, called)) for row in record.bindings(called.scope, name))
+    return [Function(called.path, row, called) for row in rows if record.symbols.inner[row] >= 0]
 
 
 def _overloads(resolver: Resolver, function: Function) -> list[Function]:
@@ -149,8 +176,8 @@ def _of_class(resolver: Resolver, called: ClassType) -> Signature | None:
 def is_bound(resolver: Resolver, called: Type, function: Function) -> bool:
     """Whether calling gives the function its first parameter without an argument."""
     record = resolver.record(function.path)
-    if record is None or record.symbols.kind[function.symbol] != _METHOD:
-        return False
+    if record is None or record.language != "python" or record.symbols.kind[function.symbol] != _METHOD:
+        return False  # other languages do not write that parameter, or not among the others
     flags = record.symbols.flags[function.symbol]
     if isinstance(called, ClassType | Instance):
         return not flags & STATIC_METHOD
@@ -181,7 +208,7 @@ def _of_function(resolver: Resolver, called: Type, function: Function) -> Signat
         return None
     source = symbol.detail.encode()
     pieces = list(split(source, bracketed, record.language))
-    is_constructor = isinstance(called, ClassType) and symbol.name in _CONSTRUCTORS
+    is_constructor = isinstance(called, ClassType)
     name = _name_of(resolver, called) if isinstance(called, ClassType) and is_constructor else symbol.name
     result = "" if is_constructor else decode(source[bracketed.end + 1 :])
     rows = parameters_of(resolver, called, function)
@@ -191,6 +218,8 @@ def _of_function(resolver: Resolver, called: Type, function: Function) -> Signat
         del texts[0]
         if texts[:1] == ["/"]:
             del texts[0]
+    elif record.language == "rust" and texts and _RECEIVER.match(texts[0]):
+        del texts[0]
     named = [text for text in texts if text not in ("*", "/")]
     known = [record.symbols[row] for row in rows] if len(rows) == len(named) else []
     rest = iter(known)

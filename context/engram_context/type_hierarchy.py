@@ -23,21 +23,22 @@ _MOST = 2000
 
 def classes_at(snapshot: Snapshot, place: Place) -> tuple[Definition, ...]:
     """The classes that a name at a place means."""
-    return tuple(one for one in definitions_at(snapshot, place) if _class_of(snapshot, one) is not None)
+    resolver = Resolver(snapshot)
+    return tuple(one for one in definitions_at(snapshot, place) if _class_of(resolver, one) is not None)
 
 
 def supertypes(snapshot: Snapshot, of: Definition) -> tuple[Definition, ...]:
     """The direct bases of a class as far as they are known, in order."""
-    start = _class_of(snapshot, of)
     resolver = Resolver(snapshot)
+    start = _class_of(resolver, of)
     bases = () if start is None else resolver.types.bases(start)
     return tuple(found for base in bases if (found := _definition(resolver, base)) is not None)
 
 
 def subtypes(snapshot: Snapshot, of: Definition, environment: Environment) -> tuple[Definition, ...]:
     """The classes that name a class as a base, in order of path and row."""
-    start = _class_of(snapshot, of)
     resolver = Resolver(snapshot)
+    start = _class_of(resolver, of)
     below = () if start is None else Hierarchy(resolver, environment).below(start)
     return tuple(sorted({found for one in below if (found := _definition(resolver, one)) is not None}))
 
@@ -122,8 +123,8 @@ def _definition(resolver: Resolver, of: ClassType) -> Definition | None:
     return Definition(of.path, row) if row >= 0 else None
 
 
-def _class_of(snapshot: Snapshot, of: Definition) -> ClassType | None:
-    record = snapshot.record(of.path)
+def _class_of(resolver: Resolver, of: Definition) -> ClassType | None:
+    record = resolver.record(of.path)
     if record is None or not 0 <= of.row < len(record.symbols):
         return None
     inner = record.symbols.inner[of.row]

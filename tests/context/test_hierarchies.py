@@ -117,14 +117,14 @@ def test_calls_go_to_functions_methods_and_classes() -> None:
             thing = $2Thing()
             thing.$3run($4local(1))
             def inner(): util.greet()
-            return [util.$5greet() for _ in print()]
+            return [util.$5greet() for _ in $6print()]
         def local(x): ...
         -- util.py --
         def greet(): ...
         class Thing:
             def run(self, x): ...
         """,
-        "util:greet", "util:Thing", "util:run", "app:local",
+        "util:greet", "util:Thing", "util:run", "app:local", "builtins:print",
     )  # fmt: skip
 
 
