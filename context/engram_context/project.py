@@ -43,7 +43,8 @@ from engram_context.store import Entry, Store, default_cache_folder
 from engram_context.text import READ_LIMIT, Span, Text, Unreadable, decode, read_text
 from engram_context.unread import Unread
 
-_TEXTS_KEPT = 64
+# Bytes of the files' texts that are kept for the next question, besides the open documents'.
+_TEXTS_KEPT = 24 << 20
 # A home folder that was opened by mistake must not fill the machine's memory.
 _MOST_FILES = 50_000
 _MOST_BYTES = 400_000_000
@@ -119,6 +120,7 @@ class Project:
         self.root = Path(root).absolute()
         if not self.root.is_dir():
             raise NotADirectoryError(f"{root} is not a folder")
+        self._root = os.path.join(self.root, "")  # noqa: PTH118
         self._coding = coding or Coding(_no_encoding, "", 1, "none")
         self._encode = LineEncoder(self._coding.load(self._coding.argument))
         self._workers = workers if workers is not None else min(os.cpu_count() or 1, 8)
@@ -141,6 +143,7 @@ class Project:
         # Guards the dicts above, which `refresh` and `text` read from other threads; held for moments only.
         self._lock = threading.Lock()
         self._texts: OrderedDict[str, tuple[FileState, Text]] = OrderedDict()
+        self._texts_size = 0
 
     # --- questions ----------------------------------------------------------------------------------------
 
@@ -152,7 +155,7 @@ class Project:
         if text is not None:
             return text
         try:
-            status = (self.root / path).stat()
+            status = os.stat(f"{self._root}{path}")  # noqa: PTH116 (a Path takes longer than the look itself)
         except (OSError, ValueError):
             return None
         state = FileState(status.st_mtime_ns, status.st_size)
@@ -162,10 +165,12 @@ class Project:
         if isinstance(read, Unreadable):
             return None
         with self._lock:
+            before = self._texts.pop(path, None)
             self._texts[path] = (state, read)
-            self._texts.move_to_end(path)
-            while len(self._texts) > _TEXTS_KEPT:
-                self._texts.popitem(last=False)
+            self._texts_size += _size_of(read) - (_size_of(before[1]) if before is not None else 0)
+            while self._texts_size > _TEXTS_KEPT and len(self._texts) > 1:
+                _, (_, oldest) = self._texts.popitem(last=False)
+                self._texts_size -= _size_of(oldest)
         return read
 
     def tree(self, path: str, text: Text) -> Tree | None:
@@ -605,6 +610,10 @@ def _after(snapshot: Snapshot, records: Mapping[str, FileRecord | None], prepare
     if differing:
         prepared = prepared.after(differing)
     return replace(prepared, revision=snapshot.revision + 1)
+
+
+def _size_of(text: Text) -> int:
+    return len(text.data) + text.starts.nbytes
 
 
 def _is_read(path: str) -> bool:

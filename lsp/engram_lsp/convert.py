@@ -6,10 +6,11 @@ A client may spell one file in many ways (`file:///C%3A/a.py`, `file:///c:/a.py`
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+import numpy as np
 from engram_context.edits import Edit
 from engram_context.text import Span, Text, Unit
 from lsprotocol import types
@@ -89,6 +90,16 @@ def offset(text: Text, position: types.Position, unit: Unit) -> int:
 
 def range_of(text: Text, span: Span, unit: Unit) -> types.Range:
     return types.Range(position(text, span.start, unit), position(text, span.end, unit))
+
+
+def ranges_of(text: Text, spans: Sequence[Span], unit: Unit) -> list[types.Range]:
+    """`range_of` of many spans. They are those of names: they begin and end between characters."""
+    if len(spans) < 4 or any(span.end > len(text) for span in spans):
+        return [range_of(text, span, unit) for span in spans]
+    edges = np.array([edge for span in spans for edge in (span.start, span.end)], np.int64)
+    lines, columns = text.positions(edges, unit)
+    places = [types.Position(*place) for place in zip(lines.tolist(), columns.tolist(), strict=True)]
+    return [types.Range(start, end) for start, end in zip(places[::2], places[1::2], strict=True)]
 
 
 def span_of(text: Text, range: types.Range, unit: Unit) -> Span:
