@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engram_context.argument_lists import Piece, split
+from engram_context.calls import Given
 from engram_context.edits import Edit
 from engram_context.hover import type_names
-from engram_context.members import ClassType, Function, Instance, Type
+from engram_context.inferred import ClassType, Function, Instance, Literals, Nothing, TupleOf, Type, has_variables
 from engram_context.recent import resolver_of
 from engram_context.records import (
     AUGMENTED,
@@ -19,6 +20,7 @@ from engram_context.records import (
     KEYWORDS,
     KIND,
     NO_REF,
+    POSITIONAL_ONLY,
     VARIADIC,
     Call,
     FileRecord,
@@ -26,7 +28,7 @@ from engram_context.records import (
     value_row,
 )
 from engram_context.resolve import Resolver
-from engram_context.signatures import callees, fields_of, parameters_of
+from engram_context.signatures import callees, fields_of, overloads_of, parameters_of
 from engram_context.snapshot import Snapshot
 from engram_context.targets import Builtin, Slot
 from engram_context.text import Location, Span, Text
@@ -40,7 +42,12 @@ _LITERALS = frozenset(
 _BOUND = frozenset(KIND[kind] for kind in ("variable", "constant", "attribute"))
 _FUNCTIONS = frozenset((KIND["function"], KIND["method"]))
 _DEPTH = 6
+_UNION = 3
+"""A type that can be more things than this is no help between the lines; nor is one of more letters than `_WIDTH`."""
+_WIDTH = 50
+_SHOWN = (Instance, Nothing, TupleOf, Literals)
 _BRACKETS = re.compile(rb"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|\#[^\n]*|[()\[\]{}]")
+_ANY = re.compile(r"\bAny\b")  # stands for what is not known
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
@@ -148,9 +155,12 @@ class _Hints:
     def _positional(self, called: Type, function: Function) -> Iterator[tuple[str, Location | None]]:
         record = self.resolver.record(function.path)
         for row in parameters_of(self.resolver, called, function):
-            if record is None or record.symbols.flags[row] & (VARIADIC | KEYWORDS | KEYWORD_ONLY):
+            flags = 0 if record is None else record.symbols.flags[row]
+            if record is None or flags & (VARIADIC | KEYWORDS | KEYWORD_ONLY):
                 return
-            yield record.names[record.symbols.name[row]], Location(function.path, record.symbols.span(row))
+            # A name that no call can say says little: those of builtins are all of this kind.
+            name = "" if flags & POSITIONAL_ONLY else record.names[record.symbols.name[row]]
+            yield name, Location(function.path, record.symbols.span(row))
 
     def _tells(self, piece: Piece, name: str) -> bool:
         """Whether a name adds to what the argument says."""
@@ -182,12 +192,12 @@ class _Hints:
                 yield Hint(symbol.span.end, f": {name}", "type", location, edit)
 
     def _is_plain(self, value: int) -> bool:
-        """Whether an expression says its own type: a literal, or a class that is called by its name."""
+        """Whether an expression says its own type: a literal, a class that is called or caught by its name."""
         row = value_row(value)
         if row is None:
             return False
         kind, first = self.record.values[row].kind, self.record.values[row].first
-        if kind in _LITERALS:
+        if kind in _LITERALS or kind in ("raised", "instance"):
             return True
         called = self.resolver.types.of_ref(self.path, first) if kind == "call" else ()
         return any(isinstance(one, ClassType) for one in called)
@@ -195,10 +205,15 @@ class _Hints:
     def _type_of(self, ref: int) -> tuple[str, Location | None] | None:
         """(how the type is spelled, where its class is) of an expression whose type is certain."""
         types = self.resolver.types.of_ref(self.path, ref)
-        if len(types) != 1 or not isinstance(types[0], Instance) or not self._is_certain(self.path, ref, _DEPTH):
+        if not 0 < len(types) <= _UNION or not all(isinstance(one, _SHOWN) for one in types) or has_variables(types):
+            return None
+        if all(isinstance(one, Nothing) for one in types) or not self._is_certain(self.path, ref, _DEPTH):
             return None
         name = type_names(self.resolver, types)
-        return (name, self._class_location(types[0])) if name else None
+        first = next((one for one in types if isinstance(one, Instance)), None)
+        if not 0 < len(name) <= _WIDTH or _ANY.search(name):
+            return None
+        return name, None if first is None else self._class_location(first)
 
     def _class_location(self, of: Instance) -> Location | None:
         record = self.resolver.record(of.path)
@@ -214,34 +229,61 @@ class _Hints:
         if row is None:
             slots = self.resolver.of_occurrence(path, ref)
             return bool(slots) and all(
-                isinstance(origin, Slot) and self._is_declared(origin)
+                isinstance(origin, Slot) and self._is_declared(origin, depth)
                 for slot in slots
                 for origin in self.resolver.origins(slot)
             )
         value = record.values[row]
         if value.kind == "call":
             called = self.resolver.types.of_ref(path, value.first)
-            return bool(called) and all(self._gives_declared(one) for one in called)
+            return bool(called) and all(self._gives_declared(path, record, value.second, one, depth) for one in called)
         if value.kind in ("await", "element", "entered", "part", "subscript"):
             return self._is_certain(path, value.first, depth - 1)
         if value.kind == "either":
             return all(self._is_certain(path, one, depth - 1) for one in (value.first, value.second))
         return value.kind in ("raised", "instance")
 
-    def _is_declared(self, slot: Slot) -> bool:
+    def _is_declared(self, slot: Slot, depth: int) -> bool:
+        """Whether all that binds a name says what it is: an annotation, or, of a variable, a value that is certain."""
         record = self.resolver.record(slot.path)
         rows = self.resolver.symbols_of(slot)
-        return record is not None and bool(rows) and all(record.symbols.annotation[row] != NO_REF for row in rows)
+        if record is None or not rows:
+            return False
+        for row in rows:
+            if record.symbols.annotation[row] != NO_REF:
+                continue
+            symbol = record.symbols[row]
+            plain = symbol.kind in ("variable", "constant") and not symbol.flags & AUGMENTED
+            if not plain or not self._is_certain(slot.path, symbol.value, depth - 1):
+                return False
+        return True
 
-    def _gives_declared(self, called: Type) -> bool:
+    def _gives_declared(self, path: str, record: FileRecord, row: int, called: Type, depth: int) -> bool:
+        """Whether what a call gives is declared, and no other overload may be meant that gives something else."""
         if isinstance(called, ClassType):
             return True
-        functions = self.resolver.types.functions(called)
+        functions = [
+            one for function in self.resolver.types.functions(called) for one in overloads_of(self.resolver, function)
+        ]
         for function in functions:
-            record = self.resolver.record(function.path)
-            if record is None or record.symbols.annotation[function.symbol] == NO_REF:
+            home = self.resolver.record(function.path)
+            if home is None or home.symbols.annotation[function.symbol] == NO_REF:
                 return False
-        return bool(functions)
+        if len(functions) < 2 or self._knows_arguments(path, record, row, depth):
+            return bool(functions)
+        calls, given = self.resolver.types.calls, Given.of_call(path, record, row)
+        fitting = [one for one in functions if calls.choose([one], given, strict=True)]
+        return len({tuple(calls.returned(one, given)) for one in fitting}) == 1
+
+    def _knows_arguments(self, path: str, record: FileRecord, row: int, depth: int) -> bool:
+        """Whether all arguments of a call are literals, or certain: then they choose among overloads."""
+        for at in record.calls[row].arguments:
+            argument = record.arguments[at]
+            value = value_row(argument.value)
+            is_literal = value is not None and record.values[value].kind in _LITERALS
+            if argument.stars or not (is_literal or self._is_certain(path, argument.value, depth - 1)):
+                return False
+        return True
 
     def _annotation(self, symbol: Symbol, name: str) -> Edit | None:
         """Writes a variable's type behind it, where it stands alone before its sign and the type's name is in sight."""

@@ -65,7 +65,7 @@ def _of_target(resolver: Resolver, span: Span, target: Target) -> HoverText | No
     if isinstance(target, Builtin | External):
         return _of_outside(resolver, span, target)
     if isinstance(target, Module):
-        dotted = resolver.dotted(target.path)
+        dotted = _home(resolver, target.path)
         record = resolver.record(target.path)
         return HoverText(span, f"(module) {dotted}", "" if record is None else record.doc, dotted)
     record = resolver.record(target.path)
@@ -74,8 +74,13 @@ def _of_target(resolver: Resolver, span: Span, target: Target) -> HoverText | No
         return None
     best = min(rows, key=lambda row: (not record.symbols[row].doc, record.symbols.inner[row] < 0, row))
     symbol = record.symbols[best]
-    module = resolver.dotted(target.path)
-    return HoverText(span, signature(resolver, target, record, symbol), symbol.doc, module)
+    return HoverText(span, signature(resolver, target, record, symbol), symbol.doc, _home(resolver, target.path))
+
+
+def _home(resolver: Resolver, path: str) -> str:
+    """The module that a file is: in Python by its dotted name, elsewhere by its path."""
+    record = resolver.record(path)
+    return path if record is not None and record.language != "python" else resolver.dotted(path)
 
 
 def _of_outside(resolver: Resolver, span: Span, target: Builtin | External) -> HoverText:
@@ -95,6 +100,8 @@ def signature(resolver: Resolver, slot: Slot, record: FileRecord, symbol: Symbol
     if symbol.kind in ("class", "function", "method", "type-alias"):
         return symbol.detail
     source = _source(resolver, slot.path, record, symbol)
+    if record.language != "python":
+        return f"({symbol.kind}) {source}" if symbol.kind in ("parameter", "variable") else source
     if symbol.kind == "parameter":
         if symbol.annotation == NO_REF:
             source = f"{source}{_inferred(resolver, slot)}"
@@ -148,6 +155,7 @@ def type_name(resolver: Resolver, of: Type, depth: int = 3) -> str:
         name = "" if record is None else record.scopes[of.scope].name
         if of.arguments and depth > 0:
             inside = [type_names(resolver, argument, depth - 1) or "Any" for argument in of.arguments]
+            inside += ["..."] if name == "tuple" else []
             name = f"{name}[{', '.join(inside)}]" if any(of.arguments) else name
         return f"type[{name}]" if isinstance(of, ClassType) else name
     if isinstance(of, TupleOf):

@@ -123,7 +123,7 @@ def callees(resolver: Resolver, path: str, callee: int) -> tuple[tuple[Type, Fun
         if isinstance(called, ClassType) and fields_of(resolver, called) is not None:
             found.append((called, None))
             continue
-        functions = [one for function in _functions(resolver, called) for one in _overloads(resolver, function)]
+        functions = [one for function in _functions(resolver, called) for one in overloads_of(resolver, function)]
         found.extend((called, function) for function in functions)
         if not functions and isinstance(called, ClassType):
             found.append((called, None))
@@ -153,7 +153,7 @@ def _functions(resolver: Resolver, called: Type) -> list[Function]:
     return [Function(called.path, row, called) for row in rows if record.symbols.inner[row] >= 0]
 
 
-def _overloads(resolver: Resolver, function: Function) -> list[Function]:
+def overloads_of(resolver: Resolver, function: Function) -> list[Function]:
     """The overloads that a function is one of, or implements; itself where there are none."""
     record = resolver.record(function.path)
     if record is None:

@@ -82,6 +82,23 @@ def test_variables_show_types_that_are_declared_elsewhere() -> None:
     )  # fmt: skip
 
 
+def test_types_of_the_standard_library_and_unions_are_shown() -> None:
+    check(
+        """
+        def f(text: str, table: dict[str, int], other):
+            parts$1 = text.split(",")
+            found$2 = table.get("a")
+            count = other.count(text)
+            for word$3 in parts:
+                size$4 = len(word)
+            nothing = print()
+            file$5 = open(text, "rb")
+            other = open(text, other)
+        """,
+        ": list[str]", ": int | None", ": str", ": int", ": BufferedReader",
+    )  # fmt: skip
+
+
 def test_a_type_can_be_written_where_its_name_is_in_sight() -> None:
     fixture = parse_fixture("""
         -- app.py --
