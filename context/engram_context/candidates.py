@@ -15,6 +15,8 @@ from engram_context.arguments import argument_names
 from engram_context.edits import Edit
 from engram_context.import_edit import import_edit
 from engram_context.imports import Module
+from engram_context.languages import complete
+from engram_context.languages.complete import Completions
 from engram_context.reader import parse, read_record
 from engram_context.records import KIND, FileRecord, Kind
 from engram_context.resolve import BUILTINS, Resolver
@@ -81,14 +83,17 @@ class Candidates:
 
     def __init__(self) -> None:
         self._kept: deque[_Reading] = deque(maxlen=1)
+        self._others = Completions(Candidate)
 
     def at(self, snapshot: Snapshot, place: Place) -> tuple[Candidate, ...]:
         """As `candidates`."""
         path, text = place.path, snapshot.text(place.path)
         record = snapshot.record(path)
-        if text is None or record is None or record.language != "python":
+        if text is None or record is None:
             return ()
         offset = min(place.offset, len(text))
+        if record.language != "python":
+            return self._others.at(snapshot, path, text, offset)
         statement = _import_statement(text, offset)
         if statement is not None:
             return _in_import(Resolver(snapshot), path, statement)
@@ -145,7 +150,10 @@ class _Reading:
 
     def _imported(self, word: str) -> list[Candidate]:
         """Names at the top of other modules that fit the letters, best first."""
-        names = self.resolver.snapshot.definers.initials.get(word[0].lower(), ())
+        if not self.resolver.snapshot.definers.is_read:
+            return []  # looking for each of them would take longer than a list may
+        first = word[0].lower()
+        names = [name for name in self.resolver.snapshot.definers.having(word) if name[0].lower() == first]
         scored = [
             (score, len(name), name)
             for name in names
@@ -235,8 +243,10 @@ def _receiver_start(data: bytes, low: int, at: int) -> int:
     return at
 
 
-def is_silent(text: Text, offset: int) -> bool:
+def is_silent(text: Text, offset: int, language: str = "python") -> bool:
     """Whether a place is inside a string or comment (but not in an f-string's braces)."""
+    if language != "python":
+        return complete.is_silent(parse(text, language), offset)
     return _is_silent(parse(text, "python"), offset)
 
 

@@ -6,9 +6,8 @@ in modules of their own; the methods here only name them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 from engram_context import candidates, hover, rename, resolve, symbols
 from engram_context.candidates import Candidate
@@ -16,6 +15,7 @@ from engram_context.edits import ProjectEdit, Refusal
 from engram_context.hover import HoverText
 from engram_context.imports import ModuleMap
 from engram_context.library import Library, is_outside
+from engram_context.name_table import NameTable
 from engram_context.records import FileRecord, Symbol
 from engram_context.rename import RenameTarget
 from engram_context.symbols import SymbolNode
@@ -30,10 +30,17 @@ _SETTLE_AT = 4096
 @dataclass(frozen=True, eq=False)
 class NameIndex:
     """Which files mention a name. `recent` stands before `settled` and is small, so that an edit copies
-    little; an empty tuple in it means that no file does any more."""
+    little; an empty tuple in it means that no file does any more. `tables` has at most one, of the settled names, once
+    somebody needed it."""
 
     settled: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     recent: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    tables: list[NameTable] = field(default_factory=list[NameTable], repr=False)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing has to be read any more to look a name up."""
+        return True
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
         """Sorted paths."""
@@ -56,7 +63,7 @@ class NameIndex:
             paths.update(gained.get(name, ()))
             changed[name] = tuple(sorted(paths))
         if len(self.recent) + len(changed) < settle_at:
-            return NameIndex(self.settled, {**self.recent, **changed})
+            return NameIndex(self.settled, {**self.recent, **changed}, self.tables)
         settled = {**self.settled, **self.recent, **changed}
         return NameIndex({name: paths for name, paths in settled.items() if paths}, {})
 
@@ -74,13 +81,23 @@ class NameIndex:
         found = {*self.settled, *self.recent}
         return found.difference(name for name, paths in self.recent.items() if not paths)
 
-    @cached_property
-    def initials(self) -> Mapping[str, Sequence[str]]:
-        """The same names by their first letter, in lower case."""
-        found: dict[str, list[str]] = {}
-        for name in self.names():
-            found.setdefault(name[:1].lower(), []).append(name)
-        return found
+    def beginning(self, letters: str) -> list[str]:
+        """The names that begin with the letters, whatever their case, and a few others."""
+        return self._with_recent(self._table.beginning(letters))
+
+    def having(self, letters: str) -> list[str]:
+        """The names that have all of the letters, in any order and case, and a few others."""
+        return self._with_recent(self._table.having(letters))
+
+    @property
+    def _table(self) -> NameTable:
+        if not self.tables:
+            self.tables.append(NameTable(self.settled))
+        return self.tables[0]
+
+    def _with_recent(self, settled: list[str]) -> list[str]:
+        recent = self.recent
+        return [name for name in settled if name not in recent] + [name for name, paths in recent.items() if paths]
 
 
 class _Difference:

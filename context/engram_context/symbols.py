@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,9 @@ from engram_context.records import KIND, SCOPE_KIND, FileRecord, Kind, Symbol
 
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot
+
+# No more names than this are looked up while files have to be read for each of them.
+_UNREAD = 20
 
 _TYPES: tuple[Kind, ...] = ("class", "type-alias", "interface", "struct", "enum", "namespace")
 _DEFINITIONS = frozenset(KIND[kind] for kind in (*_TYPES, "function", "method"))
@@ -91,13 +94,8 @@ def defined_rows(record: FileRecord) -> list[int]:
 def workspace_symbols(snapshot: Snapshot, query: str, limit: int = 100) -> tuple[tuple[str, Symbol], ...]:
     """The project's definitions whose name has the query's letters in order, best first."""
     query = query.strip()
-    scored: list[tuple[tuple[int, int, str], str]] = []
-    for name in snapshot.definers.names():
-        score = match(query, name)
-        if score is not None:
-            scored.append(((score, len(name), name), name))
     found: list[tuple[str, Symbol]] = []
-    for _, name in heapq.nsmallest(limit, scored):
+    for name in _best(snapshot, query, limit):
         for path in snapshot.definers[name]:
             record = snapshot.records[path]
             number = record.name_index(name)
@@ -105,6 +103,22 @@ def workspace_symbols(snapshot: Snapshot, query: str, limit: int = 100) -> tuple
             if len(found) >= limit:
                 return tuple(found[:limit])
     return tuple(found)
+
+
+def _best(snapshot: Snapshot, query: str, limit: int) -> list[str]:
+    """The names that are defined and fit a query, best first."""
+    definers = snapshot.definers
+    limit = limit if definers.is_read else min(limit, _UNREAD)
+    if not query:
+        return _ordered(query, definers.names(), limit)
+    # Names that begin with the query are better than all others.
+    found = _ordered(query, definers.beginning(query), limit)
+    return found if len(found) >= limit else _ordered(query, definers.having(query), limit)
+
+
+def _ordered(query: str, names: Iterable[str], limit: int) -> list[str]:
+    scored = ((score, len(name), name) for name in names if (score := match(query, name)) is not None)
+    return [name for _, _, name in heapq.nsmallest(limit, scored)]
 
 
 def match(query: str, name: str) -> int | None:

@@ -40,6 +40,7 @@ class Unread:
         self._entries = dict(entries)
         self._bytes: dict[str, bytes] = {}
         self._mentions: dict[str, tuple[str, ...]] = {}
+        self._defined: set[str] | None = None
         self._looking = threading.Lock()
         self._reading = [threading.Lock() for _ in range(_LOCKS)]
         self.records: dict[str, FileRecord] = {
@@ -109,14 +110,14 @@ class Unread:
 
     def defined(self) -> set[str]:
         """Names that are defined at the top or in a class; of the files that have not been read, most of them."""
-        found = {
-            (match[1] or match[2]).decode("utf-8", "replace")
-            for _, data in self._unread()
-            for match in _DEFINED.finditer(data)
-        }
-        for entry in tuple(self._entries.values()):
-            found.update(codec.names_of(entry.record)[1] if entry.record else ())
-        return found
+        if self._defined is None:
+            self._defined = {
+                (match[1] or match[2]).decode("utf-8", "replace")
+                for _, data in self._unread()
+                for match in _DEFINED.finditer(data)
+            }
+        entries = tuple(self._entries.values())
+        return self._defined.union(*(codec.names_of(entry.record)[1] for entry in entries if entry.record))
 
     def _unread(self) -> Iterator[tuple[str, bytes]]:
         """The bytes of the files that have not been read."""
@@ -157,6 +158,11 @@ class ScannedNames:
     defined: bool
     over: Mapping[str, frozenset[str] | None] = field(default_factory=dict[str, "frozenset[str] | None"])
 
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing has to be read any more to look a name up."""
+        return False
+
     def __getitem__(self, name: str) -> tuple[str, ...]:
         return self._with_changes(name, self.unread.defining(name) if self.defined else self.unread.mentioning(name))
 
@@ -183,7 +189,11 @@ class ScannedNames:
         found = self.unread.defined() if self.defined else self.unread.mentioned()
         return found.union(*(names for names in self.over.values() if names))
 
-    @property
-    def initials(self) -> Mapping[str, Sequence[str]]:
-        """Nothing: names are offered by their first letters once there is an index."""
-        return {}
+    def beginning(self, letters: str) -> list[str]:
+        """The names that begin with the letters, whatever their case, and others."""
+        letters = letters.lower()
+        return [name for name in self.names() if name.lower().startswith(letters)]
+
+    def having(self, letters: str) -> list[str]:
+        """The names that have all of the letters, in any order and case, and others."""
+        return list(self.names())
