@@ -217,6 +217,8 @@ class _Renaming:
                     certain.setdefault(path, []).append(edit)
         for path, edit in self._slot_strings():
             certain.setdefault(path, []).append(edit)
+        for path, edit in self._of_private():
+            certain.setdefault(path, []).append(edit)
         for path, span in naming_strings(self.resolver, self.slots, self.symbol.name):
             certain.setdefault(path, []).append(Edit(span, self.new_name))
         texts = self._texts({*certain, *doubtful})
@@ -314,11 +316,13 @@ class _Renaming:
                 where = self._where(owner.path, record.symbols.start[rows[0]])
                 return Refusal(f"a class of the same family already has '{self.new_name}' ({where})")
         if self.symbol.kind == "class":
-            # Private members are mangled with their class's name; such a name outside the class stays behind.
-            prefixes = tuple(f"_{name.lstrip('_')}__" for name in (self.symbol.name, self.new_name))
-            mangled = next((n for n in sorted(self.resolver.snapshot.index.names()) if n.startswith(prefixes)), None)
-            if mangled is not None:
-                return Refusal(f"'{mangled}' names a private member by the class's name")
+            taken = next(self._mangled(self.new_name), None)
+            known = [name for slot in self.slots for name in _private(self.resolver, slot)]
+            stray = next(
+                (n for n in self._mangled(self.symbol.name) if _unmangled(n, self.symbol.name) not in known), None
+            )
+            if taken is not None or stray is not None:
+                return Refusal(f"'{taken or stray}' names a private member by the class's name")
         if self.new_name in self.family.outside_names:
             return Refusal(f"a base class from outside the project already has '{self.new_name}'")
         return None
@@ -360,6 +364,25 @@ class _Renaming:
                         if match.start("owner") == match.end("owner"):
                             yield slot.path, Edit(Span(*match.span("name")), self.new_name)
 
+    def _mangled(self, class_name: str) -> Iterator[str]:
+        """The names in the project that name private members from outside their class: "_Class__member"."""
+        beginning = f"_{class_name.lstrip('_')}__"
+        return (name for name in sorted(self.resolver.snapshot.index.names()) if name.startswith(beginning))
+
+    def _of_private(self) -> Iterator[tuple[str, Edit]]:
+        """Private members are mangled with their class's name: where they are named from outside, so is it."""
+        if self.symbol.kind != "class":
+            return
+        snapshot = self.resolver.snapshot
+        for name in self._mangled(self.symbol.name):
+            new = f"_{self.new_name.lstrip('_')}{_unmangled(name, self.symbol.name)}"
+            for path in snapshot.files_naming(name):
+                record, text = snapshot.records[path], snapshot.text(path)
+                for index in record.occurrences_of(name):
+                    yield path, Edit(record.occurrences.span(index), new)
+                for match in quoted(name).finditer(text.data) if text is not None else ():
+                    yield path, Edit(Span(*match.span("name")), new)
+
     def _texts(self, paths: Iterable[str]) -> dict[str, Text] | Refusal:
         texts: dict[str, Text] = {}
         for path in paths:
@@ -374,6 +397,20 @@ class _Renaming:
 
 
 # --- small questions ----------------------------------------------------------------------------------
+
+
+def _unmangled(name: str, class_name: str) -> str:
+    """The private name in "_Class__member": "__member"."""
+    return name[1 + len(class_name.lstrip("_")) :]
+
+
+def _private(resolver: Resolver, slot: Slot) -> Iterator[str]:
+    """The private names that the class of a slot binds."""
+    record = resolver.snapshot.records[slot.path]
+    for row in resolver.symbols_of(slot):
+        inner = record.symbols.inner[row]
+        for member in record.symbols_in(inner) if inner >= 0 else ():
+            yield record.names[record.symbols.name[member]]
 
 
 def _steps(resolver: Resolver, path: str, record: FileRecord, index: int) -> set[Target]:

@@ -497,8 +497,22 @@ def test_a_clash_in_the_class_family_is_refused():
     check_refused("class A(list):\n    def f$0(self): ...\n", "append", "base class from outside")
 
 
-def test_a_class_whose_private_members_are_named_from_outside_is_refused():
-    check_refused("class A$0:\n    __x = 1\nprint(A._A__x)\n", "B", "'_A__x' names a private member")
+def test_private_members_that_are_named_from_outside_follow_their_class():
+    check_rename(
+        """
+        class $1A$0:
+            __x = 1
+        print($2A.$3_A__x, getattr($4A, "$5_A__x"))
+        """,
+        "B",
+        """
+        class B:
+            __x = 1
+        print(B._B__x, getattr(B, "_B__x"))
+        """,
+    )
+    check_refused("class A$0:\n    __x = 1\nprint(A._A__y)\n", "B", "'_A__y' names a private member")
+    check_refused("class A$0:\n    __x = 1\nprint(q._B__x)\n", "B", "'_B__x' names a private member")
 
 
 def test_overriding_something_from_outside_is_refused():
