@@ -217,8 +217,7 @@ class Generics:
         if self.fits(actual, declared):
             return True
         if isinstance(declared, Literals):
-            # A str that is not known may be the right one.
-            return isinstance(actual, Instance) and self.types.name_of(actual.of) == declared.kind
+            return False
         if isinstance(declared, Instance) and self.types.name_of(declared.of) == "object":
             return True
         if isinstance(declared, CallableOf):

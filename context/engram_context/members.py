@@ -308,7 +308,7 @@ class Types:
             if found is not None:
                 return found
         if symbol.kind == "parameter":
-            own = self._receiver(path, record, symbol)
+            own = self._receiver(path, record, symbol) or self._inherited(path, record, symbol)
             if own:
                 return own
         maker = self._maker(record, symbol.value)
@@ -359,6 +359,22 @@ class Types:
         named_class = method.flags & CLASS_METHOD or method.name in ("__new__", "__init_subclass__")
         own = method.scope
         return [ClassType(path, own) if named_class or method.name == "__class_getitem__" else Instance(path, own)]
+
+    def _inherited(self, path: str, record: FileRecord, symbol: Symbol) -> list[Type]:
+        """What the overridden method declares a parameter to be."""
+        scope = record.scopes[symbol.scope]
+        method = None if scope.symbol is None else record.symbols[scope.symbol]
+        if method is None or method.kind != "method":
+            return []
+        for owner in self.order(ClassType(path, method.scope))[1:]:
+            names = self.resolver.names(owner.path, method.name)
+            home = self.resolver.record(owner.path)
+            if names is None or home is None or owner.scope not in names.symbols:
+                continue
+            inner = home.symbols.inner[names.symbols[owner.scope][0]]
+            rows = home.bindings(inner, symbol.name) if inner >= 0 else ()
+            return [one for row in rows for one in self.of_symbol(owner.path, row)]
+        return []
 
     # --- the library ----------------------------------------------------------------------------------
 

@@ -34,10 +34,27 @@ def on_if(walk: PythonWalk, node: Node, scope: int) -> None:
             narrow(walk, condition, scope, consequence.byte_range)
             # What follows the branch is reached where the test fails: the other branches, and everything behind
             # an `if` whose own branch leaves.
-            leaves = node.kind_id in g.IFS and is_left(consequence)
+            is_first = node.kind_id in g.IFS
+            leaves = is_first and is_left(consequence)
             rest = (consequence.end_byte, around if leaves else _chain_end(node))
             narrow(walk, condition, scope, rest, holds=False)
+            if is_first and not leaves and len(node.named_children) == 2:
+                _mended(walk, condition, consequence, scope, (node.end_byte, around))
     walk.push(node.named_children, scope)
+
+
+def _mended(walk: PythonWalk, condition: Node, consequence: Node, scope: int, span: tuple[int, int]) -> None:
+    """`if not isinstance(x, C): x = ...` gives x what it lacked: behind it the test is passed."""
+    assigned = {
+        walk.data[left.start_byte : left.end_byte]
+        for statement in consequence.named_children
+        if statement.kind_id in g.STATEMENTS and (inner := g.first(statement)) is not None
+        if inner.kind_id in g.ASSIGNMENTS and (left := inner.child_by_field_id(g.LEFT)) is not None
+    }
+    if assigned and span[1] > span[0]:
+        for fact in facts(walk, condition, False, _DEPTH):
+            if fact[1] in ("instance", "not-none") and walk.data[fact[0].start_byte : fact[0].end_byte] in assigned:
+                add(walk, fact, scope, span)
 
 
 def _chain_end(node: Node) -> int:
@@ -139,8 +156,7 @@ def add(walk: PythonWalk, fact: Fact, scope: int, span: tuple[int, int]) -> None
     if not parts:
         return
     builder = walk.builder
-    ref = NO_REF if named is None else walk.ref(named, scope)
-    # `C | D` is the same as a tuple of them.
+    ref = NO_REF if named is None else named.end_byte if named.kind_id in g.DOTTED else walk.ref(named, scope)
     name = builder.name(*parts[-1])
     whole = b".".join(walk.data[start:end] for start, end in parts).decode("utf-8", "replace")
     builder.narrowings.append((*span, name, builder.string(whole), NARROWING_KIND[kind], ref))

@@ -47,6 +47,13 @@ def on_call(walk: PythonWalk, node: Node, scope: int) -> None:
         return
     arguments: list[tuple[int, int, int]] = []
     later: list[Node] = []
+    # Types in strings: cast's first argument; all but the name that a type variable or new type is given.
+    called = walk.data[function.start_byte : function.end_byte].rpartition(b".")[2]
+    if called in g.TYPE_MAKERS:
+        for at, child in enumerate(child for child in given.named_children if child.kind_id not in g.COMMENTS):
+            value = child.child_by_field_id(g.VALUE) if child.kind_id in g.KEYWORD_ARGUMENTS else child
+            if value is not None and value.kind_id in g.STRINGS and (at == 0) == (called == b"cast"):
+                walk.read_strings(value, scope)
     for child in given.named_children:
         kind = child.kind_id
         if kind in g.COMMENTS:
@@ -66,12 +73,6 @@ def on_call(walk: PythonWalk, node: Node, scope: int) -> None:
         later.append(child)
     call[6:8] = argued(walk, arguments)
     walk.push([function, *later], scope)
-    # Types in strings: cast's first argument; all but the name that a type variable or new type is given.
-    called = walk.data[function.start_byte : function.end_byte].rpartition(b".")[2]
-    types = later[:1] if called == b"cast" else later[1:] if called in (b"TypeVar", b"NewType") else []
-    for value in types:
-        if value.kind_id in g.STRINGS:
-            walk.read_strings(value, scope)
     if scope == 0:
         export_call(walk, function, given)
 
@@ -103,6 +104,9 @@ def on_subscript(walk: PythonWalk, node: Node, scope: int) -> None:
     children = [child for child in node.named_children if child.kind_id not in g.COMMENTS]
     index = NO_REF
     inside = children[1:]
+    base = walk.data[children[0].start_byte : children[0].end_byte] if children else b""
+    if base.rpartition(b".")[2] in g.TYPE_FORMS:
+        walk.read_strings(node, scope)
     if len(inside) == 1 and inside[0].kind_id in g.TYPE_ARGUMENTS:
         inside = inside[0].named_children
     if len(inside) == 1:
@@ -112,9 +116,6 @@ def on_subscript(walk: PythonWalk, node: Node, scope: int) -> None:
     if children:
         walk.builder.add_value("subscript", walk.ref(children[0], scope), index, end=node.end_byte)
     walk.push(children, scope)
-    base = walk.data[children[0].start_byte : children[0].end_byte] if children else b""
-    if base.rpartition(b".")[2] in g.TYPE_FORMS:
-        walk.read_strings(node, scope)
 
 
 def is_literal(walk: PythonWalk, base: Node) -> bool:

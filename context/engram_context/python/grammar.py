@@ -118,6 +118,7 @@ TYPE_FORMS = frozenset(
     b"Annotated DefaultDict Deque MutableSequence AbstractSet Final Concatenate TypeGuard TypeIs".split()
 )
 """Subscripts of these hold types wherever they stand, so strings in them are types, too."""
+TYPE_MAKERS = frozenset({b"cast", b"TypeVar", b"NewType"})
 SPACES = re.compile(r"\s+")
 NAME_TEXT = re.compile(rb"[^\W\d]\w*", re.ASCII)
 DECORATOR_FLAGS: dict[bytes, int] = {

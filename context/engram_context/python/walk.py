@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
 
 from tree_sitter import Node, Parser, Range, Tree
 
@@ -32,6 +33,7 @@ class PythonWalk:
         self.receivers: dict[int, tuple[int, int]] = {}
         self.decorated: dict[int, tuple[Node, list[Node]]] = {}
         self.problems: list[SyntaxProblem] = []
+        self.typed: dict[int, Node] = {}  # the expressions in strings that are types, by where the string starts
         self.ends: list[tuple[int, int]] = []  # start and end of the blocks around what is visited
 
     def run(self, handlers: Mapping[int, Handler]) -> None:
@@ -43,12 +45,16 @@ class PythonWalk:
         frames, push = self.frames, self.push
         frames.append((root, 0))
         while frames:
-            node, scope = frames.pop()
-            handler = handlers.get(node.kind_id)
-            if handler is not None:
-                handler(self, node, scope)
-            else:
-                push(node.named_children, scope)
+            builder.deadline.check()
+            for _ in repeat(None, 500):
+                node, scope = frames.pop()
+                handler = handlers.get(node.kind_id)
+                if handler is not None:
+                    handler(self, node, scope)
+                else:
+                    push(node.named_children, scope)
+                if not frames:
+                    break
 
     def push(self, nodes: Sequence[Node], scope: int) -> None:
         """Visit nodes, the first one first, before whatever is waiting.
@@ -105,6 +111,9 @@ class PythonWalk:
         if kind in g.LITERALS:
             return builder.add_value(g.LITERALS[kind], 0, 0)
         if kind in g.STRINGS:
+            typed = self.typed.get(node.start_byte) if self.typed else None
+            if typed is not None:
+                return self.ref(typed, scope, depth - 1)
             plain = g.PLAIN.fullmatch(self.data, node.start_byte, node.end_byte)
             if plain is not None:
                 return builder.add_value("str", builder.string(plain[1].decode("utf-8", "replace")), 0)
@@ -193,8 +202,12 @@ class PythonWalk:
         while waiting:
             at = waiting.pop()
             if at.kind_id in g.STRINGS:
-                inner = self._read_string(at)
-                self.visit(inner, scope)
+                inner = self.typed.get(at.start_byte)
+                if inner is None:
+                    inner = self._read_string(at)
+                    self.visit(inner, scope)
+                    if inner is not None:
+                        self.typed[at.start_byte] = inner
                 if inner is not None and at.start_byte == start and at.end_byte == end:
                     whole = inner
                 continue
