@@ -27,9 +27,9 @@ class Document:
     text: Text
 
     @property
-    def is_python(self) -> bool:
+    def is_read(self) -> bool:
         """Whether we have anything to say about it, by its file's name or by what the client calls it."""
-        return self.language == "python" or (self.path is not None and language_of(self.path.name) == "python")
+        return self.language == "python" or (self.path is not None and language_of(self.path.name) is not None)
 
 
 @dataclass(frozen=True, slots=True)

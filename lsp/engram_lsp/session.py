@@ -135,7 +135,7 @@ class Session:
         the text changes before it is read.
         """
         document = self.documents.get(item.uri)
-        if document is None or not document.is_python:
+        if document is None or not document.is_read:
             return None
         offset = 0 if position is None else convert.offset(document.text, position, self.unit)
         folder, path = await self._listed(document)
@@ -237,14 +237,14 @@ class Session:
 
     def changed(self, document: Document) -> None:
         """A document was opened or edited."""
-        if not document.is_python:
+        if not document.is_read:
             return
         folder, path = self.folder_of(document)
         folder.holder.edit(path, document.text)
         self._document_changed(folder, document)
 
     def was_closed(self, document: Document) -> None:
-        if not document.is_python:
+        if not document.is_read:
             return
         folder, path = self.folder_of(document)
         folder.holder.close(path)
@@ -352,7 +352,7 @@ class Session:
     @contextmanager
     def _moving_documents(self) -> Generator[None]:
         """Hands each open document over to the folder that it belongs to afterwards."""
-        documents = [document for document in self.documents if document.is_python]
+        documents = [document for document in self.documents if document.is_read]
         before = [self.folder_of(document) for document in documents]
         yield
         for document, (folder, path) in zip(documents, before, strict=True):
@@ -394,7 +394,7 @@ class Session:
 
     def _forget_loose(self) -> None:
         """Loose folders whose documents have all gone."""
-        held = {id(self.folder_of(document)[0]) for document in self.documents if document.is_python}
+        held = {id(self.folder_of(document)[0]) for document in self.documents if document.is_read}
         self.loose = {root: folder for root, folder in self.loose.items() if id(folder) in held}
 
     def _load(self, folder: Folder) -> None:

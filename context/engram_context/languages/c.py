@@ -220,6 +220,13 @@ class C(Language):
             if joined or (linked and bodies <= 1):
                 yield Slot(path, 0, slot.name)
 
+    def around(self, names: Names, path: str) -> Iterator[tuple[str, Target]]:
+        for file in sorted(_included(names, path)):
+            record = names.record(file)
+            for row in record.symbols_in(0) if file != path else ():
+                name = record.names[record.symbols.name[row]]
+                yield name, Slot(file, 0, name)
+
     def of_path(self, names: Names, path: str, imported: Import, index: int) -> tuple[Target, ...]:
         return self.imported(names, path, imported) if imported.name is None else ()
 

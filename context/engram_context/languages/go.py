@@ -186,6 +186,16 @@ class Go(Language):
         symbol = record.scopes.symbol[slot.scope]
         return reason if symbol >= 0 and record.symbols.kind[symbol] == _INTERFACE else None
 
+    def around(self, names: Names, path: str) -> Iterator[tuple[str, Target]]:
+        package = _package(names.record(path))
+        for file in names.files_in(path.rpartition("/")[0]):
+            record = names.record(file)
+            if file != path and record.language == self.name and _package(record) == package:
+                for row in record.symbols_in(0):
+                    name = record.names[record.symbols.name[row]]
+                    if record.symbols.kind[row] not in (_MODULE, KIND["import"]):
+                        yield name, Slot(file, 0, name)
+
     def is_visible(self, record: FileRecord, row: int) -> bool:
         return _is_exported(record.names[record.symbols.name[row]])
 

@@ -120,6 +120,22 @@ class Java(Language):
             if slot.scope == 0 and file == f"{slot.name}.java":
                 yield slot.path, posixpath.join(folder, f"{new_name}.java")
 
+    # --- completing -----------------------------------------------------------------------------------
+
+    def around(self, names: Names, path: str) -> Iterator[tuple[str, Target]]:
+        package = _package(names.record(path))
+        for file in names.files_in(posixpath.dirname(path)):
+            record = names.record(file)
+            if file != path and record.language == self.name and _package(record) == package:
+                for row in record.symbols_in(0):
+                    name = record.names[record.symbols.name[row]]
+                    if record.symbols.kind[row] not in (_MODULE, KIND["import"]):
+                        yield name, Slot(file, 0, name)
+
+    def import_statement(self, names: Names, path: str, slot: Slot) -> str | None:
+        package = _package(names.record(slot.path))
+        return f"import {package}.{slot.name};" if package and package != _package(names.record(path)) else None
+
 
 LANGUAGES: dict[str, Language] = {"java": Java()}
 

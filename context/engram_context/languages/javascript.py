@@ -165,6 +165,33 @@ class JavaScript(Language):
     def twin(self, node: Node) -> bool:
         return node.type in ("shorthand_property_identifier", "shorthand_property_identifier_pattern")
 
+    # --- completing -----------------------------------------------------------------------------------
+
+    def is_visible(self, record: FileRecord, row: int) -> bool:
+        return bool(record.symbols.flags[row] & EXPORTED) and record.names[record.symbols.name[row]].isidentifier()
+
+    def import_statement(self, names: Names, path: str, slot: Slot) -> str | None:
+        rows = names.bound(slot.path, slot.name).get(0, ())
+        if slot.name == "default" or not any(self.is_visible(names.record(slot.path), row) for row in rows):
+            return None
+        if path.endswith((".cjs", ".cts")) or slot.path.endswith((".cjs", ".cts", ".d.ts")):
+            return None
+        quote, semicolon = '"', ";"
+        record, text = names.record(path), names.text(path)
+        for row in range(len(record.imports) if text is not None else 0):
+            statement = text.slice(record.imports[row].span) if text is not None else ""
+            if statement.startswith("import"):
+                quote = "'" if "'" in statement else '"'
+                semicolon = ";" if statement.endswith(";") else ""
+        target = slot.path
+        for suffix in (".tsx", ".ts", ".jsx", ".js"):
+            if target.endswith(suffix):
+                target = target.removesuffix(suffix).removesuffix("/index")
+                break
+        relative = posixpath.relpath(target, posixpath.dirname(path) or ".")
+        relative = relative if relative.startswith(".") else f"./{relative}"
+        return f"import {{ {slot.name} }} from {quote}{relative}{quote}{semicolon}"
+
 
 class TypeScript(JavaScript):
     name = "typescript"

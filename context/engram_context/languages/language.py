@@ -195,3 +195,11 @@ class Language:
     def is_visible(self, record: FileRecord, row: int) -> bool:
         """Whether other files can name a symbol at the top of a file."""
         return True
+
+    def around(self, names: Names, path: str) -> Iterator[tuple[str, Target]]:
+        """Names of other files that a file sees without importing them one by one."""
+        return iter(())
+
+    def import_statement(self, names: Names, path: str, slot: Slot) -> str | None:
+        """A line that imports what another file has at its top; None where none can be made."""
+        return None

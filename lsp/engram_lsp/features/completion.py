@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engram_context.candidates import Candidate, is_silent
+from engram_context.languages import language_of
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span, Text
 from lsprotocol import types
@@ -42,7 +43,7 @@ KINDS: dict[str, types.CompletionItemKind] = {
 }
 
 
-_RECEIVER = re.compile(r"(?:[^\W\d]\w*|[\])}\"'])\s*\.\s*\Z|\A\s*(?:from|import)\s[\w\s.,*]*\Z")
+_RECEIVER = re.compile(r"(?:[^\W\d]\w*|[\])}\"'>?!])\s*(?:\.|->|::)\s*\Z|\A\s*(?:from|import|use)\s[\w\s.,*:{]*\Z")
 # How long to wait for names that only the memory knows, where there are no others to show, in seconds.
 _PATIENCE = 2.0
 
@@ -99,11 +100,11 @@ def is_word_byte(byte: int) -> bool:
     return byte >= 0x80 or byte == 0x5F or 0x30 <= byte <= 0x39 or 0x41 <= byte & 0xDF <= 0x5A
 
 
-def follows_receiver(text: Text, start: int) -> bool:
+def follows_receiver(text: Text, start: int, language: str = "python") -> bool:
     """Whether a name begins at `start` that some other file may know: in an import, or behind the dot of an expression,
     not of a number or of a sentence."""
     before = text.slice(Span(text.line_start(text.line_of(start)), start))
-    return bool(_RECEIVER.search(before)) and not is_silent(text, start)
+    return bool(_RECEIVER.search(before)) and not is_silent(text, start, language)
 
 
 async def read_ahead(session: Session, asked: Asked, outdated: Cancelled) -> "Query | None":
@@ -134,7 +135,7 @@ async def ranked(
     typed = asked.text.slice(Span(word.start, asked.offset))
     fitting = [candidate for candidate in found if matches(typed, candidate.name)]
     unordered = Ranking(fitting, judged=False)
-    free = bool(found) or follows_receiver(asked.text, word.start)
+    free = bool(found) or follows_receiver(asked.text, word.start, language_of(asked.path) or "python")
     line_wanted = not session.client.inline_completion and session.settings.completion.whole_line
     if session.predictor is None or not (fitting or free or line_wanted):
         return Ranking(fitting)

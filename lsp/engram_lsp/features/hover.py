@@ -1,10 +1,16 @@
 """textDocument/hover"""
 
 from engram_context.hover import HoverText
+from engram_context.languages import language_of
 from lsprotocol import types
 
 from engram_lsp import convert
 from engram_lsp.session import Session
+
+# What the languages are called in Markdown.
+FENCES = {name: name for name in ("javascript", "typescript", "tsx", "go", "rust", "java", "c", "cpp")} | {
+    "header": "cpp"
+}
 
 
 async def hover(session: Session, params: types.HoverParams) -> types.Hover | None:
@@ -12,12 +18,13 @@ async def hover(session: Session, params: types.HoverParams) -> types.Hover | No
     found = asked and asked.snapshot.hover(asked.place)
     if not asked or not found:
         return None
-    return types.Hover(contents(found, session.client.markdown), convert.range_of(asked.text, found.span, session.unit))
+    shown = contents(found, session.client.markdown, FENCES.get(language_of(asked.path) or "", "python"))
+    return types.Hover(shown, convert.range_of(asked.text, found.span, session.unit))
 
 
-def contents(found: HoverText, markdown: bool) -> types.MarkupContent:
+def contents(found: HoverText, markdown: bool, language: str = "python") -> types.MarkupContent:
     if not markdown:
         parts = (found.signature, found.doc, found.module)
         return types.MarkupContent(types.MarkupKind.PlainText, "\n\n".join(part for part in parts if part))
-    parts = (f"```python\n{found.signature}\n```", found.doc, found.module and f"*{found.module}*")
+    parts = (f"```{language}\n{found.signature}\n```", found.doc, found.module and f"*{found.module}*")
     return types.MarkupContent(types.MarkupKind.Markdown, "\n\n".join(part for part in parts if part))
