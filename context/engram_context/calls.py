@@ -80,8 +80,8 @@ class Given:
     def of_call(path: str, record: FileRecord, row: int) -> Given:
         positional: list[Argument] = []
         keywords: list[tuple[str, Argument]] = []
-        is_open = False
-        for at in record.calls[row].arguments:
+        is_open = row < 0  # of a language whose calls are not written down
+        for at in record.calls[row].arguments if row >= 0 else ():
             argument = record.arguments[at]
             if argument.stars:
                 is_open = True

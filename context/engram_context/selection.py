@@ -18,7 +18,10 @@ def selections(tree: Tree, text: Text, offset: int) -> tuple[Span, ...]:
     offset = min(max(offset, 0), len(text))
     spans = [Span(0, len(text))]
     for node in _around(tree, text, offset):
-        spans.append(Span(node.start_byte, node.end_byte))
+        span = Span(node.start_byte, node.end_byte)
+        if not span.touches(offset):
+            continue  # white space before a file's first node is nobody's
+        spans.append(span)
         if (inside := _inside(node)) is not None and inside.touches(offset):
             spans.append(inside)
     word = _word_at(text, offset)

@@ -54,4 +54,4 @@ def shown(session: Session, found: hierarchy.Found, one: calls.Definition) -> ty
 
 def ranges(session: Session, found: hierarchy.Found, path: str, spans: tuple[Span, ...]) -> list[types.Range]:
     text = found.snapshot.text(path)
-    return [] if text is None else [convert.range_of(text, span, session.unit) for span in spans]
+    return [] if text is None else convert.ranges_of(text, spans, session.unit)

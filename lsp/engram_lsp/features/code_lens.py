@@ -16,10 +16,9 @@ async def code_lens(session: Session, params: types.CodeLensParams) -> list[type
     asked = await session.asked(params.text_document)
     if asked is None:
         return None
-    return [
-        types.CodeLens(convert.range_of(asked.text, span, session.unit), data={"uri": asked.document.uri})
-        for span in lenses.lenses(asked.snapshot, asked.path)
-    ]
+    spans = lenses.lenses(asked.snapshot, asked.path)
+    ranges = convert.ranges_of(asked.text, spans, session.unit)
+    return [types.CodeLens(range, data={"uri": asked.document.uri}) for range in ranges]
 
 
 async def resolve(session: Session, lens: types.CodeLens) -> types.CodeLens:

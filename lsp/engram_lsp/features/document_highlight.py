@@ -23,7 +23,5 @@ async def document_highlight(
     found = await session.in_background(lambda _: highlights(asked.snapshot, asked.place))
     if not session.is_current(asked):
         raise stale()
-    return [
-        types.DocumentHighlight(convert.range_of(asked.text, one.span, session.unit), KINDS[one.access])
-        for one in found
-    ]
+    ranges = convert.ranges_of(asked.text, [one.span for one in found], session.unit)
+    return [types.DocumentHighlight(range, KINDS[one.access]) for one, range in zip(found, ranges, strict=True)]

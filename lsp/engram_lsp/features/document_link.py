@@ -24,10 +24,8 @@ async def document_link(session: Session, params: types.DocumentLinkParams) -> l
     found = await session.in_background(find)
     if not session.is_current(asked):
         raise stale()
+    ranges = convert.ranges_of(asked.text, [link.span for link in found], session.unit)
     return [
-        types.DocumentLink(
-            convert.range_of(asked.text, link.span, session.unit),
-            convert.uri_of(link.target) if isinstance(link.target, Path) else link.target,
-        )
-        for link in found
+        types.DocumentLink(range, convert.uri_of(link.target) if isinstance(link.target, Path) else link.target)
+        for link, range in zip(found, ranges, strict=True)
     ]
