@@ -127,9 +127,13 @@ class Generics:
                 self._unify(one, other, found, depth)
         if len(bare) == 1:
             # Of `T | None`, the None is not T's.
-            rest = tuple(one for one in actual if not any(self.fits(one, pattern) for pattern in others))
+            slot = bare[0].slot
+            rest = tuple(
+                one
+                for one in actual
+                if one != Variable(slot) and not any(self.fits(one, pattern) for pattern in others)
+            )
             if rest:
-                slot = bare[0].slot
                 found[slot] = tuple(dict.fromkeys((*found.get(slot, ()), *rest)))[:8]
 
     def _unify(self, pattern: Type, actual: Type, found: dict[Slot, Types_], depth: int) -> None:

@@ -28,12 +28,12 @@ def on_assignment(walk: PythonWalk, node: Node, scope: int) -> None:
     outer = walk.builder.scopes[scope][0]
     detail = walk.one_line(*body, limit=120) if outer in (g.MODULE_SCOPE, g.CLASS_SCOPE) else ""
     walk.visit(right, scope)
+    declared = node.child_by_field_id(g.TYPE)
+    if right is not None and declared is not None and walk.data.endswith(b"TypeAlias", 0, declared.end_byte):
+        walk.read_strings(right, scope)
     value = walk.ref(right, scope)
     for part in parts:
-        declared = part.child_by_field_id(g.TYPE)
-        annotation = walk.annotation(declared, scope)
-        if right is not None and declared is not None and walk.data.endswith(b"TypeAlias", 0, declared.end_byte):
-            walk.read_strings(right, scope)
+        annotation = walk.annotation(part.child_by_field_id(g.TYPE), scope)
         left = part.child_by_field_id(g.LEFT)
         if left is None:
             continue
