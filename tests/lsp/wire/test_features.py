@@ -193,6 +193,30 @@ def spelled(client: Client, source: str, data: list[int], unit: str) -> list[tup
     return found
 
 
+def test_hierarchies_reach_what_lies_outside_of_the_project(start: Start, project: Path) -> None:
+    client = start(project)
+    source = "class Box(dict): ...\n\n\ndef f():\n    return len(Box())\n"
+    uri = client.open(project / "app.py", source)
+    (box,) = client.request("textDocument/prepareTypeHierarchy", where(uri, 0, 7))
+    (above,) = client.request("typeHierarchy/supertypes", {"item": box})
+    assert above["name"] == "dict" and above["uri"].endswith("builtins.pyi")
+    below = client.request("typeHierarchy/subtypes", {"item": above})
+    assert ("Box", uri) in [(one["name"], one["uri"]) for one in below]
+    further = client.request("typeHierarchy/supertypes", {"item": above})
+    assert further and further[0]["name"] == "MutableMapping"
+    (caller,) = client.request("textDocument/prepareCallHierarchy", where(uri, 3, 5))
+    names = [one["to"]["name"] for one in client.request("callHierarchy/outgoingCalls", {"item": caller})]
+    assert names == ["len", "Box"]
+    (length,) = client.request("textDocument/prepareCallHierarchy", where(uri, 4, 12))
+    found = client.request("callHierarchy/incomingCalls", {"item": length})
+    assert [one["from"]["name"] for one in found] == ["f"]
+    # An item that stands for nothing any more, and one that never did.
+    client.change(uri, "\n" * 9)
+    assert not client.request("typeHierarchy/supertypes", {"item": box})
+    strange = {**box, "data": None}
+    assert client.request("typeHierarchy/subtypes", {"item": strange}) is None
+
+
 def test_only_what_the_editor_knows_of_is_advertised(start: Start, project: Path) -> None:
     vscode, eglot = start(project), start(project, editor="eglot")
     wide, narrow = vscode.capabilities, eglot.capabilities
