@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engram_context.imports import Module
-from engram_context.members import ClassType
+from engram_context.library import is_outside
 from engram_context.recent import resolver_of
 from engram_context.records import (
     ABSTRACT,
@@ -45,7 +45,9 @@ TOKEN_TYPES: Final = (
     "property", "enumMember", "function", "method", "decorator",
 )  # fmt: skip
 """The protocol's names; a token's type is an index into them."""
-TOKEN_MODIFIERS: Final = ("declaration", "readonly", "static", "abstract", "async", "modification", "defaultLibrary")
+TOKEN_MODIFIERS: Final = (
+    "declaration", "readonly", "static", "abstract", "async", "modification", "defaultLibrary", "deprecated",
+)  # fmt: skip
 """The protocol's names; bit n of a token's modifiers means the one with that index."""
 
 TYPE: Final = {name: code for code, name in enumerate(TOKEN_TYPES)}
@@ -81,6 +83,7 @@ _METHOD, _IMPORT, _CLASS, _PARAMETER = KIND["method"], KIND["import"], KIND["cla
 _MEMBERS_ASKED = 400
 """How many different members of imported modules and inherited ones are looked up for one file."""
 _DOTS = 4
+_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +117,6 @@ class _Names:
     def __init__(self, resolver: Resolver, path: str, record: FileRecord) -> None:
         self.resolver, self.path, self.record = resolver, path, record
         self.asked = 0
-        self.outer: set[int] = set()  # imports from outside, which is not read for the sake of colours
         occurrences, symbols, scopes = record.occurrences, record.symbols, record.scopes
         self.start, self.name = _ints(occurrences.start), _ints(occurrences.name)
         self.scope, self.role, self.link = _ints(occurrences.scope), _ints(occurrences.role), _ints(occurrences.link)
@@ -162,6 +164,9 @@ class _Names:
         ):  # fmt: skip
             modifiers[self.flags & flag != 0] |= MODIFIER[modifier]
         self._enums(types, modifiers, variable)
+        for row in np.flatnonzero(self.flags & DECORATED != 0).tolist():
+            if any(last_name(self.record, ref) == "deprecated" for ref in self.record.symbols[row].decorators):
+                modifiers[row] |= MODIFIER["deprecated"]
         for row in np.flatnonzero(self.symbol_kind == _IMPORT).tolist():
             types[row], more = self._of_slot(row)
             modifiers[row] |= more
@@ -192,8 +197,6 @@ class _Names:
                 if record is not None and rows:
                     row = max(rows, key=lambda at: (record.symbols.inner[at] >= 0, -at))
                     return _of_row(record, row)
-        if isinstance(asked, Slot):
-            self.outer.update(self.resolver.symbols_of(asked))
         return self._by_import(name) if isinstance(asked, Slot) else (-1, 0)
 
     def _by_import(self, name: str) -> tuple[int, int]:
@@ -334,14 +337,15 @@ class _Names:
                 self.modifiers[index] |= known[key][1]
 
     def _inherited(self, _: int, scope: int, name: str) -> tuple[int, int]:
-        targets = self.resolver.types.slots(ClassType(self.path, scope), name)
-        return self._of_targets([end for one in targets for end in self.resolver.origins(one)], None, name)
+        symbol = self.record.scopes.symbol[scope]
+        if symbol < 0:
+            return -1, 0
+        owner = Slot(self.path, int(self.symbol_scope[symbol]), self.record.names[self.symbol_name[symbol]])
+        return self._of_targets(members_of(self.resolver, owner, name), None, name)
 
-    def _of_import(self, index: int, owner: int, name: str) -> tuple[int, int]:
-        if owner in self.outer:
-            return self._guessed(index, name)
-        targets = self.resolver.of_occurrence(self.path, index)
-        found = self._of_targets([end for one in targets for end in self.resolver.origins(one)], None, name)
+    def _of_import(self, index: int, _: int, name: str) -> tuple[int, int]:
+        owners = named(self.resolver, self.path, int(self.link[index]))
+        found = self._of_targets([end for one in owners for end in members_of(self.resolver, one, name)], None, name)
         return found if found[0] >= 0 else self._guessed(index, name)
 
     def _guessed(self, index: int, name: str) -> tuple[int, int]:
@@ -376,6 +380,50 @@ class _Names:
         self.modifiers[first] |= MODIFIER["declaration"]
         writes = _WRITING[self.role] & ~first
         self.modifiers[writes] |= MODIFIER["modification"]
+
+
+# --- members, without inferring anything -------------------------------------------------------------------
+
+
+def members_of(resolver: Resolver, owner: Target, name: str, depth: int = _DEPTH) -> tuple[Target, ...]:
+    """What a member of a module or class is, imports followed, as far as the project says: what is outside is not read
+    for the sake of colours."""
+    if isinstance(owner, Module):
+        found = () if is_outside(owner.path) else resolver.member(owner, name)
+        return tuple(end for one in found for end in resolver.origins(one))
+    record = resolver.record(owner.path) if isinstance(owner, Slot) and not is_outside(owner.path) else None
+    if record is None or not isinstance(owner, Slot) or depth <= 0:
+        return ()
+    for row in resolver.symbols_of(owner):
+        inner = record.symbols.inner[row]
+        if inner < 0 or record.scopes.kind[inner] != _CLASS_SCOPE:
+            continue
+        if record.bindings(inner, name):
+            return (Slot(owner.path, inner, name),)
+        for ref in record.scopes[inner].refs:
+            for base in named(resolver, owner.path, ref, depth - 1):
+                found = members_of(resolver, base, name, depth - 1)
+                if found:
+                    return found
+    return ()
+
+
+def named(resolver: Resolver, path: str, ref: int, depth: int = _DEPTH) -> tuple[Target, ...]:
+    """What an expression means that is a name, perhaps behind others and dots, or with type arguments."""
+    record = resolver.record(path)
+    row = value_row(ref)
+    if record is None or depth <= 0:
+        return ()
+    if row is not None:
+        value = record.values[row]
+        return named(resolver, path, value.first, depth - 1) if value.kind == "subscript" else ()
+    if ref < 0:
+        return ()
+    if _ATTRIBUTES[record.occurrences.role[ref]]:
+        name = record.names[record.occurrences.name[ref]]
+        owners = named(resolver, path, record.occurrences.link[ref], depth - 1)
+        return tuple(end for owner in owners for end in members_of(resolver, owner, name, depth - 1))
+    return tuple(end for target in resolver.of_occurrence(path, ref) for end in resolver.origins(target))
 
 
 def _ints(column: array[int]) -> Ints:

@@ -156,6 +156,36 @@ def test_builtins_decorators_and_type_parameters() -> None:
     assert found["x"] == {"parameter declaration", "parameter", "variable modification"}
 
 
+def test_members_are_found_through_bases_of_other_files_and_dotted_names() -> None:
+    found = seen("""
+        -- app.py --
+        import pack.base as b
+        from pack.base import Base
+        from outside import Other
+        class A(b.Base[int]):
+            def f(self): return self.size, self.run()
+        class B(Other):
+            def f(self): return self.size, self.run(), self.other
+        b.Base.run, Base.size
+        -- pack/__init__.py --
+        -- pack/base.py --
+        class Root:
+            def run(self): ...
+        class Base(Root):
+            @property
+            def size(self): ...
+        """)
+    assert found["run"] == {"method"}
+    assert found["size"] == {"property"}
+    assert found["other"] == {"property"}
+
+
+def test_what_is_deprecated_says_so() -> None:
+    assert seen("from warnings import deprecated\n@deprecated('no')\ndef f(): ...\nf()")["f"] == {
+        "function declaration deprecated", "function deprecated",
+    }  # fmt: skip
+
+
 def test_what_nothing_is_known_of_has_no_colour() -> None:
     assert seen("nowhere") == {}
     assert seen("# nothing\n") == {}
