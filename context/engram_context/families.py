@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engram_context.environment import Environment
 from engram_context.injected import injected_family, is_parametrized
+from engram_context.keyed import is_of_dictionary
 from engram_context.library import is_outside
 from engram_context.members import ClassType, Outside, Type
 from engram_context.outside import class_members
@@ -137,7 +138,9 @@ def family_of(hierarchy: Hierarchy, slots: Iterable[Slot]) -> Family:
                 reason = f"'{slot.name}' overrides a member of a base class from outside the project"
                 return Family(refusal=reason)
             outside |= names
-            if unknown is not None:
+            if is_of_dictionary(resolver, slot):
+                doubt = f"'{slot.name}' is a key, and a text may name it where nobody sees of what"
+            elif unknown is not None:
                 doubt = f"a base class that cannot be seen ({unknown}) may know '{slot.name}'"
         elif kind in ("function", "lambda"):
             doubt = doubt or _named_from_outside(record, slot, bool(injected) or is_parametrized(resolver, slot))

@@ -22,6 +22,7 @@ from engram_context.environment import Environment
 from engram_context.families import Family, Hierarchy, family_of
 from engram_context.imports import Module
 from engram_context.injected import naming_strings
+from engram_context.keyed import keys
 from engram_context.languages import rename as languages
 from engram_context.lookups import looked_up
 from engram_context.proof import Proof, where
@@ -219,7 +220,9 @@ class _Renaming:
             certain.setdefault(path, []).append(edit)
         for path, edit in self._of_private():
             certain.setdefault(path, []).append(edit)
-        for path, span in naming_strings(self.resolver, self.slots, self.symbol.name):
+        resolver, name = self.resolver, self.symbol.name
+        named = (*naming_strings(resolver, self.slots, name), *keys(resolver, self.slots, name))
+        for path, span in named:
             certain.setdefault(path, []).append(Edit(span, self.new_name))
         texts = self._texts({*certain, *doubtful})
         if isinstance(texts, Refusal):

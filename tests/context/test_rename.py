@@ -737,3 +737,54 @@ def test_a_stub_beside_its_source_is_renamed_along():
         "thing",
     )
     check_rename("-- shop.py --\ndef $1f(): ...\n-- shop.pyi --\ndef $2$0f() -> None: ...\n", "g")
+
+
+# --- members that are named as keys -------------------------------------------------------------------
+
+
+def test_an_enum_member_is_renamed_where_it_is_a_key():
+    check_rename(
+        """
+        import enum
+        class Color(enum.Enum):
+            $1R$0ED = 1
+        print(Color["$2RED"], Color.$3RED, {"RED": 1}["RED"])
+        """,
+        "SCARLET",
+    )
+
+
+def test_the_keys_of_a_typed_dictionary_are_renamed_and_all_of_it_is_asked_about():
+    result = renamed(
+        """
+        from typing import TypedDict
+        class Movie(TypedDict):
+            na$0me: str
+        def f(m: Movie, other: dict):
+            return m["name"], Movie(name="x"), m.get("name"), other["name"]
+        """,
+        "title",
+    )
+    assert isinstance(result, ProjectEdit) and len(result) == 4 and not result.certain.edits
+
+
+def test_fields_are_renamed_in_constructors_and_in_copies_with_other_values():
+    check_rename(
+        """
+        from dataclasses import dataclass, replace
+        @dataclass
+        class P:
+            $1si$0ze: int
+        def f(p: P): return replace(p, $2size=2), p.$3size, P($4size=1), "x".replace("size", "y")
+        """,
+        "width",
+    )
+    check_rename(
+        """
+        from typing import NamedTuple
+        class P(NamedTuple):
+            $1si$0ze: int
+        P($2size=1)._replace($3size=2).$4size
+        """,
+        "width",
+    )
