@@ -50,6 +50,7 @@ from engram_context.records import (
     VARIADIC,
     FileRecord,
     Symbol,
+    rows_with,
     value_row,
 )
 from engram_context.targets import Builtin, External, Slot, Target
@@ -66,6 +67,8 @@ _WIDTH = 16
 """No more types than this are followed for one expression."""
 _BINDINGS = 24
 """How many bindings of one name are looked at."""
+_FORWARDS = 3
+"""How often keyword arguments are followed into what a function hands them on to."""
 _OWNERS = 3
 """How many classes are asked for an attribute of which the first ones say only that it can be None."""
 
@@ -73,6 +76,9 @@ _METHOD, _PARAMETER, _CLASS, _IMPORT = KIND["method"], KIND["parameter"], KIND["
 _VARIABLES = (KIND["variable"], KIND["constant"])
 _CLASS_SCOPE = SCOPE_KIND["class"]
 _ATTRIBUTES = (ROLE["attribute"], ROLE["attribute-write"])
+# Functions that copy an object with other values for some of its fields: of dataclasses, copy and attrs.
+_GENERAL = (("builtins", "object"), ("typing", "NamedTuple"), ("builtins", "tuple"), ("typing", "_TypedDict"))
+_COPYING = frozenset({"replace", "evolve"})
 _READ = ROLE["read"]
 _STARS = VARIADIC | KEYWORDS
 _VARIABLE_MAKERS = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
@@ -92,6 +98,7 @@ class Types:
         self._bases: dict[ClassType, tuple[ClassType, ...]] = {}
         self._attributes: dict[tuple[Type, str], tuple[Type, ...]] = {}
         self._flows: dict[str, Flow] = {}
+        self._starred: dict[str, list[tuple[int, int, int]]] = {}
         self._library: dict[tuple[str, str], ClassType | None] = {}
         self._depth = 0
 
@@ -793,25 +800,81 @@ class Types:
         if record is None or row < 0:
             return ()
         name = record.names[record.occurrences.name[index]]
-        found: dict[Target, None] = {}
-        for callee in self.of_ref(path, record.calls.callee[row]):
-            functions = [one for one in self.functions(callee) if not self._is_of_object(one)]
-            for function in functions:
-                home = self.resolver.record(function.path)
-                inner = -1 if home is None else home.symbols.inner[function.symbol]
-                if home is None or inner < 0:
-                    continue
-                kinds = [home.symbols.kind[symbol] for symbol in home.bindings(inner, name)]
-                if _PARAMETER in kinds:
-                    found[self.resolver.seen(Slot(function.path, inner, name))] = None
-            if isinstance(callee, ClassType) and not functions:
-                # No __init__ in the project: a dataclass or NamedTuple takes its fields.
-                found.update(dict.fromkeys(self.resolver.seen(slot) for slot in self.slots(callee, name)))
-        return tuple(found)
+        callees = self.of_ref(path, record.calls.callee[row])
+        if any(isinstance(one, ClassType) and self.is_library(one, "functools", "partial") for one in callees):
+            positional = Given.of_call(path, record, row).positional
+            callees = self.calls.argument(Given(path), positional[0]) if positional else ()
+        copied = [one for callee in callees for one in self._copied(callee, path, record, row)]
+        found = [slot for one in copied for slot in self.slots(one, name)] or self._named(callees, name, _FORWARDS)
+        return tuple(dict.fromkeys(map(self.resolver.seen, found)))
 
-    def _is_of_object(self, function: Function) -> bool:
+    def _copied(self, callee: Type, path: str, record: FileRecord, row: int) -> Types_:
+        """The objects of which a call makes copies with other values: `replace(x, size=2)`, `x._replace(size=2)`."""
+        home = self.resolver.record(callee.path) if isinstance(callee, Function) else None
+        if not isinstance(callee, Function) or home is None or not is_outside(callee.path):
+            return ()
+        name = home.names[home.symbols.name[callee.symbol]]
+        if name == "_replace" and isinstance(callee.receiver, Instance):
+            return (callee.receiver,)
+        positional = Given.of_call(path, record, row).positional
+        if name not in _COPYING or callee.receiver is not None or not positional:
+            return ()
+        return self.argument_types(Given(path), positional[0])
+
+    def _named(self, callees: Iterable[Type], name: str, depth: int) -> list[Target]:
+        """The parameters, or fields, that `name=` sets in a call of one of several things."""
+        found: list[Target] = []
+        for callee in callees:
+            functions = self.functions(callee)
+            taken = [slot for function in functions for slot in self._parameter(function, name, depth)]
+            if not taken and isinstance(callee, ClassType) and all(is_outside(one.path) for one in functions):
+                # No __init__ in the project: a dataclass or NamedTuple takes its fields.
+                taken = [slot for slot in self.slots(callee, name) if not is_outside(getattr(slot, "path", "/"))]
+            found.extend(taken)
+        return found
+
+    def _parameter(self, function: Function, name: str, depth: int) -> list[Target]:
+        """The parameter of a function that a keyword names. What only `**kwargs` takes is a key of the TypedDict that
+        it is declared to be, or goes where the function hands it on to."""
+        record = self.resolver.record(function.path)
+        inner = -1 if record is None else record.symbols.inner[function.symbol]
+        if record is None or inner < 0:
+            return []
+        if any(record.symbols.kind[row] == _PARAMETER for row in record.bindings(inner, name)):
+            return [Slot(function.path, inner, name)]
+        rest = next((row for row in self.calls.parameters(function) if record.symbols.flags[row] & KEYWORDS), None)
+        if rest is None or depth <= 0:
+            return []
+        declared = as_objects(self.of_ref(function.path, record.symbols.annotation[rest]))
+        keys = [
+            slot
+            for one in declared
+            if isinstance(one, Instance) and self._inherits(one.of, "typing", "_TypedDict")
+            for slot in self.slots(one, name)
+        ]
+        if keys:
+            return keys
+        found: list[Target] = []
+        for call in self._forwarding(function.path, record, record.symbols.scope[rest], record.symbols.name[rest]):
+            found.extend(self._named(self.of_ref(function.path, record.calls.callee[call]), name, depth - 1))
+        return found
+
+    def _forwarding(self, path: str, record: FileRecord, scope: int, kwargs: int) -> list[int]:
+        """The calls in a function that hand on all its keyword arguments."""
+        if path not in self._starred:
+            self._starred[path] = [
+                (call, record.occurrences.name[value], record.calls.scope[call])
+                for argument in rows_with(record.arguments.stars, 2)
+                if (value := record.arguments.value[argument]) >= 0
+                for call in range(len(record.calls))
+                if record.calls.first_argument[call] <= argument < record.calls.last_argument[call]
+            ]
+        return [call for call, name, where in self._starred[path] if name == kwargs and where == scope]
+
+    def _is_general(self, function: Function) -> bool:
+        """Whether a def is one that says nothing about how objects of a subclass are made."""
         owner = self.calls.owner(function)
-        return owner is not None and self.is_library(owner, "builtins", "object")
+        return owner is not None and any(self.is_library(owner, module, name) for module, name in _GENERAL)
 
     def functions(self, callee: Type) -> list[Function]:
         """The defs that calling something runs: a class's __init__ or __new__, an object's __call__."""
@@ -822,7 +885,7 @@ class Types:
             return []
         for name in names:
             found = [one for one in self.attribute(callee, name) if isinstance(one, Function)]
-            found = [one for one in found if not self._is_of_object(one)]
+            found = [one for one in found if not self._is_general(one)]
             if found:
                 return found
         return []

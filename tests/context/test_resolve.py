@@ -564,3 +564,40 @@ def test_a_module_can_stand_under_a_name_of_another() -> None:
         -- posix_path.py --
         def $1join(): ...
     """)
+
+
+def test_keywords_that_are_handed_on_name_the_parameter_that_takes_them() -> None:
+    check_definitions("""
+        def inner(a, $1key=1): ...
+        def outer(a, **options):
+            return inner(a, **options)
+        outer(1, k$0ey=2)
+    """)
+    check_definitions("""
+        class Base:
+            def __init__(self, *, $1name=None): ...
+        class Own(Base):
+            def __init__(self, other, **kwargs):
+                super().__init__(**kwargs)
+        Own(1, na$0me=2)
+    """)
+    check_definitions("""
+        from typing import TypedDict, Unpack
+        class Options(TypedDict, total=False):
+            $1name: str
+        class Base:
+            def __init__(self, **kwargs: Unpack[Options]): ...
+        class Own(Base): ...
+        Own(na$0me="")
+    """)
+    check_definitions("""
+        from functools import partial
+        def work(a, $1key): ...
+        partial(work, k$0ey=2)
+    """)
+    check_definitions("""
+        def inner(**other): ...
+        def outer(**options):
+            return inner(**options)
+        outer(k$0ey=2)
+    """)
