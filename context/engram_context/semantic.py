@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engram_context.imports import Module
-from engram_context.library import is_outside
+from engram_context.lexical import members_of, named
 from engram_context.recent import resolver_of
 from engram_context.records import (
     ABSTRACT,
@@ -83,7 +83,6 @@ _METHOD, _IMPORT, _CLASS, _PARAMETER = KIND["method"], KIND["import"], KIND["cla
 _MEMBERS_ASKED = 400
 """How many different members of imported modules and inherited ones are looked up for one file."""
 _DOTS = 4
-_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -263,9 +262,9 @@ class _Names:
         paths = (self.role == ROLE["import"]) & (self.meant < 0)
         self.type[paths] = TYPE["namespace"]
         imports = self.record.imports
-        for bound, named in zip(imports.bound, imports.name_occurrence, strict=True):
-            if named >= 0 and bound >= 0:
-                self.type[named], self.modifiers[named] = self.symbol_type[bound], self.symbol_modifiers[bound]
+        for bound, name in zip(imports.bound, imports.name_occurrence, strict=True):
+            if name >= 0 and bound >= 0:
+                self.type[name], self.modifiers[name] = self.symbol_type[bound], self.symbol_modifiers[bound]
 
     # --- attributes ---------------------------------------------------------------------------------------
 
@@ -380,50 +379,6 @@ class _Names:
         self.modifiers[first] |= MODIFIER["declaration"]
         writes = _WRITING[self.role] & ~first
         self.modifiers[writes] |= MODIFIER["modification"]
-
-
-# --- members, without inferring anything -------------------------------------------------------------------
-
-
-def members_of(resolver: Resolver, owner: Target, name: str, depth: int = _DEPTH) -> tuple[Target, ...]:
-    """What a member of a module or class is, imports followed, as far as the project says: what is outside is not read
-    for the sake of colours."""
-    if isinstance(owner, Module):
-        found = () if is_outside(owner.path) else resolver.member(owner, name)
-        return tuple(end for one in found for end in resolver.origins(one))
-    record = resolver.record(owner.path) if isinstance(owner, Slot) and not is_outside(owner.path) else None
-    if record is None or not isinstance(owner, Slot) or depth <= 0:
-        return ()
-    for row in resolver.symbols_of(owner):
-        inner = record.symbols.inner[row]
-        if inner < 0 or record.scopes.kind[inner] != _CLASS_SCOPE:
-            continue
-        if record.bindings(inner, name):
-            return (Slot(owner.path, inner, name),)
-        for ref in record.scopes[inner].refs:
-            for base in named(resolver, owner.path, ref, depth - 1):
-                found = members_of(resolver, base, name, depth - 1)
-                if found:
-                    return found
-    return ()
-
-
-def named(resolver: Resolver, path: str, ref: int, depth: int = _DEPTH) -> tuple[Target, ...]:
-    """What an expression means that is a name, perhaps behind others and dots, or with type arguments."""
-    record = resolver.record(path)
-    row = value_row(ref)
-    if record is None or depth <= 0:
-        return ()
-    if row is not None:
-        value = record.values[row]
-        return named(resolver, path, value.first, depth - 1) if value.kind == "subscript" else ()
-    if ref < 0:
-        return ()
-    if _ATTRIBUTES[record.occurrences.role[ref]]:
-        name = record.names[record.occurrences.name[ref]]
-        owners = named(resolver, path, record.occurrences.link[ref], depth - 1)
-        return tuple(end for owner in owners for end in members_of(resolver, owner, name, depth - 1))
-    return tuple(end for target in resolver.of_occurrence(path, ref) for end in resolver.origins(target))
 
 
 def _ints(column: array[int]) -> Ints:

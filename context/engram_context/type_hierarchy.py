@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from engram_context.call_hierarchy import Definition, definitions_at
 from engram_context.environment import Environment
 from engram_context.families import Hierarchy
+from engram_context.lexical import named
 from engram_context.members import ClassType
-from engram_context.records import ABSTRACT, SCOPE_KIND
+from engram_context.records import ABSTRACT, SCOPE_KIND, rows_with
 from engram_context.resolve import Resolver
 from engram_context.snapshot import Snapshot
-from engram_context.targets import Slot
+from engram_context.targets import Slot, Target
 from engram_context.text import Location, Place
 
 Cancelled = Callable[[], bool]
@@ -31,7 +32,7 @@ def supertypes(snapshot: Snapshot, of: Definition) -> tuple[Definition, ...]:
     """The direct bases of a class as far as they are known, in order."""
     resolver = Resolver(snapshot)
     start = _class_of(resolver, of)
-    bases = () if start is None else resolver.types.bases(start)
+    bases = () if start is None else _bases(resolver, start)
     return tuple(found for base in bases if (found := _definition(resolver, base)) is not None)
 
 
@@ -39,7 +40,7 @@ def subtypes(snapshot: Snapshot, of: Definition, environment: Environment) -> tu
     """The classes that name a class as a base, in order of path and row."""
     resolver = Resolver(snapshot)
     start = _class_of(resolver, of)
-    below = () if start is None else Hierarchy(resolver, environment).below(start)
+    below = () if start is None else _directly_below(Hierarchy(resolver, environment), start)
     return tuple(sorted({found for one in below if (found := _definition(resolver, one)) is not None}))
 
 
@@ -90,10 +91,42 @@ def _all_below(hierarchy: Hierarchy, starts: list[ClassType], cancelled: Cancell
     seen = set(starts)
     waiting = list(starts)
     while waiting and len(seen) < _MOST and not cancelled():
-        for one in hierarchy.below(waiting.pop()):
+        for one in _directly_below(hierarchy, waiting.pop()):
             if one not in seen:
                 seen.add(one)
                 waiting.append(one)
+                yield one
+
+
+def _bases(resolver: Resolver, of: ClassType) -> tuple[ClassType, ...]:
+    """The direct bases of a class; in languages other than Python what it implements is among them."""
+    record = resolver.record(of.path)
+    if record is None or record.language == "python":
+        return resolver.types.bases(of)
+    targets = (target for ref in record.scopes[of.scope].refs for target in named(resolver, of.path, ref))
+    return tuple(dict.fromkeys(one for target in targets for one in _classes(resolver, target)))
+
+
+def _classes(resolver: Resolver, target: Target) -> Iterator[ClassType]:
+    record = resolver.record(target.path) if isinstance(target, Slot) else None
+    for row in resolver.symbols_of(target) if record is not None and isinstance(target, Slot) else ():
+        inner = -1 if record is None else record.symbols.inner[row]
+        if isinstance(target, Slot) and inner >= 0 and _is_class(resolver, target.path, inner):
+            yield ClassType(target.path, inner)
+
+
+def _directly_below(hierarchy: Hierarchy, of: ClassType) -> Iterator[ClassType]:
+    """The classes that name a class as a base."""
+    resolver = hierarchy.resolver
+    record, named_by = resolver.record(of.path), _named(resolver, of)
+    if record is None or named_by is None or record.language == "python":
+        yield from hierarchy.below(of)
+        return
+    for path in resolver.snapshot.files_naming(named_by.name):
+        other = resolver.record(path)
+        for scope in () if other is None else rows_with(other.scopes.kind, _CLASS_SCOPE):
+            one = ClassType(path, scope)
+            if one != of and of in _bases(resolver, one):
                 yield one
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from engram_context.call_hierarchy import definitions_at, incoming, outgoing, show
+from engram_context.environment import Environment
 from engram_context.folding import folds
 from engram_context.highlight import highlights
 from engram_context.languages import language_of
@@ -13,7 +16,8 @@ from engram_context.selection import selections
 from engram_context.semantic import TOKEN_TYPES, semantic_tokens
 from engram_context.signatures import signature_help
 from engram_context.text import Place, Span
-from fixture import Fixture, parse_fixture
+from engram_context.type_hierarchy import classes_at, implementations, subtypes, supertypes
+from fixture import Fixture, parse_fixture, starts
 
 TYPESCRIPT = """
     -- a.ts --
@@ -159,3 +163,41 @@ def test_lenses_and_highlights_know_members() -> None:
     assert [text.slice(span) for span in lenses(fixture.snapshot(), "A.java")] == ["A", "add", "go"]
     found = highlights(fixture.snapshot(), place_of(fixture, "size"))
     assert [one.access for one in found] == ["write", "read"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        """
+        -- a.ts --
+        import { Shape, Named } from "./b";
+        export class $1Square extends Shape implements Named { $2draw() {} }
+        -- b.ts --
+        export interface $3$0Named { draw(): void }
+        export class Shape { draw() {} }
+        export interface $4More extends Named {}
+        """,
+        """
+        -- p/A.java --
+        package p;
+        public class $1A extends B implements I { void $2go() {} }
+        -- p/B.java --
+        package p;
+        public class B { void go() {} }
+        -- p/I.java --
+        package p;
+        public interface $3$0I { void go(); }
+        """,
+    ],
+    ids=["ts", "java"],
+)
+def test_what_implements_an_interface_lies_below_it(source: str, tmp_path: Path) -> None:
+    fixture = parse_fixture(source)
+    snapshot, environment = fixture.snapshot(), Environment.discover(tmp_path)
+    (interface,) = classes_at(snapshot, fixture.cursor)
+    below = subtypes(snapshot, interface, environment)
+    classes = {place for number, place in fixture.marks.items() if number not in (0, 2)}
+    found = implementations(snapshot, fixture.cursor, environment)
+    assert set(starts(found)) == classes
+    assert len(below) == len(classes) - 1
+    assert all(interface in supertypes(snapshot, one) for one in below)
