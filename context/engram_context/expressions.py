@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 
 from engram_context.calls import Given
 from engram_context.forms import TRANSPARENT, last
-from engram_context.imports import Module
 from engram_context.inferred import (
     CallableOf,
     ClassType,
-    Coroutine,
     Instance,
     Literals,
     Nothing,
@@ -62,7 +60,7 @@ class Expressions:
         if kind == "none":
             return [Nothing()]
         if kind == "await":
-            return [one for awaited in types.of_ref(path, first) for one in types.awaited(awaited)]
+            return [one for awaited in types.of_ref(path, first) for one in types.contents.awaited(awaited)]
         if kind == "either":
             return types.union(path, (first, second))
         if kind in _OPERATORS:
@@ -123,7 +121,7 @@ class Expressions:
         for one in types.of_ref(path, ref):
             if isinstance(one, TupleOf) and position >= 0:
                 found.extend(one.elements[position] if position < len(one.elements) else ())
-            elif isinstance(one, Instance) and (fields := types.tuple_fields(one)):
+            elif isinstance(one, Instance) and (fields := types.contents.tuple_fields(one)):
                 found.extend(fields[position] if 0 <= position < len(fields) else ())
             else:
                 found.extend(types.elements((one,)))
@@ -134,7 +132,7 @@ class Expressions:
         for manager in self.types.of_ref(path, ref):
             for name in ("__enter__", "__aenter__"):
                 entered = self.types.calls.called(self.types.attribute(manager, name))
-                found.extend(one for each in entered for one in self.types.awaited(each))
+                found.extend(one for each in entered for one in self.types.contents.awaited(each))
                 if entered:
                     break
         return found
@@ -181,11 +179,11 @@ class Expressions:
             elif isinstance(base, TupleOf):
                 found.extend(self._item(path, record, base, index))
             elif isinstance(base, Instance):
-                field = types.dictionary_field(base, path, index)
+                field = types.contents.dictionary_field(base, path, index)
                 if field is not None:
                     found.extend(field)
                     continue
-                fields = types.tuple_fields(base)
+                fields = types.contents.tuple_fields(base)
                 at = self._integer(record, index)
                 if fields and at is not None and -len(fields) <= at < len(fields):
                     found.extend(fields[at])
@@ -302,11 +300,3 @@ class Expressions:
             targets = () if text is None or text.startswith(".") else types.resolver.module(path, text)
             return [one for target in targets for one in types.of_target(target)]
         return []
-
-
-def awaited_of(one: Type) -> list[Type] | None:
-    return [one.result] if isinstance(one, Coroutine) else None
-
-
-def is_module(one: Type) -> bool:
-    return isinstance(one, Module)

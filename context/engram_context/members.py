@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engram_context.calls import Argument, Calls, Given
+from engram_context.contents import Contents
 from engram_context.expressions import Expressions
 from engram_context.flow import Flow
 from engram_context.forms import NAMES, alias_of, form_of, last
@@ -34,6 +35,7 @@ from engram_context.inferred import (
     has_variables,
     substitute,
 )
+from engram_context.keywords import Keywords
 from engram_context.library import is_outside
 from engram_context.records import (
     AUGMENTED,
@@ -50,7 +52,6 @@ from engram_context.records import (
     VARIADIC,
     FileRecord,
     Symbol,
-    rows_with,
     value_row,
 )
 from engram_context.targets import Builtin, External, Slot, Target
@@ -67,8 +68,6 @@ _WIDTH = 16
 """No more types than this are followed for one expression."""
 _BINDINGS = 24
 """How many bindings of one name are looked at."""
-_FORWARDS = 3
-"""How often keyword arguments are followed into what a function hands them on to."""
 _OWNERS = 3
 """How many classes are asked for an attribute of which the first ones say only that it can be None."""
 
@@ -76,9 +75,6 @@ _METHOD, _PARAMETER, _CLASS, _IMPORT = KIND["method"], KIND["parameter"], KIND["
 _VARIABLES = (KIND["variable"], KIND["constant"])
 _CLASS_SCOPE = SCOPE_KIND["class"]
 _ATTRIBUTES = (ROLE["attribute"], ROLE["attribute-write"])
-# Functions that copy an object with other values for some of its fields: of dataclasses, copy and attrs.
-_GENERAL = (("builtins", "object"), ("typing", "NamedTuple"), ("builtins", "tuple"), ("typing", "_TypedDict"))
-_COPYING = frozenset({"replace", "evolve"})
 _READ = ROLE["read"]
 _STARS = VARIADIC | KEYWORDS
 _VARIABLE_MAKERS = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
@@ -92,13 +88,14 @@ class Types:
         self.generics = Generics(self)
         self.calls = Calls(self)
         self.expressions = Expressions(self)
+        self.contents = Contents(self)
+        self.keywords = Keywords(self)
         self._refs: dict[tuple[str, int], Types_] = {}
         self._symbols: dict[tuple[str, int], Types_] = {}
         self._orders: dict[ClassType, tuple[ClassType, ...]] = {}
         self._bases: dict[ClassType, tuple[ClassType, ...]] = {}
         self._attributes: dict[tuple[Type, str], tuple[Type, ...]] = {}
         self._flows: dict[str, Flow] = {}
-        self._starred: dict[str, list[tuple[int, int, int]]] = {}
         self._library: dict[tuple[str, str], ClassType | None] = {}
         self._depth = 0
 
@@ -411,14 +408,15 @@ class Types:
         record = self.resolver.record(of.path)
         return "" if record is None else record.scopes[of.scope].name
 
-    def _inherits(self, of: ClassType, module: str, name: str) -> bool:
+    def inherits(self, of: ClassType, module: str, name: str) -> bool:
+        """Whether a class of the library is one of another class's bases."""
         if not self.bases(of):
             return False
         base = self.library_class(module, name)
         return base is not None and base != of.bare and base in self.order(of.bare)
 
     def is_enum(self, of: ClassType) -> bool:
-        return self._inherits(of, "enum", "Enum")
+        return self.inherits(of, "enum", "Enum")
 
     def is_protocol(self, of: ClassType) -> bool:
         record = self.resolver.record(of.path)
@@ -435,26 +433,6 @@ class Types:
         rows = () if record is None else record.symbols_in(protocol.scope)
         names = {record.names[record.symbols.name[row]] for row in rows} if record is not None else set[str]()
         return all(self.slots(receiver, name) for name in names)
-
-    def tuple_fields(self, of: Instance) -> list[Types_]:
-        """What the fields of a NamedTuple are, in their order."""
-        return self._fields(of) if self._inherits(of.of, "typing", "NamedTuple") else []
-
-    def _fields(self, of: Instance) -> list[Types_]:
-        record = self.resolver.record(of.path)
-        rows = () if record is None else record.symbols_in(of.scope)
-        return [
-            tuple(self.of_symbol(of.path, row))
-            for row in rows
-            if record is not None and record.symbols.annotation[row] != NO_REF and record.symbols.inner[row] < 0
-        ]
-
-    def dictionary_field(self, of: Instance, path: str, index: int) -> list[Type] | None:
-        """What a TypedDict has under a key that is written out."""
-        text = self.text(path, index)
-        if text is None or not self._inherits(of.of, "typing", "_TypedDict"):
-            return None
-        return self.attribute(of, text)
 
     # --- objects --------------------------------------------------------------------------------------
 
@@ -489,73 +467,6 @@ class Types:
             named = [argument for name, argument in given.keywords if name == "bound"]
             return as_objects(one for at in (*given.positional[1:], *named) for one in self.argument_types(given, at))
         return []
-
-    def awaited(self, one: Type) -> list[Type]:
-        """What awaiting an object gives; the object itself where it is none that can be awaited."""
-        if isinstance(one, Coroutine):
-            return [one.result]
-        if not isinstance(one, Instance):
-            return [one]
-        awaitable = self.library_class("typing", "Awaitable")
-        arguments = None if awaitable is None else self.generics.ancestry(one.of).get(awaitable)
-        if arguments is not None:
-            return [each for argument in arguments for each in argument]
-        generators = self.calls.called(self.attribute(one, "__await__"))
-        if generators:
-            return [
-                each
-                for generator in generators
-                if isinstance(generator, Instance) and len(generator.arguments) == 3
-                for each in generator.arguments[2]
-            ]
-        return [one]
-
-    def elements(self, types: Iterable[Type]) -> list[Type]:
-        """What running over objects gives."""
-        found: dict[Type, None] = {}
-        for one in types:
-            if isinstance(one, ClassType) and self.is_enum(one):
-                found[Instance(one.path, one.scope)] = None
-            elif isinstance(one, ClassType):
-                iterators = self.calls.called(self.attribute(one, "__iter__"))
-                found.update(dict.fromkeys(self.elements(each for each in iterators if isinstance(each, Instance))))
-            elif isinstance(one, TupleOf):
-                found.update(dict.fromkeys(each for element in one.elements for each in element))
-            else:
-                found.update(dict.fromkeys(self._elements_of(self.as_instance(one))))
-        return list(found)[:_WIDTH]
-
-    def _elements_of(self, one: Type) -> list[Type]:
-        if isinstance(one, Variable):
-            return self.elements(self.bound_of(one))
-        if not isinstance(one, Instance):
-            return []
-        for name in ("Iterable", "AsyncIterable"):
-            base = self.library_class("typing", name)
-            arguments = None if base is None else self.generics.ancestry(one.of).get(base)
-            if arguments and any(arguments):
-                return list(arguments[0])
-        for start, step in (("__iter__", "__next__"), ("__aiter__", "__anext__")):
-            iterators = self.calls.called(self.attribute(one, start))
-            found = [
-                each
-                for iterator in iterators
-                if iterator != one or start != step
-                for stepped in self._steps(iterator, step)
-                for each in self.awaited(stepped)
-            ]
-            if found or iterators:
-                return found
-        return self.calls.called(self.attribute(one, "__getitem__"), None)
-
-    def _steps(self, iterator: Type, step: str) -> list[Type]:
-        if not isinstance(iterator, Instance):
-            return []
-        base = self.library_class("typing", "Iterable" if step == "__next__" else "AsyncIterable")
-        arguments = None if base is None else self.generics.ancestry(iterator.of).get(base)
-        if arguments and any(arguments):
-            return list(arguments[0])
-        return self.calls.called(self.attribute(iterator, step))
 
     def called(self, callee: Type) -> list[Type]:
         """What calling something gives, whatever the arguments."""
@@ -788,107 +699,22 @@ class Types:
                     found[Slot(path, scope, name)] = None
         return tuple(found)
 
+    def of_keyword(self, path: str, index: int) -> tuple[Target, ...]:
+        """The parameter that a keyword argument names."""
+        return self.keywords.of_occurrence(path, index)
+
+    def functions(self, callee: Type) -> list[Function]:
+        """The defs that calling something runs: a class's __init__ or __new__, an object's __call__."""
+        return self.keywords.functions(callee)
+
+    def elements(self, types: Iterable[Type]) -> list[Type]:
+        """What running over objects gives."""
+        return self.contents.elements(types)
+
     def is_certain(self, path: str, ref: int) -> bool:
         """Whether an expression is known to be nothing else than what `of_ref` says."""
         found = self.of_ref(path, ref)
         return bool(found) and not any(isinstance(one, Unknown) for one in found)
-
-    def of_keyword(self, path: str, index: int) -> tuple[Target, ...]:
-        """The parameter that a keyword argument names."""
-        record = self.resolver.record(path)
-        row = NO_REF if record is None else record.occurrences.link[index]
-        if record is None or row < 0:
-            return ()
-        name = record.names[record.occurrences.name[index]]
-        callees = self.of_ref(path, record.calls.callee[row])
-        if any(isinstance(one, ClassType) and self.is_library(one, "functools", "partial") for one in callees):
-            positional = Given.of_call(path, record, row).positional
-            callees = self.calls.argument(Given(path), positional[0]) if positional else ()
-        copied = [one for callee in callees for one in self._copied(callee, path, record, row)]
-        found = [slot for one in copied for slot in self.slots(one, name)] or self._named(callees, name, _FORWARDS)
-        return tuple(dict.fromkeys(map(self.resolver.seen, found)))
-
-    def _copied(self, callee: Type, path: str, record: FileRecord, row: int) -> Types_:
-        """The objects of which a call makes copies with other values: `replace(x, size=2)`, `x._replace(size=2)`."""
-        home = self.resolver.record(callee.path) if isinstance(callee, Function) else None
-        if not isinstance(callee, Function) or home is None or not is_outside(callee.path):
-            return ()
-        name = home.names[home.symbols.name[callee.symbol]]
-        if name == "_replace" and isinstance(callee.receiver, Instance):
-            return (callee.receiver,)
-        positional = Given.of_call(path, record, row).positional
-        if name not in _COPYING or callee.receiver is not None or not positional:
-            return ()
-        return self.argument_types(Given(path), positional[0])
-
-    def _named(self, callees: Iterable[Type], name: str, depth: int) -> list[Target]:
-        """The parameters, or fields, that `name=` sets in a call of one of several things."""
-        found: list[Target] = []
-        for callee in callees:
-            functions = self.functions(callee)
-            taken = [slot for function in functions for slot in self._parameter(function, name, depth)]
-            if not taken and isinstance(callee, ClassType) and all(is_outside(one.path) for one in functions):
-                # No __init__ in the project: a dataclass or NamedTuple takes its fields.
-                taken = [slot for slot in self.slots(callee, name) if not is_outside(getattr(slot, "path", "/"))]
-            found.extend(taken)
-        return found
-
-    def _parameter(self, function: Function, name: str, depth: int) -> list[Target]:
-        """The parameter of a function that a keyword names. What only `**kwargs` takes is a key of the TypedDict that
-        it is declared to be, or goes where the function hands it on to."""
-        record = self.resolver.record(function.path)
-        inner = -1 if record is None else record.symbols.inner[function.symbol]
-        if record is None or inner < 0:
-            return []
-        if any(record.symbols.kind[row] == _PARAMETER for row in record.bindings(inner, name)):
-            return [Slot(function.path, inner, name)]
-        rest = next((row for row in self.calls.parameters(function) if record.symbols.flags[row] & KEYWORDS), None)
-        if rest is None or depth <= 0:
-            return []
-        declared = as_objects(self.of_ref(function.path, record.symbols.annotation[rest]))
-        keys = [
-            slot
-            for one in declared
-            if isinstance(one, Instance) and self._inherits(one.of, "typing", "_TypedDict")
-            for slot in self.slots(one, name)
-        ]
-        if keys:
-            return keys
-        found: list[Target] = []
-        for call in self._forwarding(function.path, record, record.symbols.scope[rest], record.symbols.name[rest]):
-            found.extend(self._named(self.of_ref(function.path, record.calls.callee[call]), name, depth - 1))
-        return found
-
-    def _forwarding(self, path: str, record: FileRecord, scope: int, kwargs: int) -> list[int]:
-        """The calls in a function that hand on all its keyword arguments."""
-        if path not in self._starred:
-            self._starred[path] = [
-                (call, record.occurrences.name[value], record.calls.scope[call])
-                for argument in rows_with(record.arguments.stars, 2)
-                if (value := record.arguments.value[argument]) >= 0
-                for call in range(len(record.calls))
-                if record.calls.first_argument[call] <= argument < record.calls.last_argument[call]
-            ]
-        return [call for call, name, where in self._starred[path] if name == kwargs and where == scope]
-
-    def _is_general(self, function: Function) -> bool:
-        """Whether a def is one that says nothing about how objects of a subclass are made."""
-        owner = self.calls.owner(function)
-        return owner is not None and any(self.is_library(owner, module, name) for module, name in _GENERAL)
-
-    def functions(self, callee: Type) -> list[Function]:
-        """The defs that calling something runs: a class's __init__ or __new__, an object's __call__."""
-        if isinstance(callee, Function):
-            return [callee]
-        names = ("__init__", "__new__") if isinstance(callee, ClassType) else ("__call__",)
-        if not isinstance(callee, ClassType | Instance):
-            return []
-        for name in names:
-            found = [one for one in self.attribute(callee, name) if isinstance(one, Function)]
-            found = [one for one in found if not self._is_general(one)]
-            if found:
-                return found
-        return []
 
 
 def as_classes_of(one: Type) -> tuple[ClassType, ...]:
