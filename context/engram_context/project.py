@@ -99,6 +99,16 @@ class _Known:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the memory looks like from a place: the text before and behind it."""
+
+    path: str
+    generation: int
+    sides: tuple[bytes, bytes]
+    view: MemoryView
+
+
 class Project:
     """The memory of one folder. See the module's text for which thread may call what."""
 
@@ -144,6 +154,7 @@ class Project:
         self._lock = threading.Lock()
         self._texts: OrderedDict[str, tuple[FileState, Text]] = OrderedDict()
         self._texts_size = 0
+        self._view: _View | None = None
 
     # --- questions ----------------------------------------------------------------------------------------
 
@@ -200,8 +211,16 @@ class Project:
         # A view indexes so much of the document and no more: whole lines, so that the memo of lines knows them.
         start = text.line_start(text.line_of(max(offset - _BEFORE, 0)))
         end = text.line_span(text.line_of(min(offset + _AFTER, len(text)))).end
-        before, after = self.encode(decode(text.data[start:offset])), self.encode(decode(text.data[offset:end]))
-        return self.memory.view(path, before[before != 0], after[after != 0])
+        sides = text.data[start:offset], text.data[offset:end]
+        memory, kept = self.memory, self._view
+        # While a word is typed, the text around it stays.
+        if kept is not None and (kept.path, kept.generation, kept.sides) == (path, memory.generation, sides):
+            return kept.view
+        generation = memory.generation
+        before, after = (self.encode(decode(side)) for side in sides)
+        view = memory.view(path, before[before != 0], after[after != 0])
+        self._view = _View(path, generation, sides, view)
+        return view
 
     def excerpts(self, path: str, offset: int, budget: int) -> tuple[Excerpt, ...]:
         """Pieces of other files, of at most `budget` bytes, that share names with the lines before `offset`."""

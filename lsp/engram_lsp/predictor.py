@@ -30,6 +30,9 @@ from engram_lsp.suggestion import Source, Suggestion
 
 Cancelled = Callable[[], bool]
 
+# Continuations of one prompt about which is remembered what the model said: 32 kB each with the default model.
+_CONTINUED = 100
+
 
 @runtime_checkable
 class Forks(Protocol):
@@ -86,6 +89,7 @@ class Predictor:
         self.style = style or Style()
         self._spelled = Spellings(tokenizer)
         self._prompts = Prompts(tokenizer)
+        self._continued: tuple[tuple[int, ...], dict[tuple[int, ...], np.ndarray]] = ((), {})
         self._ranker = Ranker(tokenizer, self._spelled, self._window, self._prompt, self._judge)
         self._writer = Writer(
             tokenizer, self._spelled, engine, self.style, self._window, self._prompt, self._next, self._filter
@@ -130,8 +134,9 @@ class Predictor:
 
     def read(self, query: Query, cancelled: Cancelled = never) -> None:
         """Reads the prompt of a place ahead, so that a list for it is soon ordered."""
-        if isinstance(self.engine, Forks):
-            self.engine.fork(self.prompt(query), cancelled)
+        prompt = self.prompt(query)
+        if isinstance(self.engine, Forks) and self._continued[0] != prompt:
+            self.engine.fork(prompt, cancelled)
 
     # Asking
 
@@ -159,16 +164,25 @@ class Predictor:
         return None if log_probs is None else self._together(log_probs, opinion)
 
     def _judge(self, prompt: tuple[int, ...], memory: Memory | None, cancelled: Cancelled) -> Judge:
-        """As `_next` of one prompt and several short continuations: the prompt is read once for all of them."""
-        fork = self.engine.fork(prompt, cancelled) if isinstance(self.engine, Forks) else None
+        """As `_next` of one prompt and several short continuations: the prompt is read once for all of them, and what
+        the model said stays while the prompt does, which is as long as one word is being typed."""
+        if self._continued[0] != prompt or len(self._continued[1]) > _CONTINUED:
+            self._continued = (prompt, {})
+        said = self._continued[1]
+        forks: list[Callable[[Sequence[int]], np.ndarray] | None] = []
 
         def judge(path: tuple[int, ...]) -> np.ndarray | None:
             if cancelled():
                 return None
-            if fork is None:
-                return self._next(prompt + path, memory, cancelled)
+            if path not in said:
+                if not forks:
+                    forks.append(self.engine.fork(prompt, cancelled) if isinstance(self.engine, Forks) else None)
+                fork = forks[0]
+                if fork is None:
+                    return self._next(prompt + path, memory, cancelled)
+                said[path] = fork(path)
             opinion = memory.next(prompt[-REACH:] + path) if memory is not None else None
-            return self._together(fork(path), opinion)
+            return self._together(said[path], opinion)
 
         return judge
 

@@ -1,7 +1,9 @@
 """Model and memory together."""
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from engram_context.candidates import Candidate
 from engram_context.text import Text
@@ -159,3 +161,40 @@ def test_a_memory_is_shown_no_half_words(written: str, known: str) -> None:
 def test_the_index_of_spellings_finds_what_a_scan_of_the_vocabulary_finds(typed: bytes) -> None:
     scanned = [t for t, s in enumerate(SPELLINGS.of) if s and (s.startswith(typed) or typed.startswith(s))]
     assert sorted(SPELLINGS.agreeing(typed).tolist()) == scanned
+
+
+class Forking(Script):
+    """A script that tries continuations of a prompt, and counts them."""
+
+    tried = 0
+
+    def fork(
+        self, prompt: Sequence[int], cancelled: Callable[[], bool] = lambda: False
+    ) -> Callable[[Sequence[int]], np.ndarray]:
+        def after(path: Sequence[int]) -> np.ndarray:
+            self.tried += 1
+            found = self.next_log_probs((*prompt, *path))
+            assert found is not None
+            return found
+
+        return after
+
+
+def test_while_a_word_grows_the_model_is_asked_once_and_the_list_is_as_by_one_who_was_not() -> None:
+    story = "order = open_order(cart)\nother = operator(order)\n"
+    names = [named(name) for name in ("open_order", "operator", "order", "other", "cart", "print")]
+    engine = Forking(story)
+    predictor = Predictor(TOKENIZER, engine)
+    tried: list[int] = []
+    for word in ("", "o", "op", "ope", "o", "or"):
+        query = ask(f"order = open_order(cart)\nother = {word}")
+        fresh = Predictor(TOKENIZER, Forking(story))
+        assert predictor.rank(query, names) == fresh.rank(query, names)
+        tried.append(engine.tried)
+    assert tried[0] > 0
+    assert tried[-1] - tried[0] < 3 * tried[0]
+    before = engine.tried
+    predictor.rank(ask("order = open_order(cart)\nother = op"), names)
+    assert engine.tried == before
+    predictor.rank(ask("order = open_order(cart)\nfurther = op"), names)
+    assert engine.tried > before
