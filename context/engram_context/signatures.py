@@ -27,7 +27,7 @@ from engram_context.records import (
 )
 from engram_context.resolve import Resolver
 from engram_context.snapshot import Snapshot
-from engram_context.targets import Slot
+from engram_context.targets import External, Slot
 from engram_context.text import Place, Span, Text, decode
 
 _PARAMETER, _METHOD = KIND["parameter"], KIND["method"]
@@ -112,7 +112,9 @@ def signatures_of(resolver: Resolver, path: str, callee: int) -> tuple[Signature
             made = None
         if made is not None:
             found[made] = None
-    return tuple(found)[:_MOST]
+    # typeshed says of most methods of str twice what they take, once for literals.
+    plain = tuple(one for one in found if "LiteralString" not in one.label)
+    return (plain or tuple(found))[:_MOST]
 
 
 def callees(resolver: Resolver, path: str, callee: int) -> tuple[tuple[Type, Function | None], ...]:
@@ -228,6 +230,7 @@ def _of_function(resolver: Resolver, called: Type, function: Function) -> Signat
         for text in texts
     ]
     doc = symbol.doc or (_doc_of(resolver, called) if isinstance(called, ClassType) else "")
+    doc = doc or _doc_outside(resolver, Slot(function.path, symbol.scope, symbol.name))
     return _joined(name, parts, doc, result)
 
 
@@ -288,7 +291,16 @@ def _name_of(resolver: Resolver, of: ClassType) -> str:
 def _doc_of(resolver: Resolver, of: ClassType) -> str:
     record = resolver.record(of.path)
     symbol = -1 if record is None else record.scopes.symbol[of.scope]
-    return "" if record is None or symbol < 0 else record.symbols[symbol].doc
+    if record is None or symbol < 0:
+        return ""
+    named = record.symbols[symbol]
+    return named.doc or _doc_outside(resolver, Slot(of.path, named.scope, named.name))
+
+
+def _doc_outside(resolver: Resolver, slot: Slot) -> str:
+    """The documentation of what only a stub is known of, from its source."""
+    seen = resolver.seen(slot)
+    return resolver.library.doc(seen.name) if isinstance(seen, External) else ""
 
 
 def _is_plain(resolver: Resolver, of: ClassType) -> bool:

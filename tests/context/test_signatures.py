@@ -193,3 +193,14 @@ def test_signatures_come_from_where_things_are_defined() -> None:
 
 def test_labels_count_characters_not_bytes() -> None:
     assert shown("def f(größe='😀', maß=1): ...\nf(1, $0)") == "f(größe='😀', <maß=1>)"
+
+
+def test_the_standard_library_has_signatures_with_their_documentation() -> None:
+    found = help_at("import textwrap\ntextwrap.shorten('a', $0)")
+    assert found is not None
+    assert marked(found.signatures[0]).startswith("shorten(text: str, <width: int>")
+    assert "Collapse" in found.signatures[0].doc
+    assert (shown("len($0)") or "").startswith("len(<obj: Sized>")
+    assert (shown("''.replace('a', $0)") or "").startswith("replace(old: str, <new: str>")
+    found = help_at("dict($0)")
+    assert found is not None and len(found.signatures) > 2
