@@ -369,6 +369,35 @@ def test_documents_outside_of_projects_and_without_files_are_answered_too(start:
     assert client.request("textDocument/foldingRange", {"textDocument": {"uri": "untitled:gone"}}) is None
 
 
+def test_documents_of_other_languages_are_answered_alike(start: Start, project: Path) -> None:
+    source = (
+        "export class Shape {\n"
+        "  constructor(public side: number) {}\n"
+        "  draw(times: number, label: string): void {\n"
+        "    label.trim();\n"
+        "  }\n"
+        "}\n"
+        "// see https://a.example\n"
+        "new Shape(1).draw(2, 'a');\n"
+    )
+    (project / "shape.ts").write_text(source, encoding="utf-8")
+    client = start(project)
+    uri = client.open(project / "shape.ts", source, "typescript")
+    item = {"textDocument": {"uri": uri}}
+    data = client.request("textDocument/semanticTokens/full", item)["data"]
+    assert {("Shape", "class"), ("draw", "method"), ("times", "parameter")} <= set(
+        spelled(client, source, data, client.capabilities["positionEncoding"])
+    )
+    found = client.request("textDocument/foldingRange", item)
+    assert {(one["startLine"], one["endLine"]) for one in found} == {(0, 4), (2, 3)}
+    assert client.request("textDocument/signatureHelp", where(uri, 7, 10))["signatures"][0]["label"].startswith(
+        "Shape("
+    )
+    assert len(client.request("textDocument/documentHighlight", where(uri, 3, 5))) == 2
+    assert len(client.request("textDocument/documentLink", item)) == 1
+    assert client.request("textDocument/selectionRange", {**item, "positions": [at(3, 6)]})
+
+
 def test_folders_have_a_memory_each_and_come_and_go(start: Start, tmp_path: Path) -> None:
     """One server, two projects with the same module names: neither sees the other's."""
     roots = [tmp_path / "one", tmp_path / "two"]
