@@ -43,6 +43,7 @@ class Generics:
         self.types = types
         self._parameters: dict[ClassType, tuple[Slot, ...]] = {}
         self._ancestries: dict[ClassType, dict[ClassType, tuple[Types_, ...]]] = {}
+        self._solved: dict[tuple[Type, Type], dict[Slot, Types_]] = {}
         self._bindings: dict[tuple[ClassType, ClassType], Bindings] = {}
 
     def parameters(self, of: ClassType) -> tuple[Slot, ...]:
@@ -153,7 +154,14 @@ class Generics:
                 for one in pattern.elements:
                     self.unify(one, element, found, depth - 1)
         elif isinstance(pattern, Instance) and pattern.arguments:
-            self._unify_instance(pattern, actual, found, depth)
+            key = (pattern, actual)
+            if key not in self._solved:
+                self._solved[key] = {}
+                solved: dict[Slot, Types_] = {}
+                self._unify_instance(pattern, actual, solved, depth)
+                self._solved[key] = solved
+            for slot, types_ in self._solved[key].items():
+                found[slot] = tuple(dict.fromkeys((*found.get(slot, ()), *types_)))[:8]
 
     def _unify_instance(self, pattern: Instance, actual: Type, found: dict[Slot, Types_], depth: int) -> None:
         types = self.types
@@ -176,7 +184,7 @@ class Generics:
             for one, other in zip(pattern.arguments, arguments, strict=False):
                 self.unify(one, other, found, depth - 1)
             return
-        for name, result in self._protocol(pattern):
+        for name, result in self._protocol(pattern) if types.is_protocol(pattern.of) else ():
             given = [one for method in types.attribute(actual, name) for one in types.called(method)]
             self.unify(result, tuple(given), found, depth - 1)
 

@@ -15,6 +15,7 @@ from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from engram_context.environment import Environment
 from engram_context.imports import Module
@@ -25,6 +26,8 @@ from engram_context.text import Text, Unreadable, read_text
 _SUFFIXES = (".pyi", ".py")
 _MEMORY = 32 * 1024 * 1024
 """So many bytes of records are kept, about; those asked for last."""
+_ANSWERS = 50_000
+"""How many answers of one kind are kept."""
 _RECORD_PER_BYTE = 3  # of source, in memory
 _TEST = re.compile(
     rb"^(?P<indent>[ \t]*)(?P<word>if|elif|else)\b[ \t]*(?P<test>[^\n#]*?)[ \t]*:[ \t]*(?:#[^\n]*)?$", re.MULTILINE
@@ -39,6 +42,16 @@ def is_outside(path: str) -> bool:
     return path[:1] == "/" or path[1:3] == ":/"
 
 
+class Shared(dict[Any, Any]):
+    """Answers that any resolver may use, as many as there is room for. Writing from several threads is fine: they write
+    the same."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if len(self) >= _ANSWERS:
+            self.clear()
+        super().__setitem__(key, value)
+
+
 class Library:
     """The modules of one environment. Listings and records are kept once read; any thread may ask."""
 
@@ -50,6 +63,9 @@ class Library:
         self._records: OrderedDict[str, FileRecord | None] = OrderedDict()
         self._size = 0
         self._lock = Lock()
+        # What resolvers found out about outside files alone.
+        self.inferred = Shared()
+        self.scopes = Shared()
 
     @staticmethod
     @cache
@@ -84,6 +100,7 @@ class Library:
             while self._size > _MEMORY and len(self._records) > 1:
                 _, dropped = self._records.popitem(last=False)
                 self._size -= _size(dropped)
+                self.scopes.clear()  # they hold on to their records
         return record
 
     def doc(self, dotted: str) -> str:

@@ -36,7 +36,7 @@ from engram_context.inferred import (
     substitute,
 )
 from engram_context.keywords import Keywords
-from engram_context.library import is_outside
+from engram_context.library import Shared, is_outside
 from engram_context.records import (
     AUGMENTED,
     CLASS_METHOD,
@@ -90,11 +90,14 @@ class Types:
         self.expressions = Expressions(self)
         self.contents = Contents(self)
         self.keywords = Keywords(self)
-        self._refs: dict[tuple[str, int], Types_] = {}
-        self._symbols: dict[tuple[str, int], Types_] = {}
+        # None while it is being found out.
+        self._refs: dict[tuple[str, int], Types_ | None] = {}
+        self._symbols: dict[tuple[str, int], Types_ | None] = {}
+        self._cuts = 0
         self._orders: dict[ClassType, tuple[ClassType, ...]] = {}
         self._bases: dict[ClassType, tuple[ClassType, ...]] = {}
-        self._attributes: dict[tuple[Type, str], tuple[Type, ...]] = {}
+        self._attributes: dict[tuple[Type, str], Types_ | None] = {}
+        self._protocols: dict[ClassType, bool] = {}
         self._flows: dict[str, Flow] = {}
         self._library: dict[tuple[str, str], ClassType | None] = {}
         self._depth = 0
@@ -103,20 +106,47 @@ class Types:
 
     def of_ref(self, path: str, ref: int) -> Types_:
         """The types of an expression of a file."""
-        key = (path, ref)
-        if ref == NO_REF or self._depth >= _DEPTH:
+        if ref == NO_REF:
             return ()
-        if key not in self._refs:
-            record = self.resolver.record(path)
-            if record is None:
-                return ()
-            self._refs[key] = ()  # what an expression that depends on itself sees
-            self._depth += 1
-            try:
-                self._refs[key] = tuple(dict.fromkeys(self._of_ref(path, record, ref)))[:_WIDTH]
-            finally:
-                self._depth -= 1
-        return self._refs[key]
+        return self._kept(self._refs, self.resolver.library.inferred, path, ref)
+
+    def _kept(self, own: dict[tuple[str, int], Types_ | None], shared: Shared, path: str, row: int) -> Types_:
+        """The types of a ref (below NO_REF or a row of occurrences) or, in `_symbols`, of a symbol; found out once.
+
+        What depends on itself sees nothing of itself; neither does what is too deep. What did not come to that and is
+        outside the project is the same for every snapshot: it is shared.
+        """
+        key = (path, row)
+        if key in own:
+            found = own[key]
+            self._cuts += found is None
+            return found or ()
+        is_symbol = own is self._symbols
+        outside = is_outside(path)
+        if outside:
+            known = shared.get((path, row, is_symbol))
+            if known is not None:
+                own[key] = known
+                return known
+        record = self.resolver.record(path)
+        if record is None:
+            return ()
+        if self._depth >= _DEPTH:
+            self._cuts += 1
+            return ()
+        own[key] = None
+        self._depth += 1
+        cuts = self._cuts
+        found = ()
+        try:
+            types = self._of_symbol(path, record, record.symbols[row]) if is_symbol else self._of_ref(path, record, row)
+            found = tuple(dict.fromkeys(types))[:_WIDTH]
+        finally:
+            self._depth -= 1
+            own[key] = found
+        if outside and cuts == self._cuts:
+            shared[path, row, is_symbol] = found
+        return found
 
     def _of_ref(self, path: str, record: FileRecord, ref: int) -> list[Type]:
         row = value_row(ref)
@@ -283,18 +313,8 @@ class Types:
         return list(found)
 
     def of_symbol(self, path: str, row: int) -> Types_:
-        key = (path, row)
-        record = self.resolver.record(path)
-        if record is None or self._depth >= _DEPTH:
-            return ()
-        if key not in self._symbols:
-            self._symbols[key] = ()
-            self._depth += 1
-            try:
-                self._symbols[key] = tuple(self._of_symbol(path, record, record.symbols[row]))
-            finally:
-                self._depth -= 1
-        return self._symbols[key]
+        """The types that one binding gives a name."""
+        return self._kept(self._symbols, self.resolver.library.inferred, path, row)
 
     def _of_symbol(self, path: str, record: FileRecord, symbol: Symbol) -> list[Type]:
         if symbol.kind == "class":
@@ -419,6 +439,12 @@ class Types:
         return self.inherits(of, "enum", "Enum")
 
     def is_protocol(self, of: ClassType) -> bool:
+        of = of.bare
+        if of not in self._protocols:
+            self._protocols[of] = self._is_protocol(of)
+        return self._protocols[of]
+
+    def _is_protocol(self, of: ClassType) -> bool:
         record = self.resolver.record(of.path)
         refs = () if record is None else record.scopes[of.scope].refs
         return any(
@@ -572,14 +598,17 @@ class Types:
             key = (receiver, name)
             if key not in self._attributes:
                 if self._depth >= _DEPTH:
+                    self._cuts += 1
                     return []
-                self._attributes[key] = ()
+                self._attributes[key] = None
                 self._depth += 1
                 try:
                     self._attributes[key] = tuple(self._attribute(receiver, name))
                 finally:
                     self._depth -= 1
-            return list(self._attributes[key])
+            found = self._attributes[key]
+            self._cuts += found is None
+            return list(found or ())
         return [found for target in self.slots(receiver, name) for found in self.of_target(target)]
 
     def _attribute(self, receiver: ClassType | Instance, name: str) -> list[Type]:

@@ -53,10 +53,11 @@ class Resolver:
     def names(self, path: str, name: str) -> NameScopes | None:
         """Where a file binds and mentions a name; None when there is no such file."""
         key = (path, name)
-        if key not in self._names:
+        kept = self.library.scopes if is_outside(path) else self._names
+        if key not in kept:
             record = self.record(path)
-            self._names[key] = None if record is None else NameScopes(record, name)
-        return self._names[key]
+            kept[key] = None if record is None else NameScopes(record, name)
+        return kept[key]
 
     def symbols_of(self, slot: Slot) -> tuple[int, ...]:
         names = self.names(slot.path, slot.name)
