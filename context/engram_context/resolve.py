@@ -448,6 +448,10 @@ def definitions(snapshot: Snapshot, place: Place) -> tuple[Location, ...]:
     found: dict[Location, None] = {}
     for target in resolver.meanings(place.path, index, aliases=True):
         found.update(dict.fromkeys(resolver.locations(target)))
+    if not found and record is not None and record.language != "python":
+        # What comes from outside is known where it is imported.
+        for target in resolver.of_occurrence(place.path, index):
+            found.update(dict.fromkeys(resolver.locations(target)))
     return tuple(found)
 
 

@@ -31,7 +31,7 @@ _IMPORTED, _READ, _DEFINED = ROLE["import"], ROLE["read"], ROLE["definition"]
 _CLASS = SCOPE_KIND["class"]
 _TYPE_PARAMETER = KIND["type-parameter"]
 _TYPES = ("class", "interface", "struct", "enum", "type-alias")
-_FAMILY_LIMIT = 200
+_FAMILY_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +144,12 @@ class _Renaming:
         """The mentions; adds every slot that must be called the same."""
         if self.symbol.is_alias:
             return self._mentions()
+        looked_at: set[Slot] = set()
         while True:
             known = set(self.slots)
-            for slot in known:
+            for slot in known - looked_at:
                 self._add_family(slot)
+            looked_at |= known
             mentions = self._mentions()
             for path, indices in mentions.items():
                 for index in indices:
@@ -176,33 +178,47 @@ class _Renaming:
         return slot.scope == 0 or is_shared(self.resolver.snapshot.records[slot.path], slot.scope)
 
     def _add_family(self, slot: Slot) -> None:
-        """The members of the same name in what the class extends and in what extends it."""
+        """The members of the same name in what the class extends, and in what extends it."""
         names, here = self.resolver.others, self.symbol.language
         record = names.record(slot.path)
         rows = self.resolver.symbols_of(slot)
         if record.scopes.kind[slot.scope] != _CLASS or all(record.symbols.kind[row] == _TYPE_PARAMETER for row in rows):
             return
-        is_method = names.is_method(slot)
-        waiting = [owner for owner in names.owner(slot.path, slot.scope) if isinstance(owner, Slot)]
-        while waiting and len(self.classes) < _FAMILY_LIMIT:
-            at = waiting.pop()
-            if at in self.classes:
-                continue
-            self.classes.add(at)
-            for path, scope in names.scopes_of(at):
-                binds = names.bound(path, slot.name).get(scope)
-                if here.methods_apart and is_method != names.is_method(Slot(path, scope, slot.name)):
-                    binds = None
-                if binds:
-                    self.slots.add(Slot(path, scope, slot.name))
-                overrides = (binds or here.inherits) and here.may_override(names, slot)
-                for ref in names.record(path).scopes[scope].refs if overrides else ():
-                    if ref != NO_REF and not names.holders(path, ref):
-                        self.doubt = "a class that it belongs to extends one from outside the project"
-                waiting += names.bases(path, scope)
-            waiting += self._extending(at)
-        reason = here.doubtful_member(names, slot)
-        self.doubt = self.doubt or reason
+        owners = [owner for owner in names.owner(slot.path, slot.scope) if isinstance(owner, Slot)]
+        self.doubt = self.doubt or here.doubtful_member(names, slot)
+        for ways in (self._extended, self._extending):
+            seen: set[Slot] = set()
+            waiting = list(owners)
+            while waiting:
+                at = waiting.pop()
+                if at in seen:
+                    continue
+                if len(seen) >= _FAMILY_LIMIT:
+                    self.doubt = "its class has more relatives than were looked at"
+                    break
+                seen.add(at)
+                self._take(at, slot)
+                waiting += ways(at)
+            self.classes |= seen
+
+    def _take(self, owner: Slot, slot: Slot) -> None:
+        """The members of a class that have the name; doubt where it may have more from outside."""
+        names, here = self.resolver.others, self.symbol.language
+        for path, scope in names.scopes_of(owner):
+            binds = bool(names.bound(path, slot.name).get(scope))
+            if here.methods_apart and names.is_method(slot) != names.is_method(Slot(path, scope, slot.name)):
+                binds = False
+            if binds:
+                self.slots.add(Slot(path, scope, slot.name))
+            overrides = (binds or here.inherits) and here.may_override(names, slot)
+            for ref in names.record(path).scopes[scope].refs if overrides else ():
+                if ref != NO_REF and not names.holders(path, ref):
+                    self.doubt = "a class that it belongs to extends one from outside the project"
+
+    def _extended(self, derived: Slot) -> Iterator[Slot]:
+        names = self.resolver.others
+        for path, scope in names.scopes_of(derived):
+            yield from names.bases(path, scope)
 
     def _extending(self, base: Slot) -> Iterator[Slot]:
         names = self.resolver.others

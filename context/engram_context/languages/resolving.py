@@ -273,7 +273,7 @@ class Names:
         waiting: list[Slot] = [holder]
         while waiting:
             at = waiting.pop(0)
-            if at in seen or len(seen) > 100:
+            if at in seen or len(seen) > 500:
                 continue
             seen.add(at)
             scopes = list(self.scopes_of(at))

@@ -28,8 +28,6 @@
 (class_body (method_definition name: (private_property_identifier) @define.method) @scope.function)
 (class_body (method_definition name: (computed_property_name)) @scope.function)
 (class_body (method_definition name: (string)) @scope.function)
-(assignment_expression
-  left: (member_expression object: (this) property: (property_identifier) @define.attribute.member)) @body
 
 ; variables
 (statement_block) @scope.block

@@ -42,7 +42,7 @@
 (index_signature) @scope.block
 (index_signature name: (identifier) @define.parameter)
 (conditional_type) @scope.block
-(infer_type (type_identifier) @define.type-parameter)
+(infer_type . (type_identifier) @define.type-parameter.block)
 
 ; namespaces
 (internal_module name: (identifier) @define.namespace) @scope.namespace
