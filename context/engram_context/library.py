@@ -20,6 +20,7 @@ from typing import Any
 from engram_context.environment import Environment
 from engram_context.imports import Module
 from engram_context.reader import read_record
+from engram_context.record_cache import RecordCache
 from engram_context.records import FileRecord
 from engram_context.text import Text, Unreadable, read_text
 
@@ -55,8 +56,10 @@ class Shared(dict[Any, Any]):
 class Library:
     """The modules of one environment. Listings and records are kept once read; any thread may ask."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, cache: RecordCache | None = None) -> None:
+        """`cache`: where records are kept from one start to the next."""
         self.environment = environment
+        self._cache = cache
         self._listings: dict[str, frozenset[str]] = {}
         self._modules: dict[str, Module | None] = {}
         self._dotted: dict[str, str] = {}
@@ -92,7 +95,11 @@ class Library:
         if text is not None:
             if path.endswith(".pyi"):
                 text = Text.of(without_dead_branches(text.data, self.environment.version))
-            record = read_record(text, "python")
+            record = self._cache.find(text.digest, len(text)) if self._cache is not None else None
+            if record is None:
+                record = read_record(text, "python")
+                if self._cache is not None:
+                    self._cache.keep(record)
         with self._lock:
             if path not in self._records:
                 self._records[path] = record

@@ -687,8 +687,12 @@ class Types:
         found: dict[str, Target] = {}
         if isinstance(receiver, Module):
             if not receiver.is_namespace:
+                record = self.resolver.record(receiver.path)
+                rows = () if record is None else record.symbols_in(0)
+                own = {record.names[record.symbols.name[row]] for row in rows} if record is not None else set[str]()
                 for name in self.resolver.module_names(receiver.path):
-                    for target in self.resolver.member(receiver, name):
+                    here = (Slot(receiver.path, 0, name),) if name in own else None
+                    for target in here or self.resolver.member(receiver, name):
                         found.setdefault(name, target)
             for name, child in self.resolver.submodules(receiver).items():
                 found.setdefault(name, child)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from engram_context.environment import Environment
 from engram_context.library import Library, is_outside, without_dead_branches
+from engram_context.record_cache import RecordCache
 from engram_context.snapshot import Snapshot
 from engram_context.text import Location
 from fixture import Fixture, parse_fixture
@@ -240,3 +241,17 @@ def test_records_that_were_not_asked_for_lately_are_let_go(monkeypatch: pytest.M
     again = [library.record(path) for path in paths]
     assert first == again
     assert first[0] is not again[0]
+
+
+def test_records_kept_on_disk_are_those_that_are_read_anew(tmp_path: Path) -> None:
+    cache = RecordCache(tmp_path / "cache")
+    fresh = Library(Environment.standard(), cache)
+    module = fresh.find("collections")
+    assert module is not None
+    first = fresh.record(module.path)
+    (file,) = (tmp_path / "cache").iterdir()
+    assert Library(Environment.standard(), cache).record(module.path) == first
+    file.write_bytes(file.read_bytes()[:-7])
+    assert Library(Environment.standard(), cache).record(module.path) == first
+    (tmp_path / "taken").write_text("")
+    assert Library(Environment.standard(), RecordCache(tmp_path / "taken")).record(module.path) == first
