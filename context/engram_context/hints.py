@@ -97,6 +97,7 @@ class _Hints:
     def __init__(self, resolver: Resolver, path: str, record: FileRecord, text: Text, span: Span) -> None:
         self.resolver, self.path, self.record, self.text, self.span = resolver, path, record, text, span
         self.positional: dict[tuple[Type, Function], tuple[tuple[str, Location | None], ...]] = {}
+        self.certain: dict[tuple[str, int], bool] = {}
 
     # --- parameters ---------------------------------------------------------------------------------------
 
@@ -225,6 +226,13 @@ class _Hints:
         record = self.resolver.record(path)
         if record is None or ref == NO_REF or depth <= 0:
             return False
+        key = (path, ref)
+        if key not in self.certain:
+            self.certain[key] = False  # what an expression that depends on itself sees
+            self.certain[key] = self._comes_from_declared(path, record, ref, depth)
+        return self.certain[key]
+
+    def _comes_from_declared(self, path: str, record: FileRecord, ref: int, depth: int) -> bool:
         row = value_row(ref)
         if row is None:
             slots = self.resolver.of_occurrence(path, ref)
