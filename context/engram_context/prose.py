@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property, lru_cache, partial
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from engram_context.edits import Edit
 from engram_context.records import KIND, SCOPE_KIND, FileRecord
@@ -85,6 +87,48 @@ def in_texts(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
                 yield path, Edit(Span(*match.span()), wanted.new_name, reason, chance)
 
 
+_LITERAL = re.compile(rb"""["']([\w.:]{2,120})["']""")
+_NAME = re.compile(rb"\w+")
+Found = TypeVar("Found")
+
+
+class _Kept(Generic[Found]):
+    """What was found in files, by their contents: most files that look names up have nothing to do with a rename, and
+    are asked about at every one."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: OrderedDict[bytes, Found] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, digest: bytes, find: Callable[[], Found]) -> Found:
+        with self._lock:
+            if digest in self._found:
+                self._found.move_to_end(digest)
+                return self._found[digest]
+        found = find()
+        with self._lock:
+            self._found[digest] = found
+            while len(self._found) > self._most:
+                self._found.popitem(last=False)
+        return found
+
+
+_literals = _Kept[frozenset[bytes]](4096)
+_looked = _Kept[frozenset[str]](4096)
+
+
+def literals(snapshot: Snapshot, path: str) -> frozenset[bytes]:
+    """The names in a file's plain strings, those with dots too."""
+
+    def find() -> frozenset[bytes]:
+        text = snapshot.text(path)
+        found = () if text is None else _LITERAL.finditer(text.data)
+        return frozenset(word for match in found for word in _NAME.findall(match[1]))
+
+    return _literals.of(snapshot.records[path].digest, find)
+
+
 def _other_files(snapshot: Snapshot) -> Iterator[str]:
     """The project's settings and documents."""
     for path in _SETTINGS:
@@ -106,6 +150,7 @@ _REGIONS = re.compile(
 )
 
 
+@lru_cache(maxsize=64)
 def regions(data: bytes) -> list[tuple[int, int, Region]]:
     """(start, end, what it is) of every comment and string in Python source, in order."""
     found: list[tuple[int, int, Region]] = []
@@ -230,15 +275,19 @@ _LOOP = re.compile(rb"\bfor\s+(\w+)\s+in\b")
 
 def lookup_names(snapshot: Snapshot) -> frozenset[str]:
     """The variables that members are looked up by: `attr` of `getattr(x, attr)`, anywhere in the project."""
+    paths = dict.fromkeys(path for used in _OF_MEMBERS[:5] for path in snapshot.files_naming(used))
+    records = (snapshot.records[path] for path in paths)
+    return frozenset(name for one in records for name in _looked.of(one.digest, partial(_lookup_names_in, one)))
+
+
+def _lookup_names_in(record: FileRecord) -> frozenset[str]:
     found: set[str] = set()
-    for path in dict.fromkeys(path for used in _OF_MEMBERS[:5] for path in snapshot.files_naming(used)):
-        record = snapshot.records[path]
-        for call in range(len(record.calls)):
-            if called_name(record, call) in _OF_MEMBERS[:5]:
-                arguments = record.calls[call].arguments
-                value = record.arguments.value[arguments[1]] if len(arguments) > 1 else -1
-                if value >= 0:
-                    found.add(record.names[record.occurrences.name[value]])
+    for call in range(len(record.calls)):
+        if called_name(record, call) in _OF_MEMBERS[:5]:
+            arguments = record.calls[call].arguments
+            value = record.arguments.value[arguments[1]] if len(arguments) > 1 else -1
+            if value >= 0:
+                found.add(record.names[record.occurrences.name[value]])
     return frozenset(found)
 
 

@@ -27,6 +27,7 @@ from engram_context.text import Span
 LEAST = 0.25
 """Edits less likely than this are not offered: a list that is mostly wrong is no help."""
 
+_UNKNOWN = "of something that is not known"
 # An argument of this name, in a call of something unknown that is called like the function.
 _OF_ARGUMENT = 0.7
 
@@ -35,6 +36,11 @@ _WRITE = ROLE["attribute-write"]
 _KEYWORD = ROLE["keyword"]
 _CLASS = SCOPE_KIND["class"]
 _USES = frozenset({ROLE["read"], ROLE["attribute"]})
+
+
+def is_unknown(edit: Edit) -> bool:
+    """Whether an edit is that of an attribute, or an argument, of something that nothing is known about."""
+    return edit.annotation is not None and edit.annotation.endswith(_UNKNOWN)
 
 
 def guesses(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
@@ -51,7 +57,7 @@ def guesses(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
         span = record.occurrences.span(index)
         of_code.add((path, span.start))
         if chance >= LEAST:
-            reason = f"{kind} '{wanted.name}' of something that is not known"
+            reason = f"{kind} '{wanted.name}' {_UNKNOWN}"
             yield path, Edit(span, wanted.new_name, reason, chance)
     if judge.is_parameter:
         yield from in_docstrings(resolver, wanted)

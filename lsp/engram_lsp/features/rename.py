@@ -10,7 +10,7 @@ from lsprotocol import types
 from engram_lsp import convert
 from engram_lsp.features.workspace_edit import for_client, workspace_edit
 from engram_lsp.guard import refused, stale
-from engram_lsp.renaming import Suggested, suggest_names
+from engram_lsp.renaming import Suggested, judged, suggest_names
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Session
 
@@ -41,6 +41,9 @@ async def rename(session: Session, params: types.RenameParams) -> types.Workspac
     if not session.is_current(asked):
         raise stale()
     edit, left_out = for_client(found, session.client)
+    edit = await judged(session, asked, edit)
+    if not session.is_current(asked):
+        raise stale()
     answer = workspace_edit(session, asked.folder, edit)
     if left_out:
         session.tell(f"{left_out} more places may mean the same thing, but that is not certain: they were left alone")
