@@ -104,6 +104,7 @@ class Session:
         self.closed = False
         # Ongoing.
         self.background = ThreadPoolExecutor(2, "engram questions")
+        self.decorating = ThreadPoolExecutor(1, "engram decorations")
         self.reading = ThreadPoolExecutor(1, "engram reading")
         self.model_thread = ThreadPoolExecutor(1, "engram model")
         self.model_desk = Desk(self.model_thread)
@@ -222,8 +223,9 @@ class Session:
 
         return await in_worker(self.remote_threads, ask)
 
-    async def in_background(self, work: Callable[[Cancelled], Result]) -> Result:
-        return await in_worker(self.background, work)
+    async def in_background(self, work: Callable[[Cancelled], Result], *, decorates: bool = False) -> Result:
+        """`work` on a worker. What only `decorates` a document has one of its own: no question waits behind it."""
+        return await in_worker(self.decorating if decorates else self.background, work)
 
     async def in_model_thread(self, work: Callable[[Cancelled], Result], *, urgent: bool = False) -> Result:
         """`urgent` work comes first, and between the steps of what is being done: a list cannot wait for ghost text."""
@@ -591,5 +593,5 @@ class Session:
                     guard.report("saving", problem)
         if self.remote is not None:
             self.remote.close()
-        for executor in (self.background, self.reading, self.model_thread, self.remote_threads):
+        for executor in (self.background, self.decorating, self.reading, self.model_thread, self.remote_threads):
             executor.shutdown(wait=False, cancel_futures=True)

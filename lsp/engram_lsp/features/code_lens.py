@@ -33,7 +33,7 @@ async def resolve(session: Session, lens: types.CodeLens) -> types.CodeLens:
         found = lenses.mentions(asked.snapshot, Place(asked.path, asked.offset))
         return locations.ranges(asked.snapshot, found, session.unit)
 
-    found = await session.in_background(count)
+    found = await session.in_background(count, decorates=True)
     title = "1 reference" if len(found) == 1 else f"{len(found)} references"
     command = session.settings.code_lens.command
     arguments = [asked.document.uri, lens.range.start, locations.to_protocol(session, asked.folder, found)]

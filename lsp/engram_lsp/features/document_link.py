@@ -21,7 +21,7 @@ async def document_link(session: Session, params: types.DocumentLinkParams) -> l
     def find(cancelled: Cancelled) -> tuple[Link, ...]:
         return links(asked.folder.holder.tree(asked.path, asked.text), asked.text, folders, cancelled)
 
-    found = await session.in_background(find)
+    found = await session.in_background(find, decorates=True)
     if not session.is_current(asked):
         raise stale()
     ranges = convert.ranges_of(asked.text, [link.span for link in found], session.unit)

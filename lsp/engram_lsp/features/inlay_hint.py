@@ -25,7 +25,7 @@ async def inlay_hint(session: Session, params: types.InlayHintParams) -> list[ty
         found = hints(asked.snapshot, asked.path, span, wishes, cancelled)
         return [(hint, where(session, asked, hint)) for hint in found]
 
-    found = await session.in_background(find)
+    found = await session.in_background(find, decorates=True)
     if not session.is_current(asked):
         raise stale()
     return [to_protocol(session, asked, hint, place) for hint, place in found]
