@@ -32,6 +32,8 @@ REFLECTING = frozenset(
     {"getattr", "setattr", "hasattr", "delattr", "getattr_static", "attrgetter", "methodcaller"}
     | {"patch", "object", "multiple", "delitem", "import_module", "find_spec", "resolve_name", "locate"}
 )
+# The same, from inside a class that has its own way with attributes.
+_OWN = frozenset({"__getattribute__", "__setattr__", "__delattr__", "__getattr__"})
 # Files that look up members, and modules' names, by strings say one of these.
 _OF_MEMBERS = ("getattr", "setattr", "hasattr", "delattr", "attrgetter", "methodcaller", "patch")
 _OF_MODULES = ("patch", "import_module", "find_spec", "resolve_name")
@@ -57,8 +59,8 @@ def words_of(name: str) -> list[str]:
 
 
 def is_distinctive(name: str) -> bool:
-    """Whether a name is hardly met by chance in prose: it has several words, or a digit in it."""
-    return len(words_of(name)) > 1 or ("_" in name.strip("_"))
+    """Whether a name is hardly met by chance in prose: it has several words, a digit in it, or only capitals."""
+    return len(words_of(name)) > 1 or "_" in name.strip("_") or (name.isupper() and len(name) > 3)
 
 
 def quoted(name: str) -> re.Pattern[bytes]:
@@ -239,6 +241,9 @@ class _Prose:
             return 0.8
         call = innermost_call(record, start)
         called = "" if call is None else called_name(record, call)
+        if called in _OWN:
+            # Nobody but the classes themselves goes this way, so it is about their own members.
+            return 0.8 if any(slot.path == self.path for slot in self.wanted.slots) else 0.2
         if call is None or called not in REFLECTING:
             return 0.1
         arguments = record.calls[call].arguments

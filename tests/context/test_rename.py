@@ -660,6 +660,20 @@ def test_a_string_that_a_member_is_looked_up_by_later_is_offered():
     assert [edit.span.start for edit in result.edits["main.py"] if edit.annotation] == [24]
 
 
+def test_a_class_that_sets_its_attributes_around_its_own_hook_is_understood():
+    result = check_rename(
+        """
+        class Box:
+            def __init__(self):
+                object.__setattr__(self, "_config", {"_config": 1})
+                self.$1_con$0fig = {}
+            def __setattr__(self, name, value): ...
+        """,
+        "_settings",
+    )
+    assert [edit.span.start for edit in result.edits["main.py"] if edit.annotation] == [65]
+
+
 # --- names that are put together ----------------------------------------------------------------------
 
 
