@@ -239,7 +239,10 @@ class _Prose:
             return 0.1
         if not self.looking.isdisjoint(self._kept_as(record, start)):
             return 0.8
-        call = innermost_call(record, start)
+        data, end = self.text.data, start + len(self.wanted.name.encode()) + 1
+        before, after = data[max(start - 200, 0) : start - 1].rstrip(), data[end : end + 200].lstrip()
+        is_argument = before[-1:] in (b"(", b",") and after[:1] in (b",", b")")
+        call = innermost_call(record, start) if is_argument else None
         called = "" if call is None else called_name(record, call)
         if called in _OWN:
             # Nobody but the classes themselves goes this way, so it is about their own members.

@@ -671,7 +671,7 @@ def test_a_class_that_sets_its_attributes_around_its_own_hook_is_understood():
         """,
         "_settings",
     )
-    assert [edit.span.start for edit in result.edits["main.py"] if edit.annotation] == [65]
+    assert [edit.span.start for edit in result.edits["main.py"] if edit.annotation] == [69]
 
 
 # --- names that are put together ----------------------------------------------------------------------
