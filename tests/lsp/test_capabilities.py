@@ -23,6 +23,11 @@ def test_real_editors_are_understood() -> None:
     assert vscode.document_changes and neovim.document_changes and eglot.document_changes
     assert (vscode.renames_files, neovim.renames_files, eglot.renames_files) == (True, True, False)
     assert all(editor.progress and editor.configuration for editor in (vscode, neovim, eglot))
+    assert all(editor.label_offsets and editor.active_parameters for editor in (vscode, neovim, eglot))
+    assert (vscode.signature_markdown, neovim.signature_markdown, eglot.signature_markdown) == (True, True, False)
+    assert (vscode.completion_markdown, neovim.completion_markdown, eglot.completion_markdown) == (True, True, False)
+    assert (vscode.fold_limit, neovim.fold_limit, eglot.fold_limit) == (5000, None, None)
+    assert (vscode.refreshes_hints, neovim.refreshes_hints, eglot.refreshes_hints) == (True, True, False)
 
 
 def test_a_client_that_says_nothing_gets_the_plain_protocol() -> None:
