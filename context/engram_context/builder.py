@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from engram_context.limits import Deadline
 from engram_context.records import (
     CONDITIONAL,
     KIND,
@@ -36,6 +37,7 @@ class RecordBuilder:
         self.text = text
         self.data = text.data
         self.language = language
+        self.deadline = Deadline()  # for what fills it
         self.names: dict[bytes, int] = {}
         self.strings: dict[str, int] = {"": 0}
         self.pool: list[int] = []

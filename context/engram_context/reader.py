@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import keyword
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from engram_context.builder import RecordBuilder
 from engram_context.languages import grammar, language_named
 from engram_context.languages.manifests import MANIFESTS, read_manifest
 from engram_context.languages.reading import read as read_other
+from engram_context.limits import Deadline, TooSlowError
 from engram_context.python import read_python
 from engram_context.records import NO_REF, FileRecord, Role, SyntaxProblem, empty_record
 from engram_context.text import Span, Text
@@ -27,6 +29,10 @@ _TOKEN = re.compile(rb"""#.*|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\d\w*|(?P<nam
 _ROUNDS = 4
 """How many broken lines are looked for, in files up to `_ROUNDS_LIMIT` bytes."""
 _ROUNDS_LIMIT = 1 << 18
+# Texts of less than so many bytes are parsed in one go; the pieces in which others are handed to the parser.
+_SHORT, _PIECE = 4_000, 1 << 16
+
+log = logging.getLogger(__name__)
 
 TextEdit = tuple[int, int, int]
 """start, old end, new end: bytes start..old end became start..new end."""
@@ -38,7 +44,7 @@ def parse(
     old: tuple[Tree, Text] | None = None,
     edit: TextEdit | None = None,
 ) -> Tree | None:
-    """The syntax tree of a text, None without a grammar for its language.
+    """The syntax tree of a text, None without a grammar for its language and where parsing takes too long.
 
     Given the tree and text before an edit, only what the edit touched is parsed again; `old` stays as it is.
     """
@@ -47,12 +53,33 @@ def parse(
         return None
     parser = Parser(found)
     if old is None or edit is None:
-        return parser.parse(text.data)
+        return _parse(parser, text.data, None)
     tree, before = old[0].copy(), old[1]
     start, old_end, new_end = edit
     points = (_point(before, start), _point(before, old_end), _point(text, new_end))
     tree.edit(start, old_end, new_end, *points)
-    return parser.parse(text.data, tree)
+    return _parse(parser, text.data, tree)
+
+
+def _parse(parser: Parser, data: bytes, old: Tree | None) -> Tree | None:
+    """None when it takes too long. What is not short is handed over in pieces: only then the parser lets itself be
+    stopped, and other threads have their turn meanwhile."""
+    if len(data) < _SHORT:
+        return parser.parse(data) if old is None else parser.parse(data, old)
+    deadline = Deadline()
+
+    def piece(at: int, _: object) -> bytes:
+        return data[at : at + _PIECE]
+
+    def late(_at: int, _error: bool) -> bool:
+        return deadline.passed
+
+    try:
+        if old is None:
+            return parser.parse(piece, progress_callback=late)
+        return parser.parse(piece, old, progress_callback=late)
+    except ValueError:
+        return None
 
 
 def _point(text: Text, offset: int) -> tuple[int, int]:
@@ -63,8 +90,17 @@ def _point(text: Text, offset: int) -> tuple[int, int]:
 def read_record(text: Text, language: str, tree: Tree | None = None) -> FileRecord:
     """All that one text says by itself. `tree` saves the parse when it is at hand.
 
-    A language without a reader gives a record with a module scope and nothing in it.
+    A language without a reader gives a record with a module scope and nothing in it, and so does a text that takes too
+    long to read.
     """
+    try:
+        return _read(text, language, tree)
+    except TooSlowError:
+        log.warning("a file of %d bytes takes too long to read; its text alone is known", len(text))
+        return empty_record(text.digest, language, len(text.data), text.line_count)
+
+
+def _read(text: Text, language: str, tree: Tree | None) -> FileRecord:
     if language in MANIFESTS:
         return read_manifest(text, language)
     if tree is None:
@@ -78,7 +114,7 @@ def read_record(text: Text, language: str, tree: Tree | None = None) -> FileReco
     problems: tuple[SyntaxProblem, ...] = ()
     dropped: list[Span] = []
     if tree.root_node.has_error:
-        problems, tree, dropped = _mend(text, tree)
+        problems, tree, dropped = _mend(text, tree, builder.deadline)
     doubtful = read_python(builder, tree)
     for span in dropped:
         _read_names(builder, span)
@@ -92,7 +128,7 @@ def read_record(text: Text, language: str, tree: Tree | None = None) -> FileReco
 # --- broken syntax ------------------------------------------------------------------------------------
 
 
-def _mend(text: Text, tree: Tree) -> tuple[tuple[SyntaxProblem, ...], Tree, list[Span]]:
+def _mend(text: Text, tree: Tree, deadline: Deadline) -> tuple[tuple[SyntaxProblem, ...], Tree, list[Span]]:
     """(problems, the tree to read, the lines that are missing from it) of a text with syntax errors.
 
     The interpreter names the first problem, in its own words; without the line to blame it names the next.
@@ -108,7 +144,7 @@ def _mend(text: Text, tree: Tree) -> tuple[tuple[SyntaxProblem, ...], Tree, list
         if problem is None:
             break
         problems.append(problem)
-        found = _without_a_line(text, data, mended, problem.span.start)
+        found = _without_a_line(text, data, mended, problem.span.start, deadline)
         if found is None:
             break
         data, mended, span = found
@@ -161,7 +197,9 @@ def _damage(tree: Tree) -> int:
     return sum(node.end_byte - node.start_byte + 1 for node in _error_nodes(tree))
 
 
-def _without_a_line(text: Text, data: bytes, tree: Tree, offset: int) -> tuple[bytes, Tree, Span] | None:
+def _without_a_line(
+    text: Text, data: bytes, tree: Tree, offset: int, deadline: Deadline
+) -> tuple[bytes, Tree, Span] | None:
     """The same text with the one line blanked (or, if it opens a block, made a plain `if`) that leaves the
     least damage, None when that helps nothing. Every other byte keeps its offset."""
     line = text.line_of(offset)
@@ -174,6 +212,7 @@ def _without_a_line(text: Text, data: bytes, tree: Tree, offset: int) -> tuple[b
         span = text.line_span(at)
         content = data[span.start : span.end]
         for instead in _placeholders(content):
+            deadline.check()
             after = b"".join((data[: span.start], instead, data[span.end :]))
             changed = Text(after, text.starts)
             again = parse(changed, "python", (tree, changed), (span.start, span.end, span.end))

@@ -96,6 +96,10 @@ class PythonWalk:
 
     def ref(self, node: Node | None, scope: int, depth: int = g.DEPTH) -> int:
         """The ref of an expression, as far as the record says anything about it."""
+        if node is None:
+            return NO_REF
+        if node.kind_id in g.PRIMARY:
+            return node.end_byte
         while node is not None and node.kind_id in g.WRAPPERS:
             if node.kind_id in g.NAMED_EXPRESSIONS:
                 node = node.child_by_field_id(g.VALUE)
@@ -116,7 +120,9 @@ class PythonWalk:
                 return self.ref(typed, scope, depth - 1)
             plain = g.PLAIN.fullmatch(self.data, node.start_byte, node.end_byte)
             if plain is not None:
-                return builder.add_value("str", builder.string(plain[1].decode("utf-8", "replace")), 0)
+                # `\\w` of bytes is ASCII alone.
+                strings = builder.strings
+                return builder.add_value("str", strings.setdefault(plain[1].decode("ascii"), len(strings)), 0)
             prefix = self.data[node.start_byte : node.start_byte + 2].lower()
             return builder.add_value("bytes" if b"b" in prefix.rstrip(b"\"'") else "str", 0, 0)
         if kind in g.INTEGERS:
