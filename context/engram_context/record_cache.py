@@ -1,4 +1,4 @@
-"""Records of library files on disk, by the digest of their text: reading the large ones anew takes too long to wait for.
+"""Records of library files on disk, by the digest of their text: the large ones take too long to be read anew.
 
 Deleting the folder loses time, never an answer; a file that is damaged, or of another version, is read anew.
 """
@@ -6,7 +6,6 @@ Deleting the folder loses time, never an answer; a file that is damaged, or of a
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from pathlib import Path
 
@@ -44,7 +43,7 @@ class RecordCache:
             made = self._folder / f"{secrets.token_hex(8)}.part"
             try:
                 made.write_bytes(record.to_bytes())
-                os.replace(made, self._file(record.digest))
+                made.replace(self._file(record.digest))
             finally:
                 made.unlink(missing_ok=True)
             self._written += 1

@@ -45,6 +45,8 @@ def on_if(walk: PythonWalk, node: Node, scope: int) -> None:
 
 def _mended(walk: PythonWalk, condition: Node, consequence: Node, scope: int, span: tuple[int, int]) -> None:
     """`if not isinstance(x, C): x = ...` gives x what it lacked: behind it the test is passed."""
+    if condition.kind_id == g.IDENTIFIER or condition.kind_id in g.ATTRIBUTES:
+        return
     assigned = {
         walk.data[left.start_byte : left.end_byte]
         for statement in consequence.named_children
@@ -145,6 +147,9 @@ def narrows(condition: Node) -> bool:
 
 def narrow(walk: PythonWalk, condition: Node, scope: int, span: tuple[int, int], *, holds: bool = True) -> None:
     """Write down what a test says inside a span, in which it holds or does not."""
+    kind = condition.kind_id
+    if not holds and (kind == g.IDENTIFIER or kind in g.ATTRIBUTES):
+        return  # what is not true may be anything
     if span[1] > span[0]:
         for fact in facts(walk, condition, holds, _DEPTH):
             add(walk, fact, scope, span)

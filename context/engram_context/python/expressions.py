@@ -38,7 +38,7 @@ def on_call(walk: PythonWalk, node: Node, scope: int) -> None:
     inside = given.byte_range
     call = [start, end, inside[0] + 1, max(inside[1] - 1, inside[0] + 1), scope, 0, 0, 0]
     builder.calls.append(call)
-    callee = call[5] = walk.ref(function, scope)
+    callee = call[5] = function.end_byte if function.kind_id in g.PRIMARY else walk.ref(function, scope)
     builder.add_value("call", callee, row, end=end)
     if given.kind_id in g.GENERATORS:
         call[6:8] = argued(walk, [(-1, 0, builder.add_value("generator"))])
@@ -69,7 +69,7 @@ def on_call(walk: PythonWalk, node: Node, scope: int) -> None:
             continue
         stars = g.STARS.get(kind, 0)
         value = g.first(child) if stars else child
-        arguments.append((-1, stars, walk.ref(value, scope)))
+        arguments.append((-1, stars, child.end_byte if kind in g.PRIMARY else walk.ref(value, scope)))
         later.append(child)
     call[6:8] = argued(walk, arguments)
     walk.push([function, *later], scope)

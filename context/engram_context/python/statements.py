@@ -33,7 +33,7 @@ def on_assignment(walk: PythonWalk, node: Node, scope: int) -> None:
         walk.read_strings(right, scope)
     value = walk.ref(right, scope)
     for part in parts:
-        annotation = walk.annotation(part.child_by_field_id(g.TYPE), scope)
+        annotation = walk.annotation(declared if part is node else part.child_by_field_id(g.TYPE), scope)
         left = part.child_by_field_id(g.LEFT)
         if left is None:
             continue

@@ -120,7 +120,7 @@ class PythonWalk:
                 return self.ref(typed, scope, depth - 1)
             plain = g.PLAIN.fullmatch(self.data, node.start_byte, node.end_byte)
             if plain is not None:
-                # `\\w` of bytes is ASCII alone.
+                # What the pattern lets through is ASCII.
                 strings = builder.strings
                 return builder.add_value("str", strings.setdefault(plain[1].decode("ascii"), len(strings)), 0)
             prefix = self.data[node.start_byte : node.start_byte + 2].lower()
