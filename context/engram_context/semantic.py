@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -163,13 +163,22 @@ class _Names:
         ):  # fmt: skip
             modifiers[self.flags & flag != 0] |= MODIFIER[modifier]
         self._enums(types, modifiers, variable)
-        for row in np.flatnonzero(self.flags & DECORATED != 0).tolist():
-            if any(last_name(self.record, ref) == "deprecated" for ref in self.record.symbols[row].decorators):
+        for row, decorators in self._decorated():
+            if any(last_name(self.record, ref) == "deprecated" for ref in decorators):
                 modifiers[row] |= MODIFIER["deprecated"]
+        # `import x` binds a module, whatever it is.
+        bound, imported = _ints(self.record.imports.bound), _ints(self.record.imports.name)
+        self.whole_modules = frozenset(bound[imported < 0].tolist())
         for row in np.flatnonzero(self.symbol_kind == _IMPORT).tolist():
             types[row], more = self._of_slot(row)
             modifiers[row] |= more
         return types, modifiers
+
+    def _decorated(self) -> Iterator[tuple[int, Sequence[int]]]:
+        """(symbol, refs of its decorators)."""
+        symbols = self.record.symbols
+        for row in np.flatnonzero(self.flags & DECORATED != 0).tolist():
+            yield row, symbols.pool[symbols.pool_start[row] : symbols.pool_end[row]]
 
     def _enums(self, types: Ints, modifiers: Ints, variable: NDArray[np.bool_]) -> None:
         record = self.record
@@ -181,32 +190,28 @@ class _Names:
                 types[members], modifiers[members] = TYPE["enumMember"], MODIFIER["readonly"]
 
     def _of_slot(self, row: int) -> tuple[int, int]:
-        """(type, modifiers) of an import's symbol by what it turns out to be."""
+        """(type, modifiers) of an import's symbol by what it turns out to be; one from outside by its spelling."""
         symbol = self.record.symbols[row]
         slot = Slot(self.path, symbol.scope, symbol.name)
-        return self._of_targets(self.resolver.origins(slot), slot, symbol.name)
+        origins = [target for target in self.resolver.origins(slot) if target != slot]
+        found = self._of_targets(origins)
+        if found[0] >= 0:
+            return found
+        if row in self.whole_modules:
+            return TYPE["namespace"], 0
+        return _by_spelling(symbol.name, self.record.language)
 
-    def _of_targets(self, targets: Iterable[Target], asked: Target | None, name: str) -> tuple[int, int]:
+    def _of_targets(self, targets: Iterable[Target]) -> tuple[int, int]:
         for target in targets:
             if isinstance(target, Module):
                 return TYPE["namespace"], 0
-            if isinstance(target, Slot) and target != asked:
+            if isinstance(target, Slot):
                 record = self.resolver.record(target.path)
                 rows = self.resolver.symbols_of(target)
                 if record is not None and rows:
                     row = max(rows, key=lambda at: (record.symbols.inner[at] >= 0, -at))
                     return _of_row(record, row)
-        return self._by_import(name) if isinstance(asked, Slot) else (-1, 0)
-
-    def _by_import(self, name: str) -> tuple[int, int]:
-        """What an imported name of which nothing is known probably is: `import x` names a module, and a class is
-        spelled as one."""
-        for imported in self.record.imports:
-            if imported.bound is not None and imported.bound_name == name:
-                if imported.name is None:
-                    return TYPE["namespace"], 0
-                break
-        return _by_spelling(name, self.record.language)
+        return -1, 0
 
     def _first_by_key(self) -> tuple[Ints, Ints]:
         """(sorted keys of scope and name, the symbol that stands for each): a definition before an assignment."""
@@ -340,11 +345,11 @@ class _Names:
         if symbol < 0:
             return -1, 0
         owner = Slot(self.path, int(self.symbol_scope[symbol]), self.record.names[self.symbol_name[symbol]])
-        return self._of_targets(members_of(self.resolver, owner, name), None, name)
+        return self._of_targets(members_of(self.resolver, owner, name))
 
     def _of_import(self, index: int, _: int, name: str) -> tuple[int, int]:
         owners = named(self.resolver, self.path, int(self.link[index]))
-        found = self._of_targets([end for one in owners for end in members_of(self.resolver, one, name)], None, name)
+        found = self._of_targets([end for one in owners for end in members_of(self.resolver, one, name)])
         return found if found[0] >= 0 else self._guessed(index, name)
 
     def _guessed(self, index: int, name: str) -> tuple[int, int]:
@@ -359,8 +364,8 @@ class _Names:
     def _keywords_and_decorators(self) -> None:
         self.type[self.role == ROLE["keyword"]] = TYPE["parameter"]
         record = self.record
-        for row in np.flatnonzero(self.flags & DECORATED != 0).tolist():
-            for ref in record.symbols[row].decorators:
+        for _, decorators in self._decorated():
+            for ref in decorators:
                 at = value_row(ref)
                 if at is not None and record.values[at].kind == "call":
                     ref = record.values[at].first
