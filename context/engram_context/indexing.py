@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from engram_context.builtin_rules import is_private
 from engram_context.ignore import FileState
 from engram_context.languages import language_of
 from engram_context.lines import Encode, LineEncoder
 from engram_context.reader import read_record
 from engram_context.store import Entry
-from engram_context.text import Text, Unreadable, decode, read_text
+from engram_context.text import READ_LIMIT, Text, Unreadable, decode, read_text
 
 Progress = Callable[[int, int, str], None]
 Cancelled = Callable[[], bool]
@@ -36,6 +37,8 @@ Cancelled = Callable[[], bool]
 _WORTH_WORKERS = 1_500_000
 _BATCH_BYTES = 100_000
 _SOON_BYTES = 50_000
+# Lines whose tokens a process remembers.
+_REMEMBERED = 1 << 14
 # A batch takes a fraction of a second: of processes that are not heard of for so many seconds nothing is expected.
 _PATIENCE = 30.0
 # A file changed this recently may change again within the resolution of its time stamp.
@@ -80,22 +83,29 @@ Parts = Literal["names", "tokens", "all"]
 
 
 def read_entry(
-    root: Path, path: str, wanted: Wanted, encode: LineEncoder | None, dtype: str, parts: Parts = "all"
+    root: Path,
+    path: str,
+    wanted: Wanted,
+    encode: LineEncoder | None,
+    dtype: str,
+    parts: Parts = "all",
+    largest: int = READ_LIMIT,
 ) -> Entry | FileState:
-    """Read one file; only its state when its content is what is known. Never raises: what cannot be read is an
-    entry with a reason. Nobody encodes where only names are wanted."""
+    """Read one file of at most `largest` bytes; only its state when its content is what is known. Never raises: what
+    cannot be read is an entry with a reason. Nobody encodes where only names are wanted, or may be known."""
     state = wanted.state
     # The state was taken before the file is read, so a change in between is seen as one next time; only a change within
     # the time stamp's resolution could hide.
     mtime_ns = state.mtime_ns if time.time_ns() - state.mtime_ns > _SETTLED_NS else -1
-    text = read_text(root / path)
+    text = read_text(root / path, largest)
     if isinstance(text, Unreadable):
         return Entry(mtime_ns, state.size, b"", b"", b"", text.reason)
     if text.digest == wanted.digest:
         return FileState(mtime_ns, state.size)
     try:
         record = b"" if parts == "tokens" else read_record(text, language_of(path) or "").to_bytes()
-        tokens = b"" if parts == "names" or encode is None else tokens_of(text, encode, dtype)
+        untold = parts == "names" or encode is None or is_private(path.rpartition("/")[2])
+        tokens = b"" if untold or encode is None else tokens_of(text, encode, dtype)
         return Entry(mtime_ns, state.size, text.digest, record, tokens)
     except Exception as problem:  # one bad file must not take the project down
         log.warning("%s could not be read: %s", path, type(problem).__name__)
@@ -116,9 +126,10 @@ def read_entries(
     workers: int,
     progress: Progress,
     cancelled: Cancelled,
+    largest: int = READ_LIMIT,
 ) -> Iterator[tuple[str, Entry | FileState]]:
     """Read `files`, in any order; stops early when `cancelled()`. `workers` 0 or 1 means this process."""
-    readers = Readers(root, coding, encode, workers)
+    readers = Readers(root, coding, encode, workers, largest)
     try:
         yield from readers.read(files, "all", progress, cancelled)
     finally:
@@ -129,8 +140,11 @@ class Readers:
     """Reads files: here where they are few, in processes of its own where they are many. One thread reads all that
     there is, while others may `read_soon` what a question waits for."""
 
-    def __init__(self, root: Path, coding: Coding, encode: LineEncoder, workers: int) -> None:
-        """`workers` 0 or 1 means this process."""
+    def __init__(
+        self, root: Path, coding: Coding, encode: LineEncoder, workers: int, largest: int = READ_LIMIT
+    ) -> None:
+        """`workers` 0 or 1 means this process. Files of more than `largest` bytes are not read."""
+        self._largest = largest
         self._root = root
         self._coding = coding
         self._encode = encode
@@ -143,7 +157,9 @@ class Readers:
             return
         context = multiprocessing.get_context("spawn")
         try:
-            pool = ProcessPoolExecutor(self._workers, context, _start_worker, (str(self._root), self._coding))
+            pool = ProcessPoolExecutor(
+                self._workers, context, _start_worker, (str(self._root), self._coding, self._largest)
+            )
             for _ in range(self._workers):
                 pool.submit(_nothing)
             self._pool = pool
@@ -211,7 +227,7 @@ class Readers:
                 yield path, entry
 
     def _read_here(self, path: str, wanted: Wanted, parts: Parts) -> Entry | FileState:
-        return read_entry(self._root, path, wanted, self._encode, self._coding.dtype, parts)
+        return read_entry(self._root, path, wanted, self._encode, self._coding.dtype, parts, self._largest)
 
     def _give_up(self, problem: BaseException) -> None:
         log.warning("worker processes failed (%s: %s); reading on in this one", type(problem).__name__, problem)
@@ -264,20 +280,21 @@ def _batches(files: Mapping[str, Wanted], least: int = _BATCH_BYTES) -> list[Bat
 class _Worker:
     root: Path
     coding: Coding
+    largest: int
     encode: LineEncoder | None = None  # loaded when tokens are wanted
 
 
 _worker: _Worker | None = None
 
 
-def _start_worker(root: str, coding: Coding) -> None:
+def _start_worker(root: str, coding: Coding, largest: int) -> None:
     global _worker
     _lower_priority()
     parent = multiprocessing.parent_process()
     if parent is not None:
         # A worker must not outlive a server that was killed.
         threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-    _worker = _Worker(Path(root), coding)
+    _worker = _Worker(Path(root), coding, largest)
 
 
 def _nothing() -> None:
@@ -289,8 +306,11 @@ def _read_batch(batch: Sequence[tuple[str, Wanted]], parts: Parts) -> list[tuple
     assert worker is not None
     coding = worker.coding
     if parts != "names" and worker.encode is None:
-        worker.encode = LineEncoder(coding.load(coding.argument))
-    return [(path, read_entry(worker.root, path, wanted, worker.encode, coding.dtype, parts)) for path, wanted in batch]
+        worker.encode = LineEncoder(coding.load(coding.argument), _REMEMBERED)
+    return [
+        (path, read_entry(worker.root, path, wanted, worker.encode, coding.dtype, parts, worker.largest))
+        for path, wanted in batch
+    ]
 
 
 def _lower_priority() -> None:

@@ -24,8 +24,10 @@ _LONGEST = 2000
 class LineEncoder:
     """`encode`, remembering the lines it has seen. Threads may share it: a lost entry only costs time."""
 
-    def __init__(self, encode: Encode) -> None:
+    def __init__(self, encode: Encode, remembered: int | None = None) -> None:
+        """`remembered`: how many lines at most; some 300 bytes each."""
         self._encode = encode
+        self._remembered = _REMEMBERED if remembered is None else remembered
         self._known: dict[str, tuple[int, ...]] = {}
 
     def __call__(self, text: str) -> NDArray[np.uint32]:
@@ -37,7 +39,7 @@ class LineEncoder:
             if found is None:
                 found = tuple(self._encode(piece))
                 if len(piece) <= _LONGEST:
-                    if len(known) >= _REMEMBERED:
+                    if len(known) >= self._remembered:
                         known = self._known = {}
                     known[piece] = found
             ids.extend(found)

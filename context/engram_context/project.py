@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 from tree_sitter import Tree
 
 from engram_context import checks, codec
+from engram_context.builtin_rules import is_private
 from engram_context.environment import Environment
 from engram_context.excerpts import Excerpt, Excerpts, names_in
 from engram_context.findings import Finding
-from engram_context.ignore import RULE_FILES, FileState, Ignore
+from engram_context.ignore import RULE_FILES, FileState, Ignore, Reason
 from engram_context.indexing import Cancelled, Coding, Progress, Readers, Wanted, read_entries, tokens_of
 from engram_context.languages import language_of
 from engram_context.library import Library
@@ -37,7 +38,8 @@ from engram_context.lines import LineEncoder
 from engram_context.matches import MemoryView
 from engram_context.ngrams import NgramMemory
 from engram_context.reader import parse, read_record
-from engram_context.records import FileRecord, digest_if_known
+from engram_context.record_cache import RecordCache
+from engram_context.records import FileRecord, digest_if_known, empty_record
 from engram_context.snapshot import Snapshot
 from engram_context.store import Entry, Store, default_cache_folder
 from engram_context.text import READ_LIMIT, Span, Text, Unreadable, decode, read_text
@@ -121,11 +123,14 @@ class Project:
         interpreter: Path | None = None,
         exclude: Sequence[str] = (),
         workers: int | None = None,
+        largest: int = READ_LIMIT,
+        most: int | None = None,
     ) -> None:
         """`coding`: how text becomes tokens; without it there is no n-gram memory. `cache_folder`: by default the
         user's cache folder. `exclude`: patterns of files to leave out, as in .gitignore. `workers`: processes for a
-        large first read; by default as many as there are cores, eight at most. Raises NotADirectoryError when `root` is
-        no folder.
+        large first read; by default as many as there are cores, eight at most. `largest`: bytes of a file that is read;
+        of an open document that is larger the text around the cursor counts and nothing else. `most`: how many files
+        are read, by default 50,000. Raises NotADirectoryError when `root` is no folder.
         """
         self.root = Path(root).absolute()
         if not self.root.is_dir():
@@ -136,12 +141,14 @@ class Project:
         self._workers = workers if workers is not None else min(os.cpu_count() or 1, 8)
         self._interpreter = interpreter
         self._exclude = tuple(exclude)
+        self._largest = largest
+        self._most = most
         self._ignore = Ignore(self.root, self._exclude)
         folder = cache_folder if cache_folder is not None else default_cache_folder()
         self._store = Store(folder, self.root, _fingerprint(self._coding))
         self.memory = NgramMemory(self._coding.vocab_size)
         self.environment = Environment.discover(self.root, interpreter)
-        self.snapshot = Snapshot.empty(self.text, Library(self.environment))
+        self.snapshot = Snapshot.empty(self.text, Library(self.environment, RecordCache(folder / "library")))
         self._excerpts = Excerpts()
         self._tickets = itertools.count(1)
         self._applied: dict[str, int] = {}
@@ -172,7 +179,7 @@ class Project:
         state = FileState(status.st_mtime_ns, status.st_size)
         if cached is not None and cached[0] == state:
             return cached[1]
-        read = read_text(self.root / path)
+        read = read_text(self.root / path, self._largest)
         if isinstance(read, Unreadable):
             return None
         with self._lock:
@@ -186,6 +193,8 @@ class Project:
 
     def tree(self, path: str, text: Text) -> Tree | None:
         """The syntax tree of a text of a file, the one at hand when it is an open document's. Any thread."""
+        if len(text) > self._largest:
+            return None
         with self._lock:
             kept = self._trees.get(path)
         if kept is not None and kept[1] == text:
@@ -232,7 +241,13 @@ class Project:
         offset = min(offset, len(text))
         first = text.line_start(max(text.line_of(offset) - 20, 0))
         names = names_in(text.slice(Span(first, offset)))
-        return self._excerpts.find(self.snapshot, names, budget, exclude={path})
+        found = self._excerpts.find(self.snapshot, names, budget, exclude={path})
+        return tuple(excerpt for excerpt in found if self.may_be_shown(excerpt.path))
+
+    def may_be_shown(self, path: str) -> bool:
+        """Whether a prompt may quote a file, and a server elsewhere be asked about it: not one that is left out and
+        merely open, nor one whose name tells of secrets."""
+        return not is_private(path.rpartition("/")[2]) and self._ignore.why(path) is None
 
     def encode(self, text: str) -> NDArray[np.uint32]:
         """Token ids by the project's own line-by-line memo. Any thread."""
@@ -243,16 +258,25 @@ class Project:
         return checks.findings(self.snapshot, path, self.environment)
 
     def why_not(self, path: str) -> str | None:
+        """Why a file is not part of the project, in words; None when it is."""
+        reason = self.reason(path)
+        return None if reason is None else reason.text
+
+    def reason(self, path: str) -> Reason | None:
         """Why a file is not part of the project; None when it is."""
-        reason = self._ignore.why(path)
+        reason = self._ignore.reason(path)
         if reason is not None:
             return reason
         if language_of(path) is None:
-            return "no language that is read here has such a file name"
+            return Reason("language", "no language that is read here has such a file name")
         known = self._known.get(path)
         if known is not None and known.reason:
-            return known.reason
-        return None if path in self.snapshot.records else "it is not there, or has not been read yet"
+            return Reason("unreadable", known.reason)
+        if path in self.snapshot.records:
+            return None
+        if (self.root / path).is_file():
+            return Reason("absent", "it has not been read: there are too many files, or it is new")
+        return Reason("absent", "there is no such file")
 
     def counts(self) -> Counts:
         records = self.snapshot.records
@@ -312,12 +336,12 @@ class Project:
         then their names; then their tokens. After the first one every question is answered as after the second."""
         ticket = next(self._tickets)
         self._ignore = ignore = Ignore(self.root, self._exclude)
-        readers = Readers(self.root, self._coding, self._encode, self._workers)
+        readers = Readers(self.root, self._coding, self._encode, self._workers, self._largest)
         try:
             stored = self._store.load()
             if not stored:
                 readers.start()  # meanwhile the folder is listed
-            states = _files(ignore, cancelled)
+            states = _files(ignore, cancelled, self._largest, self._most)
             kept = {path: entry for path, entry in stored.items() if path in states and self._is_good(entry)}
             changed = {path: state for path, state in states.items() if not _is_same(kept.get(path), state)}
 
@@ -326,7 +350,7 @@ class Project:
 
             known = {path: entry for path, entry in kept.items() if path not in changed}
             unread = Unread(
-                self.root, [path for path, state in states.items() if state.size <= READ_LIMIT], known, read_soon
+                self.root, [path for path, state in states.items() if state.size <= self._largest], known, read_soon
             )
             whole = not cancelled()
             yield Change(ticket, unread.records, prepared=self.snapshot.reading(unread), loaded=True, whole=whole)
@@ -365,7 +389,8 @@ class Project:
         tokens: dict[str, NDArray[np.unsignedinteger] | None] = {}
         missing: dict[str, Wanted] = {}
         for path, entry in known.items():
-            if entry.record and not entry.tokens and entry.size and self._coding.vocab_size > 1:
+            told = self._coding.vocab_size > 1 and not is_private(path.rpartition("/")[2])
+            if entry.record and not entry.tokens and entry.size and told:
                 missing[path] = Wanted(FileState(entry.mtime_ns, entry.size))
             elif entry.record:
                 tokens[path] = np.frombuffer(entry.tokens, self._coding.dtype)
@@ -375,7 +400,9 @@ class Project:
             if isinstance(found, Entry) and found.digest == known[path].digest:
                 fresh[path] = replace(known[path], tokens=found.tokens)
                 tokens[path] = np.frombuffer(found.tokens, self._coding.dtype)
+        readers.close()  # before their memory is needed
         self._store.write(fresh)
+        fresh.clear()
         memory = NgramMemory(self._coding.vocab_size)
         memory.update(tokens)
         return Change(ticket, tokens=tokens, memory=memory, loaded=True)
@@ -415,7 +442,9 @@ class Project:
                 digest = digest_if_known(before.record(path))
                 current = digest is not None and path in known and known[path].digest == digest
                 changed[path] = Wanted(state, known[path].digest if current else b"")
-        reading = read_entries(self.root, changed, self._coding, self._encode, self._workers, progress, cancelled)
+        reading = read_entries(
+            self.root, changed, self._coding, self._encode, self._workers, progress, cancelled, self._largest
+        )
         for path, entry in reading:
             disk[path] = entry
             if isinstance(entry, FileState):
@@ -435,7 +464,7 @@ class Project:
     def rescan(self, cancelled: Cancelled = lambda: False) -> Change:
         """Look at the whole folder and read what changed. Raises OSError when the root is gone."""
         self._ignore = ignore = Ignore(self.root, self._exclude)
-        states = _files(ignore, cancelled)
+        states = _files(ignore, cancelled, self._largest, self._most)
         if cancelled():
             return Change(next(self._tickets))
         known = self.states
@@ -540,12 +569,14 @@ class Project:
         self, path: str, text: Text, old: tuple[Tree, Text] | None, parsed: dict[str, tuple[Tree, Text]]
     ) -> tuple[FileRecord, NDArray[np.unsignedinteger] | None]:
         language = language_of(path) or "python"
+        if len(text) > self._largest:
+            return empty_record(text.digest, language, len(text), text.line_count), None
         edit = _difference(old[1].data, text.data) if old is not None else None
         tree = parse(text, language, old, edit)
         if tree is not None:
             parsed[path] = (tree, text)
         record = read_record(text, language, tree)
-        if self._ignore.why(path) is not None:
+        if not self.may_be_shown(path):
             return record, None  # it may be looked at while it is open, but nothing is learned from it
         dtype = self._coding.dtype
         return record, np.frombuffer(tokens_of(text, self._encode, dtype), dtype)
@@ -578,17 +609,18 @@ class Project:
         return path in change.disk
 
 
-def _files(ignore: Ignore, cancelled: Cancelled) -> dict[str, FileState]:
+def _files(ignore: Ignore, cancelled: Cancelled, largest: int, most: int | None) -> dict[str, FileState]:
     """The files of a folder that are read, with their states. Of a folder that is too large, those near its root."""
     states: dict[str, FileState] = {}
     size = 0
+    most = _MOST_FILES if most is None else most
     for path, state in ignore.walk(_is_read, cancelled):
-        size += min(state.size, READ_LIMIT)
-        if len(states) >= _MOST_FILES or size > _MOST_BYTES:
+        size += min(state.size, largest)
+        if len(states) >= most or size > _MOST_BYTES:
             log.warning(
                 "%s has more than %d files or %d MB of source: only the first %d are read. Open a smaller folder, or "
                 "list what is not needed in .engramignore",
-                ignore.root, _MOST_FILES, _MOST_BYTES // 1_000_000, len(states),
+                ignore.root, most, _MOST_BYTES // 1_000_000, len(states),
             )  # fmt: skip
             break
         states[path] = state

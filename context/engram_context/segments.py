@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEPARATOR = 0
+# Positions whose keys are made at a time.
+_STEP = 1 << 19
 
 Tokens = Sequence[int] | NDArray[Any]
 
@@ -80,14 +82,19 @@ def make_segment(
     owners = np.zeros(total, np.uint16 if len(files) <= 1 << 16 else np.uint32)
     owners[1:] = np.repeat(np.arange(len(files)), lengths)
     # The last token of a file has nothing after it: for an open document that is the cursor.
-    order = np.flatnonzero((tokens[:-1] != SEPARATOR) & (tokens[1:] != SEPARATOR)).astype(np.int32)
-    keys = _pack(tokens)[order]
+    is_followed = tokens != SEPARATOR
+    is_followed[:-1] &= is_followed[1:]
+    is_followed[-1] = False
+    # In steps that let go of what they do not need any more: a large project has a hundred megabytes of each of these.
+    keys = _pack(tokens)[is_followed]
     sort = np.argsort(keys)
+    keys = keys[sort]
+    order = np.flatnonzero(is_followed).astype(np.int32)[sort]
     return Segment(
         tokens=tokens,
         files=owners,
-        order=order[sort],
-        keys=keys[sort],
+        order=order,
+        keys=keys,
         starts=starts,
         paths=tuple(path for path, _, _ in files),
         numbers={path: number for number, (path, _, _) in enumerate(files)},
@@ -99,10 +106,15 @@ def make_segment(
 def _pack(tokens: NDArray[np.unsignedinteger]) -> NDArray[np.uint64]:
     """The sort key of every position: as many of its last tokens as 64 bits hold."""
     bits = tokens.dtype.itemsize * 8
-    wide = tokens.astype(np.uint64)
-    keys = wide << np.uint64(64 - bits)
-    for back in range(1, 64 // bits):
-        keys[back:] |= wide[:-back] << np.uint64(64 - bits * (back + 1))
+    keys = np.empty(len(tokens), np.uint64)
+    for start in range(0, len(tokens), _STEP):
+        end = min(start + _STEP, len(tokens))
+        keys[start:end] = tokens[start:end]
+        keys[start:end] <<= np.uint64(64 - bits)
+        for back in range(1, 64 // bits):
+            first = max(start, back)
+            wide = tokens[first - back : max(end - back, 0)].astype(np.uint64)
+            keys[first:end] |= wide << np.uint64(64 - bits * (back + 1))
     return keys
 
 
