@@ -183,6 +183,7 @@ class Resolver:
         key = (module.path, name)
         found = self._members.get(key)
         if found is None:
+            self._members[key] = ()  # what star imports of modules that are nowhere but in one another see
             found = self._members[key] = self._member(module, name, set())
         if importer is not None and importer == module.path and found == (Slot(importer, 0, name),):
             # `from . import name` in a package's own __init__: the submodule, not what is being bound.

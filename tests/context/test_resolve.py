@@ -601,3 +601,8 @@ def test_keywords_that_are_handed_on_name_the_parameter_that_takes_them() -> Non
             return inner(**options)
         outer(k$0ey=2)
     """)
+
+
+def test_star_imports_of_modules_that_are_nowhere_but_in_one_another_end():
+    fixture = parse_fixture("-- a/__init__.py --\nfrom a.b import *\nfrom a.c import *\n$0x\n")
+    assert fixture.snapshot().definitions(fixture.cursor) == ()
