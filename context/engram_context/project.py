@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tree_sitter import Tree
 
 from engram_context import checks, codec
-from engram_context.builtin_rules import is_private
+from engram_context.builtin_rules import is_private, is_secret
 from engram_context.environment import Environment
 from engram_context.excerpts import Excerpt, Excerpts, names_in
 from engram_context.findings import Finding
@@ -569,7 +569,7 @@ class Project:
         self, path: str, text: Text, old: tuple[Tree, Text] | None, parsed: dict[str, tuple[Tree, Text]]
     ) -> tuple[FileRecord, NDArray[np.unsignedinteger] | None]:
         language = language_of(path) or "python"
-        if len(text) > self._largest:
+        if len(text) > self._largest or is_secret(path.rpartition("/")[2]):
             return empty_record(text.digest, language, len(text), text.line_count), None
         edit = _difference(old[1].data, text.data) if old is not None else None
         tree = parse(text, language, old, edit)
