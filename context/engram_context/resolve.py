@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from engram_context import members
 from engram_context.imports import Module
 from engram_context.languages.resolving import Names, is_shared
+from engram_context.lazy import lazy_member
 from engram_context.library import Library, is_outside
 from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord, Import, rows_with
 from engram_context.scopes import NameScopes
@@ -215,7 +216,7 @@ class Resolver:
             if starred:
                 return starred
         child = self.child(module, name)
-        return () if child is None else (child,)
+        return lazy_member(self, module, name) if child is None else (child,)
 
     def stars(self, path: str) -> tuple[Import, ...]:
         """The star imports of a file, the last (which wins) first."""

@@ -606,3 +606,124 @@ def test_keywords_that_are_handed_on_name_the_parameter_that_takes_them() -> Non
 def test_star_imports_of_modules_that_are_nowhere_but_in_one_another_end():
     fixture = parse_fixture("-- a/__init__.py --\nfrom a.b import *\nfrom a.c import *\n$0x\n")
     assert fixture.snapshot().definitions(fixture.cursor) == ()
+
+
+def test_a_module_can_make_its_names_when_they_are_asked_for() -> None:
+    check_definitions("""
+        -- app.py --
+        from pack import Thing
+        Th$0ing()
+        -- pack/__init__.py --
+        _names = {"Other": "pack.other", "Thing": ".thing"}
+        def __getattr__(name):
+            return getattr(import_module(_names[name], __name__), name)
+        -- pack/thing.py --
+        class $1Thing: ...
+    """)
+    check_definitions("""
+        -- app.py --
+        import pack
+        pack.Th$0ing()
+        -- pack/__init__.py --
+        _import_structure = {"other": [], "inner.thing": ["Else", "Thing"]}
+        def __getattr__(name): ...
+        -- pack/inner/__init__.py --
+        -- pack/inner/thing.py --
+        class $1Thing: ...
+    """)
+    check_definitions("""
+        -- app.py --
+        import pack
+        pack.Th$0ing()
+        -- pack/__init__.py --
+        def __getattr__(name):
+            if name == "Thing":
+                from .thing import Thing
+                return Thing
+            raise AttributeError(name)
+        -- pack/thing.py --
+        class $1Thing: ...
+    """)
+    check_definitions("""
+        -- app.py --
+        import pack
+        pack.Th$0ing()
+        -- pack/__init__.py --
+        _names = {"Thing": ".thing"}
+        -- pack/thing.py --
+        class Thing: ...
+    """)
+
+
+def test_a_module_imported_by_a_literal_name_is_that_module() -> None:
+    check_definitions("""
+        -- app.py --
+        import importlib
+        importlib.import_module("pack.part").wo$0rk()
+        -- pack/__init__.py --
+        -- pack/part.py --
+        def $1work(): ...
+    """)
+
+
+def test_a_source_comes_before_the_stub_beside_it() -> None:
+    check_definitions("""
+        -- app.py --
+        from fast import work
+        wo$0rk()
+        -- fast.py --
+        def $1work(): ...
+        -- fast.pyi --
+        def work() -> int: ...
+    """)
+
+
+def test_imports_for_type_checking_alone_are_followed() -> None:
+    check_definitions("""
+        -- app.py --
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            from thing import Thing
+        def f(x: "Thing"): x.wo$0rk()
+        -- thing.py --
+        class Thing:
+            def $1work(self): ...
+    """)
+
+
+def test_type_parameters_are_seen_where_they_are_declared() -> None:
+    check_references("""
+        T = 1
+        class Box[$1T: int]:
+            item: $2T
+            def get(self, other: $3T) -> $4T:
+                return $5$0T
+        T
+    """)
+    check_references("""
+        type Pair[$1T] = tuple[$2T, $3$0T]
+        T = 1
+    """)
+    check_references("""
+        def first[$1T](items: list[$2T], default: "$3T" = T) -> $4$0T: ...
+    """)
+
+
+def test_names_of_exception_groups_lambdas_and_class_comprehensions_are_their_scopes() -> None:
+    check_references("""
+        e = 1
+        def f():
+            try: ...
+            except* ValueError as $1e:
+                $2$0e.exceptions
+    """)
+    check_references("""
+        def f($1size):
+            return lambda x=$2$0size, size=1: size
+    """)
+    check_references("""
+        $1size = 1
+        class A:
+            size = 2
+            rows = [$2$0size for _ in range(size)]
+    """)

@@ -108,7 +108,7 @@ ELEMENTS = 16
 """How many elements of a display are worth refs of their own."""
 LITERAL_ELEMENTS = 64
 """The same of typing's Literal."""
-PLAIN = re.compile(rb"""["']([\w.+-]{1,40})["']""")
+PLAIN = re.compile(rb"""["']([\w.+-]{1,60})["']""")
 """A string whose text is remembered."""
 
 STRING = re.compile(rb"""(?s)([A-Za-z]{0,2})(\"\"\"|'''|"|')(.*)\2""")

@@ -182,7 +182,8 @@ class PythonWalk:
     def dictionary(self, node: Node, scope: int, depth: int) -> int:
         refs: list[int] = []
         pairs = [child for child in node.named_children if child.kind_id not in g.COMMENTS]
-        if len(pairs) > g.ELEMENTS or any(pair.kind_id not in g.PAIRS for pair in pairs):
+        most = g.LITERAL_ELEMENTS if scope == 0 else g.ELEMENTS
+        if len(pairs) > most or any(pair.kind_id not in g.PAIRS for pair in pairs):
             return self.builder.add_value("dict", 0, 0)
         for pair in pairs:
             key, value = pair.child_by_field_id(g.KEY), pair.child_by_field_id(g.VALUE)
