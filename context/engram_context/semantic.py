@@ -116,6 +116,7 @@ class _Names:
     def __init__(self, resolver: Resolver, path: str, record: FileRecord) -> None:
         self.resolver, self.path, self.record = resolver, path, record
         self.asked = 0
+        self.lines: dict[int, tuple[list[int], list[Target]]] = {}
         occurrences, symbols, scopes = record.occurrences, record.symbols, record.scopes
         self.start, self.name = _ints(occurrences.start), _ints(occurrences.name)
         self.scope, self.role, self.link = _ints(occurrences.scope), _ints(occurrences.role), _ints(occurrences.link)
@@ -340,12 +341,37 @@ class _Names:
                 self.type[index] = known[key][0]
                 self.modifiers[index] |= known[key][1]
 
-    def _inherited(self, _: int, scope: int, name: str) -> tuple[int, int]:
-        symbol = self.record.scopes.symbol[scope]
-        if symbol < 0:
-            return -1, 0
-        owner = Slot(self.path, int(self.symbol_scope[symbol]), self.record.names[self.symbol_name[symbol]])
-        return self._of_targets(members_of(self.resolver, owner, name))
+    def _inherited(self, index: int, scope: int, name: str) -> tuple[int, int]:
+        """A member that a class of the file does not have itself: a base's in the file, or one in another."""
+        if scope not in self.lines:
+            self.lines[scope] = self._line(scope)
+        own, elsewhere = self.lines[scope]
+        keys = np.array(own, np.int64)
+        rows = self._bound_in(keys, np.full(len(keys), self.name[index]))
+        found = rows[rows >= 0]
+        if len(found):
+            return int(self.symbol_type[found[0]]), int(self.symbol_modifiers[found[0]])
+        return self._of_targets([end for one in elsewhere for end in members_of(self.resolver, one, name)])
+
+    def _line(self, scope: int) -> tuple[list[int], list[Target]]:
+        """(the scopes of a class's bases in this file, its bases in others), nearest first."""
+        own: dict[int, None] = {}
+        elsewhere: dict[Target, None] = {}
+        waiting = [scope]
+        while waiting:
+            for ref in self.record.scopes[waiting.pop(0)].refs:
+                for base in named(self.resolver, self.path, ref):
+                    inner = [
+                        self.record.symbols.inner[row]
+                        for row in (self.resolver.symbols_of(base) if isinstance(base, Slot) else ())
+                        if isinstance(base, Slot) and base.path == self.path
+                    ]
+                    fresh = [one for one in inner if one >= 0 and one not in own]
+                    own.update(dict.fromkeys(fresh))
+                    waiting.extend(fresh)
+                    if not inner:
+                        elsewhere[base] = None
+        return list(own), list(elsewhere)
 
     def _of_import(self, index: int, _: int, name: str) -> tuple[int, int]:
         owners = named(self.resolver, self.path, int(self.link[index]))

@@ -196,12 +196,12 @@ class Text:
         starts = self.starts[lines]
         if unit == "utf-8" or self.data.isascii():
             return lines, offsets - starts
+        # Bytes that only go on with a character count for nothing, those that begin one outside the BMP for two.
         view = np.frombuffer(self.data, np.uint8)
-        units = ((view & 0xC0) != 0x80).astype(np.int64)
+        columns = offsets - starts - _number_between(np.flatnonzero((view & 0xC0) == 0x80), starts, offsets)
         if unit == "utf-16":
-            units += view >= 0xF0
-        before = np.concatenate((np.zeros(1, np.int64), np.cumsum(units)))
-        return lines, before[offsets] - before[starts]
+            columns += _number_between(np.flatnonzero(view >= 0xF0), starts, offsets)
+        return lines, columns
 
     # --- contents ----------------------------------------------------------------------------------
 
@@ -280,6 +280,11 @@ def _line_starts(data: bytes) -> NDArray[np.int64]:
         following = view[np.minimum(returns + 1, len(view) - 1)]
         ends = np.union1d(ends, returns[following != 0x0A])
     return np.concatenate((np.zeros(1, dtype=np.int64), ends.astype(np.int64) + 1))
+
+
+def _number_between(places: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of some places lie in ``low <= place < high``, for each low and high."""
+    return np.searchsorted(places, high) - np.searchsorted(places, low)
 
 
 def _character_start(data: bytes, offset: int, low: int) -> int:
