@@ -48,5 +48,4 @@ def to_protocol(session: Session, asked: Asked, hint: Hint, place: tuple[str, ty
         label=[part],
         kind=KINDS[hint.kind],
         text_edits=convert.text_edits(text, [hint.edit], session.unit) if hint.edit is not None else None,
-        padding_right=hint.kind == "parameter" or None,
     )
