@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engram_context.imports import Module
@@ -21,7 +21,7 @@ from engram_context.inferred import (
     Unknown,
     Variable,
 )
-from engram_context.records import NO_REF, FileRecord, Symbol, value_row
+from engram_context.records import NO_REF, ROLE, FileRecord, Symbol, value_row
 from engram_context.resolve import Resolver
 from engram_context.targets import Builtin, External, Slot, Target
 from engram_context.text import Place, Span
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot
 
 _SPACES = re.compile(r"\s+")
+_VARIABLE = re.compile(r"\((?:variable|constant|attribute|parameter)\) [*]*[\w.]+")
+_READS = (ROLE["read"], ROLE["attribute"])
 _WIDTH = 160
 _PLAIN = frozenset({"str", "bytes", "int", "float", "complex", "bool", "none"})
 
@@ -57,8 +59,21 @@ def hover(snapshot: Snapshot, place: Place) -> HoverText | None:
         for target in resolver.meanings(place.path, index, aliases=True)
         if (text := _of_target(resolver, span, target)) is not None
     ]
+    texts = [_as_read(resolver, place.path, record, index, text) for text in texts]
     # Of several bindings the one that says most: a def before an assignment.
     return min(texts, key=lambda text: not text.doc, default=None)
+
+
+def _as_read(resolver: Resolver, path: str, record: FileRecord, index: int, text: HoverText) -> HoverText:
+    """A variable with what it is where it is read: after a test, or as the receiver's class has it."""
+    variable = _VARIABLE.match(text.signature)
+    if variable is None or record.language != "python" or record.occurrences.role[index] not in _READS:
+        return text
+    spelled = type_names(resolver, resolver.types.of_ref(path, index))
+    known = text.signature[variable.end() :]
+    if not spelled or known.startswith((" = ", f": {spelled} = ")) or known == f": {spelled}":
+        return text
+    return replace(text, signature=f"{variable[0]}: {spelled}")
 
 
 def _of_target(resolver: Resolver, span: Span, target: Target) -> HoverText | None:
@@ -72,7 +87,13 @@ def _of_target(resolver: Resolver, span: Span, target: Target) -> HoverText | No
     rows = resolver.symbols_of(target)
     if record is None or not rows:
         return None
-    best = min(rows, key=lambda row: (not record.symbols[row].doc, record.symbols.inner[row] < 0, row))
+
+    def rank(row: int) -> tuple[bool, bool, bool, int]:
+        symbol = record.symbols[row]
+        # Overloads of str's methods are there once more for literal strings.
+        return not symbol.doc, symbol.inner is None, "LiteralString" in symbol.detail, row
+
+    best = min(rows, key=rank)
     symbol = record.symbols[best]
     return HoverText(span, signature(resolver, target, record, symbol), symbol.doc, _home(resolver, target.path))
 

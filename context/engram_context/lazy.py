@@ -1,4 +1,4 @@
-"""Names that a module makes when they are asked for: by `__getattr__`, from imports in it or from a literal dictionary."""
+"""Names that a module makes when they are asked for: by `__getattr__`, with imports in it or a literal dictionary."""
 
 from __future__ import annotations
 

@@ -746,8 +746,7 @@ class Types:
 
     def is_certain(self, path: str, ref: int) -> bool:
         """Whether an expression is known to be nothing else than what `of_ref` says."""
-        found = self.of_ref(path, ref)
-        return bool(found) and not any(isinstance(one, Unknown) for one in found)
+        return not any(isinstance(one, Unknown) for one in self.of_ref(path, ref))
 
 
 def as_classes_of(one: Type) -> tuple[ClassType, ...]:

@@ -118,6 +118,15 @@ class Resolver:
             return self.member(Module(path), name)
         return self._of_scope(path, names.scope_of_occurrence(index), name)
 
+    def is_decided(self, path: str, index: int) -> bool:
+        """Whether an occurrence is known to mean what `of_occurrence` says and nothing besides."""
+        record = self.record(path)
+        if record is None or not self.of_occurrence(path, index):
+            return False
+        if record.language != "python" or record.occurrences.role[index] not in MEMBER_ROLES:
+            return True
+        return self.types.is_certain(path, record.occurrences.link[index])
+
     # --- across modules -------------------------------------------------------------------------------
 
     def _of_import(self, path: str, record: FileRecord, index: int) -> tuple[Target, ...]:

@@ -142,7 +142,7 @@ class Judge:
             record = snapshot.records[path]
             own = set(self.wanted.mentions.get(path, ()))
             for index in record.occurrences_of(name, roles):
-                if index in own or self.resolver.of_occurrence(path, index):
+                if index in own or self.resolver.is_decided(path, index):
                     continue
                 if record.occurrences.role[index] != _KEYWORD:
                     yield path, index, chance_of(self.features(path, index, self.ours, self.others))

@@ -60,3 +60,28 @@ def test_the_span_is_the_name_under_the_pointer() -> None:
 def test_nothing_is_shown_where_nothing_is_known() -> None:
     assert hover("def f(x): x.un$0known") is None
     assert hover("  $0  ") is None
+
+
+def test_a_variable_is_shown_as_it_is_where_it_is_read() -> None:
+    check("def f(x: int | str):\n    if isinstance(x, str): return $0x", "(parameter) x: str")
+    check("def f(x: int | None):\n    if x is not None: return $0x", "(parameter) x: int")
+    check("def f(x: int | None):\n    return $0x", "(parameter) x: int | None")
+    check("class Box[T]:\n    item: T\ndef f(box: Box[int]): box.it$0em", "(variable) item: int")
+
+
+def test_types_are_spelled_as_annotations() -> None:
+    check("x = {'a': [(1, None)]}\n$0x", "(variable) x: dict[str, list[tuple[int, None]]]")
+    check("class A: ...\nx = [A() for _ in 'ab']\n$0x", "(variable) x: list[A]")
+    check("async def f(): return 1\nx = f()\n$0x", "(variable) x: Coroutine[Any, Any, int]")
+
+
+def test_functions_of_the_library_show_their_signature_and_documentation() -> None:
+    found = hover("'a'.upp$0er()")
+    assert found is not None
+    assert found.signature == "def upper(self) -> str"
+    assert found.doc == "Return a copy of the string converted to uppercase."
+    found = hover("import textwrap\ntextwrap.ded$0ent('x')")
+    assert found is not None
+    assert found.signature == "def dedent(text: str) -> str"
+    assert found.doc.startswith("Remove any common leading whitespace")
+    assert found.module == "textwrap"
