@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engram_context.records import KIND, SCOPE_KIND, FileRecord, Kind, Symbol
+from engram_context.records import KIND, SCOPE_KIND, FileRecord, Kind, Symbol, rows_with
 
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot
@@ -57,11 +57,11 @@ def _holder(record: FileRecord, scope: int) -> int:
     return max(scope, 0)
 
 
-def outlined(record: FileRecord) -> Iterator[int]:
-    """The symbols that an outline shows."""
+def outlined(record: FileRecord, rows: Sequence[int] | None = None) -> Iterator[int]:
+    """The symbols that an outline shows; with `rows`, those of them: all that bind a name, or none."""
     symbols, kinds = record.symbols, record.scopes.kind
     seen: set[tuple[int, int]] = set()
-    for row in sorted(range(len(symbols)), key=symbols.start.__getitem__):
+    for row in sorted(range(len(symbols)) if rows is None else rows, key=symbols.start.__getitem__):
         kind, scope = symbols.kind[row], symbols.scope[row]
         if kind in _DEFINITIONS:
             yield row
@@ -99,7 +99,8 @@ def workspace_symbols(snapshot: Snapshot, query: str, limit: int = 100) -> tuple
         for path in snapshot.definers[name]:
             record = snapshot.records[path]
             number = record.name_index(name)
-            found.extend((path, record.symbols[row]) for row in outlined(record) if record.symbols.name[row] == number)
+            rows = () if number is None else rows_with(record.symbols.name, number)
+            found.extend((path, record.symbols[row]) for row in outlined(record, rows))
             if len(found) >= limit:
                 return tuple(found[:limit])
     return tuple(found)
