@@ -1,11 +1,12 @@
 """textDocument/inlayHint"""
 
+from collections.abc import Mapping
+
 from engram_context.hints import Hint, Wishes, hints
-from engram_context.text import Text
+from engram_context.text import Location, Text, Unit
 from lsprotocol import types
 
 from engram_lsp import convert
-from engram_lsp.features import locations
 from engram_lsp.guard import stale
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Asked, Session
@@ -23,7 +24,9 @@ async def inlay_hint(session: Session, params: types.InlayHintParams) -> list[ty
 
     def find(cancelled: Cancelled) -> list[tuple[Hint, tuple[str, types.Range] | None]]:
         found = hints(asked.snapshot, asked.path, span, wishes, cancelled)
-        return [(hint, where(session, asked, hint)) for hint in found]
+        paths = {hint.location.path for hint in found if hint.location is not None}
+        texts = {path: asked.snapshot.text(path) for path in paths}
+        return [(hint, where(hint.location, texts, session.unit)) for hint in found]
 
     found = await session.in_background(find, decorates=True)
     if not session.is_current(asked):
@@ -31,21 +34,19 @@ async def inlay_hint(session: Session, params: types.InlayHintParams) -> list[ty
     return [to_protocol(session, asked, hint, place) for hint, place in found]
 
 
-def where(session: Session, asked: Asked, hint: Hint) -> tuple[str, types.Range] | None:
-    """What a hint speaks of. Reads texts, so it belongs on a worker."""
-    if hint.location is None:
-        return None
-    return next(iter(locations.ranges(asked.snapshot, [hint.location], session.unit)), None)
+def where(place: Location | None, texts: Mapping[str, Text | None], unit: Unit) -> tuple[str, types.Range] | None:
+    """What a hint speaks of, None where it speaks of nothing that is still there."""
+    text = None if place is None else texts.get(place.path)
+    return None if place is None or text is None else (place.path, convert.range_of(text, place.span, unit))
 
 
 def to_protocol(session: Session, asked: Asked, hint: Hint, place: tuple[str, types.Range] | None) -> types.InlayHint:
-    text: Text = asked.text
     part = types.InlayHintLabelPart(hint.label)
     if place is not None:
         part.location = types.Location(session.uri_of(asked.folder, place[0]), place[1])
     return types.InlayHint(
-        position=convert.position(text, hint.offset, session.unit),
+        position=convert.position(asked.text, hint.offset, session.unit),
         label=[part],
         kind=KINDS[hint.kind],
-        text_edits=convert.text_edits(text, [hint.edit], session.unit) if hint.edit is not None else None,
+        text_edits=convert.text_edits(asked.text, [hint.edit], session.unit) if hint.edit is not None else None,
     )
