@@ -79,6 +79,7 @@ class JavaScript(Language):
     wrappers = frozenset({"export_statement", "ambient_declaration", "lexical_declaration", "variable_declaration"})
     types_apart = True
     has_twins = True
+    modules_are_objects = True
     kin = frozenset({"tree_sitter_javascript", "tree_sitter_typescript"})
 
     # --- reading --------------------------------------------------------------------------------------

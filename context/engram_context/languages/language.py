@@ -79,6 +79,8 @@ class Language:
     """Whether what looks like the key of a literal may be a variable."""
     types_are_members: ClassVar[bool] = False
     """Whether the name of a type can be a member's: of what embeds it."""
+    modules_are_objects: ClassVar[bool] = False
+    """Whether a module can be put into a variable, so that what it exports may be a member of anything."""
     namespaces_closed: ClassVar[bool] = False
     """Whether what stands in a namespace does not see the names around it."""
     inherits: ClassVar[bool] = True

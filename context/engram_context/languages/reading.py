@@ -14,6 +14,7 @@ from tree_sitter import Node, QueryCursor, Tree
 
 from engram_context.builder import RecordBuilder
 from engram_context.languages.language import Language
+from engram_context.limits import Deadline, TooSlowError
 from engram_context.records import EXPORT_ONLY, EXPORTED, NO_REF, FileRecord, Kind, Role, ScopeKind, SyntaxProblem
 from engram_context.text import Span, Text
 
@@ -21,6 +22,8 @@ _PROBLEMS = 20
 """No more syntax errors than this are told of one file."""
 _DETAIL = 200
 _DOC = 500
+# Files of fewer bytes are read whatever they look like; the others are not nested deeper than this.
+_NEVER_DEEP, _DEEP = 20_000, 1_500
 _RECEIVER = re.compile(rb"\s*(?:!?\.|\?\.|->|::)\s*\Z")
 _NO_RECEIVER = frozenset(b"%c" % byte for byte in b"{}(,;=[&|!+-*/<:?~^")
 _SPACES = re.compile(r"\s+")
@@ -34,8 +37,8 @@ _RANK = {"read": 0, "type": 1, "call": 1, "attribute": 2, "import": 3, "attribut
 
 @dataclass(slots=True)
 class Defined:
-    """A binding that was met. `where`: "here", in the function around ("hoist"), in the class around ("member"), at the
-    top of the file ("file"), in the scope that its match opens ("inner"), or outside of that ("outer")."""
+    """A binding that was met. `where`: "here", in the function ("hoist"), class ("member") or block around, at the top
+    of the file ("file"), in the scope that its match opens ("inner"), or outside of that ("outer")."""
 
     start: int
     end: int
@@ -155,7 +158,12 @@ class Reading:
     # --- matches --------------------------------------------------------------------------------------
 
     def read(self, tree: Tree) -> FileRecord:
-        for pattern, match in QueryCursor(self.language.query()).matches(tree.root_node):
+        deadline = Deadline()
+        # A query's own progress callback crashes in the binding, so that the time is looked at behind it only.
+        matches = QueryCursor(self.language.query()).matches(tree.root_node)
+        for number, (pattern, match) in enumerate(matches):
+            if not number & 0xFF:
+                deadline.check()
             self._pattern = pattern
             if len(match) == 1:
                 ((name, nodes),) = match.items()
@@ -405,6 +413,7 @@ class Reading:
             )
 
 
+_NEAREST = {"hoist": ("function", "module", "namespace", "class"), "member": ("class",), "block": ("block", "module")}
 _PLAIN: dict[str, Role] = {"read": "read", "type-name": "type", "call-name": "call", "member": "attribute"}
 
 
@@ -471,7 +480,7 @@ class _Standing:
         if found.where == "outer" and opened == scope and opened > 0:
             parent = self.builder.scopes[opened][3]
             return parent + 1 if apart and self.kinds[parent] == "class" else parent
-        wanted = {"hoist": ("function", "module", "namespace", "class"), "member": ("class",)}.get(found.where)
+        wanted = _NEAREST.get(found.where)
         if wanted is None:
             return scope + 1 if apart and self.kinds[scope] == "class" else scope
         if opened == scope and opened > 0:
@@ -522,5 +531,19 @@ def _doc(text: Text, comments: list[tuple[int, int]], ends: list[int], start: in
 
 
 def read(text: Text, language: Language, tree: Tree) -> FileRecord:
-    """All that one text says by itself."""
+    """All that one text says by itself. Raises TooSlowError where that takes too long."""
+    if len(text) > _NEVER_DEEP:
+        _check_depth(tree)
     return Reading(text, language).read(tree)
+
+
+def _check_depth(tree: Tree) -> None:
+    """A query takes quadratic time, and cannot be stopped, where everything is inside everything else, or one error."""
+    node: Node | None = tree.root_node
+    for _ in range(_DEEP):
+        if node.has_error and node.child_count > _NEVER_DEEP:
+            break
+        node = max(node.children, key=lambda child: child.end_byte - child.start_byte, default=None)
+        if node is None:
+            return
+    raise TooSlowError

@@ -7,6 +7,7 @@ an edit that asks for confirmation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -21,17 +22,24 @@ from engram_context.reader import parse, read_record
 from engram_context.records import KIND, NO_REF, ROLE, SCOPE_KIND, FileRecord, Kind
 from engram_context.resolve import Resolver
 from engram_context.targets import Slot, Target
-from engram_context.text import Place, Text
+from engram_context.text import Place, Span, Text
 
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot
 
 _MEMBERS = (ROLE["attribute"], ROLE["attribute-write"])
 _IMPORTED, _READ, _DEFINED = ROLE["import"], ROLE["read"], ROLE["definition"]
-_CLASS = SCOPE_KIND["class"]
+_CLASS, _BLOCK = SCOPE_KIND["class"], SCOPE_KIND["block"]
 _TYPE_PARAMETER = KIND["type-parameter"]
 _TYPES = ("class", "interface", "struct", "enum", "type-alias")
 _FAMILY_LIMIT = 1000
+_DOCUMENTS = (
+    rb"@(?:param|arg|argument|property|prop|template|typeParam)\s+(?:\{[^}]*\}\s*)?[\[<]?"
+    rb"|@link(?:plain|code)?\s+|@see\s+|#|`"
+)
+"""What stands before a name in a comment that documents it."""
+_IN_COMMENT = 0.8
+"""How likely such a mention means the symbol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +63,14 @@ def symbol_at(resolver: Resolver, place: Place) -> _Symbol | Refusal:
         return Refusal("there is no name here")
     name = record.names[record.occurrences.name[index]]
     role = record.occurrences.role[index]
-    if name in here.keywords or name in here.receivers or not here.is_identifier(name):
-        return Refusal(f"'{name}' is no name that can be changed")
     meanings = resolver.meanings(place.path, index)
     slots = tuple(target for target in meanings if isinstance(target, Slot))
+    of_class = bool(slots) and all(
+        resolver.others.record(slot.path).scopes.kind[slot.scope] == _CLASS for slot in slots
+    )
+    is_word = name in here.keywords and not of_class  # a member can be called like a keyword
+    if is_word or name in here.receivers or not here.is_identifier(name):
+        return Refusal(f"'{name}' is no name that can be changed")
     if not meanings:
         if role in _MEMBERS:
             return Refusal(f"it is not known what object '{name}' belongs to here")
@@ -127,7 +139,7 @@ class _Renaming:
             edits = {path: [_doubted(edit, self.doubt) for edit in of_file] for path, of_file in edits.items()}
         for path, of_file in edits.items():
             edits[path] = [self._near_error(path, edit) for edit in of_file]
-        for path, edit in list(self._unproven(mentions)):
+        for path, edit in (*self._unproven(mentions), *self._in_comments(mentions)):
             edits.setdefault(path, []).append(edit)
         texts = self._texts(edits)
         if isinstance(texts, Refusal):
@@ -225,7 +237,12 @@ class _Renaming:
         for path in self.resolver.snapshot.files_naming(base.name):
             record = names.record(path)
             for scope, kind in enumerate(record.scopes.kind):
-                if kind == _CLASS and scope and record.scopes.pool_start[scope] < record.scopes.pool_end[scope]:
+                is_alias = kind == _BLOCK and record.scopes.symbol[scope] >= 0
+                if (
+                    (kind == _CLASS or is_alias)
+                    and scope
+                    and record.scopes.pool_start[scope] < record.scopes.pool_end[scope]
+                ):
                     owners = names.owner(path, scope)
                     if base not in owners and base in names.bases(path, scope):
                         yield from (owner for owner in owners if isinstance(owner, Slot))
@@ -285,12 +302,18 @@ class _Renaming:
         """Members of that name of objects whose class is not known, and words that are a variable and a member."""
         snapshot, name, here = self.resolver.snapshot, self.symbol.name, self.symbol.language
         of_class = any(snapshot.records[slot.path].scopes.kind[slot.scope] == _CLASS for slot in self.slots)
-        if not of_class and not (here.types_are_members and self.symbol.kind in _TYPES):
+        of_type = here.types_are_members and self.symbol.kind in _TYPES
+        of_module = (
+            here.modules_are_objects and any(slot.scope == 0 for slot in self.slots) and not self.symbol.is_alias
+        )
+        if not (of_class or of_type or of_module):
             return
         reason = f"'{name}' of an object whose class is not known"
         for path in snapshot.files_naming(name):
             record, other = snapshot.records[path], self.resolver.others.language(path)
             if other is None or (other.module != here.module and other.module not in here.kin):
+                continue
+            if not (of_class or of_type) and not _has_module_objects(record):
                 continue
             known = set(mentions.get(path, ()))
             for index in record.occurrences_of(name):
@@ -299,12 +322,33 @@ class _Renaming:
                     continue
                 if role in _MEMBERS and not self.resolver.of_occurrence(path, index):
                     yield path, Edit(record.occurrences.span(index), self.new_name, reason)
-                elif here.has_twins and role in (_READ, _DEFINED):
+                elif of_class and here.has_twins and role in (_READ, _DEFINED):
                     text = snapshot.text(path)
                     node = None if text is None else self._node(path, text, record.occurrences.start[index])
                     if node is not None and here.twin(node):
                         text_after = here.spelled(node, self.new_name, True)
                         yield path, Edit(record.occurrences.span(index), text_after, reason)
+
+    def _in_comments(self, mentions: Mapping[str, list[int]]) -> Iterator[tuple[str, Edit]]:
+        """Where comments for documentation name the symbol: of a local, in the comment above its function."""
+        name = self.symbol.name
+        pattern = re.compile(rb"(?:%s)(%s)(?![\w$])" % (_DOCUMENTS, re.escape(name.encode())))
+        starts = {
+            slot.path: record.scopes.start[slot.scope]
+            for slot in self.slots
+            if not self._is_shared(slot) and (record := self.resolver.snapshot.records[slot.path])
+        }
+        for path in mentions:
+            text = self.resolver.snapshot.text(path)
+            for match in pattern.finditer(text.data) if text is not None else ():
+                node = None if text is None else self._node(path, text, match.start(1))
+                if node is None or text is None or "comment" not in node.type:
+                    continue
+                if starts:
+                    between = text.data[node.end_byte : max(starts.get(path, 0), node.end_byte)]
+                    if path not in starts or node.start_byte > starts[path] or re.search(rb"[;}]", between):
+                        continue
+                yield path, Edit(Span(*match.span(1)), self.new_name, f"a comment that names '{name}'", _IN_COMMENT)
 
     def _texts(self, paths: Iterable[str]) -> dict[str, Text] | Refusal:
         texts: dict[str, Text] = {}
@@ -390,6 +434,12 @@ def _moved(old: FileRecord, new: FileRecord, edits: Iterable[Edit]) -> dict[int,
         moved[index] = there
     extra = sum(" " in edit.new_text for edit in pending)
     return moved if len(new.occurrences) == len(old.occurrences) + extra else None
+
+
+def _has_module_objects(record: FileRecord) -> bool:
+    """Whether a file has a module as an object: `import * as x`, `x = require(...)`."""
+    imports = record.imports
+    return any(name < 0 <= bound for name, bound in zip(imports.name, imports.bound, strict=True))
 
 
 def _doubted(edit: Edit, reason: str) -> Edit:

@@ -331,6 +331,8 @@ class Names:
         parent = record.scopes.parent[scope]
         if not refs and scope > 0 and record.scopes.start[scope] == record.scopes.end[scope]:
             return self.owner(path, parent)  # the scope of a class's methods
+        if parent > 0 and record.scopes.kind[parent] == _BLOCK and record.scopes.symbol[parent] >= 0:
+            return self.owner(path, parent)  # one of the object types that an alias stands for
         return self.holders(path, refs[0]) if refs else ()
 
     def _inherited(self, path: str, scope: int, name: str, role: int) -> tuple[Target, ...]:

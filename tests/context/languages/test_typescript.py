@@ -319,3 +319,31 @@ def test_the_outline_shows_definitions_with_what_is_in_them():
     assert [(node.symbol.kind, node.symbol.name) for node in tree[0].children] == [("attribute", "x"), ("method", "m")]
     assert (tree[0].symbol.detail, tree[0].symbol.doc) == ("export class A", "Does things.")
     assert [symbol.name for _, symbol in snapshot.workspace_symbols("One")] == ["One"]
+
+
+def test_members_of_an_alias_s_object_types_are_one_thing():
+    check_rename(
+        "-- a.ts --\ntype C = { kind: 'a'; $1mess$0age: string } | { kind: 'b'; $2message: string };\nfunction f(c: C) { return c.$3message }\n",
+        "text",
+    )
+
+
+def test_an_interface_that_extends_an_alias_belongs_to_the_family():
+    check_rename(
+        "-- a.ts --\ninterface A { $1x$0: number }\ntype B = A;\ninterface C extends B { $2x: number }\ninterface D extends A { y: number }\ninterface E { x: number }\n",
+        "z",
+    )
+
+
+def test_siblings_that_have_a_member_of_that_name_by_chance_are_left_alone():
+    check_rename("-- a.ts --\nclass A {}\nclass B extends A { $1x$0 = 1 }\nclass C extends A { x = 1 }\n", "z")
+
+
+def test_comments_for_documentation_are_offered():
+    result = check_rename(
+        "-- a.ts --\n/** Adds.\n * @param left The left one, not the left.\n * {@link add} */\nexport function add($1le$0ft: number) { return $2left }\n",
+        "first",
+    )
+    assert doubts(result) == ["a comment that names 'left'"]
+    result = check_rename("-- a.ts --\n/** See {@link add}. */\nexport function $1add$0() {}\n", "sum")
+    assert doubts(result) == ["a comment that names 'add'"]
