@@ -23,12 +23,14 @@ from engram_context.languages.reading import read as read_other
 from engram_context.limits import Deadline, TooSlowError
 from engram_context.python import read_python
 from engram_context.records import NO_REF, FileRecord, Role, SyntaxProblem, empty_record
-from engram_context.text import Span, Text
+from engram_context.text import Span, Text, decode
 
 _TOKEN = re.compile(rb"""#.*|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\d\w*|(?P<name>[A-Za-z_\x80-\xff][\w\x80-\xff]*)""")
 _ROUNDS = 4
 """How many broken lines are looked for, in files up to `_ROUNDS_LIMIT` bytes."""
 _ROUNDS_LIMIT = 1 << 18
+_OF_OLD = frozenset({"print_statement", "exec_statement"})
+"""Statements to the grammar that are none to the interpreter."""
 # Texts of less than so many bytes are parsed in one go; the pieces in which others are handed to the parser.
 _SHORT, _PIECE = 4_000, 1 << 16
 
@@ -161,7 +163,9 @@ def _interpreter_problem(text: Text, tree: Tree) -> SyntaxProblem | None:
     Where interpreter and grammar disagree the text is given the benefit of the doubt: either may know
     syntax of a version that the other does not.
     """
-    source = text.decode()
+    # The interpreter lets no other thread run meanwhile: it is shown nothing of what comes before the first error.
+    line = _line_before_errors(tree)
+    source = "\n" * line + decode(text.data[text.line_start(line) :])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -180,6 +184,24 @@ def _interpreter_problem(text: Text, tree: Tree) -> SyntaxProblem | None:
             span = Span(node.start_byte, max(node.end_byte, node.start_byte))
             return SyntaxProblem(span, f"expected '{node.type}'" if node.is_missing else "invalid syntax")
     return None
+
+
+def _line_before_errors(tree: Tree) -> int:
+    """The first line of the statement at the top of a file that has the first syntax error; 0 where that is unclear."""
+    root = tree.root_node
+    if root.type != "module":
+        return 0
+    start = end = 0
+    for child in root.children:
+        row, column = child.start_point
+        if column == 0 and row > end and child.type != "ERROR":
+            start = row
+        if child.has_error or child.is_error or child.is_missing:
+            return start
+        if child.type in _OF_OLD:
+            return 0
+        end = child.end_point[0]
+    return 0
 
 
 def _error_nodes(tree: Tree) -> Iterator[Node]:

@@ -9,6 +9,7 @@ from dataclasses import MISSING
 from pathlib import Path
 
 import pytest
+from engram_context import reader
 from engram_context.codec import mentions, names_of
 from engram_context.reader import parse, read_record
 from engram_context.records import CONDITIONAL, PROPERTY, FileRecord, LazyRecord, Symbol, digest_if_known
@@ -379,3 +380,24 @@ def test_a_record_has_nothing_by_default() -> None:
     """A lazy record would take the default for the answer."""
     fields = FileRecord.__dataclass_fields__.values()
     assert all(field.default is MISSING and field.default_factory is MISSING for field in fields)
+
+
+def test_the_interpreter_need_not_be_shown_what_comes_before_the_first_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its words are the same when it is shown everything."""
+    random_ = random.Random(11)
+    shown: list[int] = []
+    broken: list[tuple[Text, tuple[object, ...]]] = []
+    for file in FILES:
+        lines = (STDLIB / file).read_text(encoding="utf-8").split("\n")
+        for _ in range(12):
+            at = random_.randrange(len(lines))
+            changed = random_.choice(
+                (lines[at][: len(lines[at]) // 2], lines[at] + " (", "    " + lines[at], "a " + lines[at])
+            )
+            text = Text.of("\n".join((*lines[:at], changed, *lines[at + 1 :])))
+            broken.append((text, read_record(text, "python").errors))
+    before = reader._line_before_errors
+    monkeypatch.setattr(reader, "_line_before_errors", lambda tree: shown.append(before(tree)) or 0)
+    for text, errors in broken:
+        assert read_record(text, "python").errors == errors
+    assert sum(line > 100 for line in shown) > 20
