@@ -21,6 +21,7 @@ from engram_context.records import (
     KIND,
     NO_REF,
     POSITIONAL_ONLY,
+    SCOPE_KIND,
     VARIADIC,
     Call,
     FileRecord,
@@ -40,6 +41,7 @@ _LITERALS = frozenset(
     {"str", "bytes", "int", "float", "complex", "bool", "none", "list", "tuple", "dict", "set", "lambda", "ellipsis"}
 )
 _BOUND = frozenset(KIND[kind] for kind in ("variable", "constant", "attribute"))
+_COMPREHENSION = SCOPE_KIND["comprehension"]
 _FUNCTIONS = frozenset((KIND["function"], KIND["method"]))
 _DEPTH = 6
 _UNION = 3
@@ -47,7 +49,7 @@ _UNION = 3
 _WIDTH = 50
 _SHOWN = (Instance, Nothing, TupleOf, Literals)
 _BRACKETS = re.compile(rb"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|\#[^\n]*|[()\[\]{}]")
-_ANY = re.compile(r"\bAny\b")  # stands for what is not known
+_ANY = re.compile(r"\bAny\b|\bbool\[")  # stands for what is not known; and a test of types gives a bool
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
@@ -184,7 +186,8 @@ class _Hints:
             if kind not in _BOUND or annotation != NO_REF or value == NO_REF or not self.span.touches(start):
                 continue
             symbol = symbols[row]
-            if symbol.flags & AUGMENTED or symbol.name == "_" or self._is_plain(value):
+            in_passing = self.record.scopes.kind[symbol.scope] == _COMPREHENSION or symbol.name == "_"
+            if symbol.flags & AUGMENTED or in_passing or self._is_plain(value):
                 continue
             known = self._type_of(value)
             if known is not None:
@@ -200,8 +203,22 @@ class _Hints:
         kind, first = self.record.values[row].kind, self.record.values[row].first
         if kind in _LITERALS or kind in ("raised", "instance"):
             return True
-        called = self.resolver.types.of_ref(self.path, first) if kind == "call" else ()
-        return any(isinstance(one, ClassType) for one in called)
+        if kind == "entered":
+            within = self._classes_called(first)
+            return bool(within) and within == self._classes_of(value)
+        return kind == "call" and bool(self._classes_called(value))
+
+    def _classes_called(self, ref: int) -> set[tuple[str, int]]:
+        """The classes that an expression is a call of."""
+        row = value_row(ref)
+        if row is None or self.record.values[row].kind != "call":
+            return set()
+        called = self.resolver.types.of_ref(self.path, self.record.values[row].first)
+        return {(one.path, one.scope) for one in called if isinstance(one, ClassType)}
+
+    def _classes_of(self, ref: int) -> set[tuple[str, int]]:
+        found = self.resolver.types.of_ref(self.path, ref)
+        return {(one.path, one.scope) for one in found if isinstance(one, Instance)}
 
     def _type_of(self, ref: int) -> tuple[str, Location | None] | None:
         """(how the type is spelled, where its class is) of an expression whose type is certain."""
@@ -289,7 +306,10 @@ class _Hints:
             argument = record.arguments[at]
             value = value_row(argument.value)
             is_literal = value is not None and record.values[value].kind in _LITERALS
-            if argument.stars or not (is_literal or self._is_certain(path, argument.value, depth - 1)):
+            is_known = self._is_certain(path, argument.value, depth - 1) and bool(
+                self.resolver.types.of_ref(path, argument.value)
+            )
+            if argument.stars or not (is_literal or is_known):
                 return False
         return True
 

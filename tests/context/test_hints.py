@@ -99,6 +99,22 @@ def test_types_of_the_standard_library_and_unions_are_shown() -> None:
     )  # fmt: skip
 
 
+def test_what_is_to_be_seen_or_only_in_passing_has_no_type() -> None:
+    check(
+        """
+        class A:
+            def __enter__(self) -> "A": ...
+            def __exit__(self, *_): ...
+        def make() -> A: ...
+        with A() as plain, make() as known$1: ...
+        try: ...
+        except ValueError as error: ...
+        print([word for word in "a b".split()])
+        """,
+        ": A",
+    )  # fmt: skip
+
+
 def test_a_type_can_be_written_where_its_name_is_in_sight() -> None:
     fixture = parse_fixture("""
         -- app.py --
