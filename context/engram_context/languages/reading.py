@@ -115,6 +115,8 @@ class Reading:
         """A binding of the name at start..end."""
         found = Defined(start, end, kind, body.byte_range, where, flags=flags, pattern=self._pattern)
         # One name can match several patterns: the last in the file says most, and an import is one in any case.
+        if end <= start:
+            return found  # what the grammar says is missing has no name
         key = (start, where == "member")
         known = self.definitions.get(key)
         if known is not None and kind != "import" and (known.kind == "import" or known.pattern > found.pattern):
@@ -491,7 +493,7 @@ class _Standing:
 
 
 def _interned(builder: RecordBuilder, name: bytes | None) -> int:
-    return -1 if name is None else builder.names.setdefault(name, len(builder.names))
+    return -1 if not name else builder.names.setdefault(name, len(builder.names))
 
 
 def _problems(tree: Tree) -> Iterator[SyntaxProblem]:
