@@ -6,16 +6,21 @@ A client may spell one file in many ways (`file:///C%3A/a.py`, `file:///c:/a.py`
 
 import os
 import re
+import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import numpy as np
+from engram_context.casing import ignores_case
 from engram_context.edits import Edit
 from engram_context.text import Span, Text, Unit
 from lsprotocol import types
 
 WINDOWS = os.name == "nt"
+MAC = sys.platform == "darwin"
 _DRIVE = re.compile(r"/?([A-Za-z]):(?=[/\\]|\Z)")
 
 
@@ -72,7 +77,15 @@ def uri_of(path: Path) -> str:
 def key_of(uri: str) -> str:
     """What two spellings of one document have in common."""
     path = path_of(uri)
-    return uri if path is None else os.path.normcase(str(path))
+    if path is None:
+        return uri
+    name = os.path.normcase(str(path))
+    return unicodedata.normalize("NFC", name).casefold() if MAC and _ignores_case(path.parent) else name
+
+
+@lru_cache(256)
+def _ignores_case(folder: Path) -> bool:
+    return ignores_case(folder)
 
 
 # Positions

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from engram_context.builtin_rules import is_secret
 from engram_context.languages import language_of
 from engram_context.text import Span, Text, Unit
 from lsprotocol import types
@@ -28,7 +29,10 @@ class Document:
 
     @property
     def is_read(self) -> bool:
-        """Whether we have anything to say about it, by its file's name or by what the client calls it."""
+        """Whether we have anything to say about it, by its file's name or by what the client calls it. Never about what
+        may hold secrets: its text goes nowhere."""
+        if self.path is not None and is_secret(self.path.name):
+            return False
         return self.language == "python" or (self.path is not None and language_of(self.path.name) is not None)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engram_context.casing import Casing, ignores_case
 from engram_context.environment import Environment
 from engram_context.languages import language_of
 from engram_context.library import Library
@@ -76,6 +77,7 @@ class Folder:
     root: Path
     holder: Project | Loose
     real_root: Path
+    casing: Casing | None = None  # where the file system does not tell upper from lower case
     watcher: Watcher | None = None
     watching: "asyncio.Task[None] | None" = None
     # Whether it is known which files there are: from then on questions are answered, whatever has been read.
@@ -88,7 +90,8 @@ class Folder:
 
     @staticmethod
     def of(root: Path, holder: Project | Loose, problem: str = "") -> "Folder":
-        folder = Folder(root, holder, Path(os.path.realpath(root)), problem=problem)
+        casing = Casing(root) if ignores_case(root) else None
+        folder = Folder(root, holder, Path(os.path.realpath(root)), casing, problem=problem)
         if folder.project is None:
             folder.listed.set()
         return folder
@@ -127,7 +130,8 @@ class Folder:
         that it left in the folder's (eglot does)."""
         for root in (self.root, self.real_root):
             if file.is_relative_to(root):
-                return file.relative_to(root).as_posix()
+                path = file.relative_to(root).as_posix()
+                return path if self.casing is None else self.casing.true(path)
         return None
 
     def files_of(self, path: str) -> tuple[Path, Path]:

@@ -105,6 +105,8 @@ NOTHING: dict[str, Any] = {
 COMMANDS: tuple[tuple[str, Handler], ...] = (
     ("engram.status", execute_command.status),
     ("engram.rebuildMemory", execute_command.rebuild_memory),
+    ("engram.pauseReading", execute_command.pause_reading),
+    ("engram.resumeReading", execute_command.resume_reading),
     ("engram.suggestNames", rename.suggest),
     ("engram.renameTo", rename.rename_to),
 )

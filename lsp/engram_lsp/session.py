@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from engram_context.builtin_rules import is_private
 from engram_context.candidates import Candidates
 from engram_context.excerpts import Excerpt
 from engram_context.ignore import Ignore
@@ -102,6 +103,7 @@ class Session:
         self.configuring: asyncio.Task[None] | None = None
         self.started = asyncio.Event()
         self.closed = False
+        self.paused = False  # no project is read
         # Ongoing.
         self.background = ThreadPoolExecutor(2, "engram questions")
         self.decorating = ThreadPoolExecutor(1, "engram decorations")
@@ -217,7 +219,7 @@ class Session:
 
         def ask(cancelled: Cancelled) -> tuple[Suggestion, ...] | None:
             # What the project leaves out (ignored files, secrets) stays on this machine, by the rules as they are now.
-            if Ignore(root, exclude).why(asked.path) is not None:
+            if is_private(asked.path.rpartition("/")[2]) or Ignore(root, exclude).why(asked.path) is not None:
                 return None
             return remote.inline(query, lambda: cancelled() or outdated())
 
@@ -304,6 +306,8 @@ class Session:
 
     async def _apply_files(self, folder: Folder, project: Project, paths: frozenset[str]) -> None:
         await folder.listed.wait()
+        if self.paused:
+            return  # whoever goes on reads all that changed
         change = await self.in_background(lambda _: project.files_changed(paths))
         if project.apply(change):
             self._project_changed(folder)
@@ -373,7 +377,16 @@ class Session:
         self._load(folder)
         await folder.settled()
 
+    def pause(self, paused: bool) -> None:
+        """Stops reading projects, or goes on. Questions are answered meanwhile, from what was read."""
+        if paused is not self.paused:
+            self.paused = paused
+            for folder in self.folders.values() if not paused else ():
+                self._load(folder)
+
     def _folder(self, root: Path) -> Folder:
+        if not self.settings.index.enable:
+            return Folder.of(root, Loose(root, self.settings.interpreter), "reading projects is switched off")
         try:
             return Folder.of(root, self._project(root))
         except OSError as problem:
@@ -381,12 +394,16 @@ class Session:
             return Folder.of(root, Loose(root, self.settings.interpreter), str(problem))
 
     def _project(self, root: Path) -> Project:
+        index = self.settings.index
         return Project(
             root,
             self.coding,
             cache_folder=self.settings.cache_folder,
             interpreter=self.settings.interpreter,
-            exclude=self.settings.index.exclude,
+            exclude=index.exclude,
+            workers=index.workers or None,
+            largest=index.max_file_kb * 1024,
+            most=index.max_files,
         )
 
     def _loose(self, root: Path) -> Folder:
@@ -415,7 +432,7 @@ class Session:
         loop = asyncio.get_running_loop()
 
         def load(cancelled: Cancelled) -> None:
-            for change in project.stages(note, lambda: cancelled() or work.cancelled()):
+            for change in project.stages(note, lambda: cancelled() or work.cancelled() or self.paused):
                 loop.call_soon_threadsafe(self._take, folder, project, change)
 
         try:
@@ -447,7 +464,19 @@ class Session:
         def batch(paths: frozenset[str]) -> None:
             loop.call_soon_threadsafe(self._read_files, folder, project, paths)
 
-        watcher = Watcher(project.root, is_read, batch, project.states, exclude=self.settings.index.exclude)
+        def problem(said: str) -> None:
+            loop.call_soon_threadsafe(self.tell, f"engram: {said}", types.MessageType.Warning)
+
+        index = self.settings.index
+        watcher = Watcher(
+            project.root,
+            is_read,
+            batch,
+            project.states,
+            exclude=index.exclude,
+            polling=index.poll_seconds or None,
+            on_problem=problem,
+        )
         await self.in_background(lambda _: watcher.start())
         folder.watcher = watcher
         watcher.rescan()  # for what happened since the files were listed
@@ -565,6 +594,7 @@ class Session:
             "engine": described,
             "remote": self.remote.describe() if self.remote is not None else {"problem": self.remote_refusal or "off"},
             "folders": [folder.status() for folder in self.folders.values()],
+            "paused": self.paused,
             "documents": len(self.documents),
             "ghostText": asdict(self.offers.tally),
             "client": {"name": self.client.name, "positionEncoding": self.unit},

@@ -107,9 +107,23 @@ class RemoteSettings:
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
+    enable: bool = _setting(True, "read the project; false: only open documents are known")
     exclude: tuple[str, ...] = _setting((), "patterns of files to leave out, as in .gitignore")
     cache_folder: str = _setting("", "where the project memory is kept; empty: the user's cache folder")
     watch: bool = _setting(True, "watch the project for changes made outside the editor")
+    poll_seconds: int = _setting(
+        0,
+        "look at the project every so many seconds instead of listening to the system; 0: only where the system does "
+        "not say what changed, as on network drives",
+    )
+    max_file_kb: int = _setting(
+        2048,
+        "largest file that is read, in kilobytes; of a larger document the text around the cursor counts, and no names",
+    )
+    max_files: int = _setting(50_000, "how many files are read at most, those near the project's folder first")
+    workers: int = _setting(
+        0, "processes that read a project for the first time, at low priority; 0: one for each core, eight at most"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engram_context.indexing import Coding
 from engram_context.project import Project
@@ -54,8 +55,11 @@ def root_of(path: Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path, options: argparse.Namespace, coding: Coding | None = None) -> Generator[Project]:
+def opened(
+    path: Path, options: argparse.Namespace, coding: Coding | None = None, **settings: Any
+) -> Generator[Project]:
     """The project around `path`, read and up to date, in the default model's tokens if `coding` does not say others.
+    `settings` are keyword arguments of `Project`.
 
     Raises UserError when there is nothing to read.
     """
@@ -69,6 +73,7 @@ def opened(path: Path, options: argparse.Namespace, coding: Coding | None = None
             coding or coding_of(default_model() / "tokenizer.json"),
             cache_folder=options.cache,
             interpreter=options.interpreter,
+            **settings,
         )
     except NotADirectoryError as problem:
         raise UserError(str(problem)) from problem

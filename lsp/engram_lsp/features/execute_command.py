@@ -18,3 +18,15 @@ async def rebuild_memory(session: Session, _: Sequence[Any]) -> dict[str, Any]:
     """Forgets what is on disk about every folder and reads it again; answers when that is done."""
     await asyncio.gather(*(session.rebuild(folder) for folder in tuple(session.folders.values())))
     return session.status()
+
+
+async def pause_reading(session: Session, _: Sequence[Any]) -> dict[str, Any]:
+    """Stops reading projects until it is told to go on."""
+    session.pause(True)
+    return session.status()
+
+
+async def resume_reading(session: Session, _: Sequence[Any]) -> dict[str, Any]:
+    """Goes on reading where it was stopped; what changed meanwhile is read too."""
+    session.pause(False)
+    return session.status()

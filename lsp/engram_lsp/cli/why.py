@@ -1,0 +1,111 @@
+"""`engram-ls why FILE...`: whether files are in the project memory, and the rule that decides."""
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engram_context.builtin_rules import is_private
+from engram_context.ignore import Reason
+from engram_context.project import Project
+from engram_context.text import READ_LIMIT
+from rich.markup import escape
+
+from engram_lsp.cli import workspace
+from engram_lsp.cli.terminal import out, print_json
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known of one file. `reason` None: it is in the memory, its names alone if `private`."""
+
+    file: str  # as it was typed
+    path: str  # in the project
+    reason: Reason | None
+    private: bool
+
+    @property
+    def words(self) -> str:
+        if self.reason is not None:
+            return self.reason.text
+        if self.private:
+            return (
+                "its names only: its name tells of secrets, so the text is not learned, quoted or sent (built-in rule)"
+            )
+        return ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, nargs="+", help="files; of a folder, all files in it")
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="PATTERN", help="as in the setting engram.index.exclude"
+    )
+    parser.add_argument(
+        "--max-file-kb",
+        type=int,
+        default=READ_LIMIT // 1024,
+        metavar="KB",
+        help="as in the setting engram.index.maxFileKb (%(default)s)",
+    )
+    workspace.add_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    files = [inner for file in options.file for inner in _files(file)]
+    with workspace.opened(
+        _existing(options.file[0]), options, exclude=options.exclude, largest=options.max_file_kb * 1024
+    ) as project:
+        verdicts = [verdict(project, file) for file in files]
+    if options.json:
+        print_json([_json(each) for each in verdicts])
+    else:
+        for each in verdicts:
+            word = "[green]in[/]" if each.reason is None else "[yellow]not in[/]"
+            said = f": {escape(each.words)}" if each.words else ""
+            out.print(f"{escape(each.file)}: {word}{said}", soft_wrap=True)
+    return 0 if all(each.reason is None for each in verdicts) else 1
+
+
+def verdict(project: Project, file: Path) -> Verdict:
+    """Links in the name of the project's folder are followed, but none below it."""
+    absolute = Path(os.path.normpath(file.expanduser().absolute()))
+    real = absolute
+    for folder in (absolute, *absolute.parents):
+        if Path(os.path.realpath(folder)) == project.root:
+            real = project.root / absolute.relative_to(folder)
+            break
+    if not real.is_relative_to(project.root):
+        outside = Reason("outside", f"it is outside the project folder {project.root}; say --root for another one")
+        return Verdict(_shown(str(file)), _shown(str(absolute)), outside, False)
+    path = real.relative_to(project.root).as_posix()
+    reason = Reason("folder", "a folder") if real == project.root else project.reason(path)
+    return Verdict(_shown(str(file)), _shown(path), reason, reason is None and is_private(real.name))
+
+
+def _shown(name: str) -> str:
+    """File names may be any bytes on some systems."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _files(file: Path) -> list[Path]:
+    """The file itself, or what a folder holds, links not followed."""
+    if not file.is_dir() or file.is_symlink():
+        return [file]
+    return [Path(folder, name) for folder, _, names in os.walk(file) for name in sorted(names)]
+
+
+def _existing(file: Path) -> Path:
+    """What is there of a path: a file that is not is asked about too."""
+    absolute = Path(os.path.normpath(file.expanduser().absolute()))
+    folder = absolute if absolute.is_dir() and not absolute.is_symlink() else absolute.parent
+    return next((each for each in (folder, *folder.parents) if each.is_dir()), folder)
+
+
+def _json(verdict: Verdict) -> dict[str, Any]:
+    shown: dict[str, Any] = {"file": verdict.file, "path": verdict.path, "in": verdict.reason is None}
+    shown["kind"] = "private" if verdict.private else "" if verdict.reason is None else verdict.reason.kind
+    shown["why"] = verdict.words
+    if verdict.reason is not None and verdict.reason.source:
+        shown["rule"] = {"source": verdict.reason.source, "line": verdict.reason.line}
+    return shown
