@@ -322,6 +322,47 @@ class Calls:
             return []
         return [Instance(generator.path, generator.scope, arguments=(tuple(dict.fromkeys(found))[:8], (), ()))]
 
+    def expected(self, path: str, record: FileRecord, row: int) -> list[CallableOf]:
+        """What a call expects its argument in row `row` of that table to be, where that is something to call."""
+        call = next(
+            (
+                at
+                for at, (first, end) in enumerate(
+                    zip(record.calls.first_argument, record.calls.last_argument, strict=True)
+                )
+                if first <= row < end
+            ),
+            None,
+        )
+        if call is None:
+            return []
+        value = record.arguments.value[row]
+        given = Given.of_call(path, record, call)
+        # What the argument itself gives is not known yet.
+        others = replace(
+            given,
+            positional=tuple(() if argument == value else argument for argument in given.positional),
+            keywords=tuple((name, () if argument == value else argument) for name, argument in given.keywords),
+        )
+        functions: list[Function] = []
+        for callee in self.types.of_ref(path, record.calls.callee[call]):
+            if isinstance(callee, ClassType):
+                template = self.types.generics.own_arguments(callee)
+                own = Instance(callee.path, callee.scope, arguments=template.arguments)
+                for receiver, name in ((template, "__new__"), (own, "__init__")):
+                    made = [one for one in self.types.attribute(receiver, name) if isinstance(one, Function)]
+                    functions += self.choose([one for one in made if not self._is_of_object(one)], others)
+            else:
+                functions += self.choose(self.types.functions(callee), others)
+        found: list[CallableOf] = []
+        for function in functions:
+            solved = self.solve(function, others)
+            for at, argument in self.pair(function, given) or ():
+                if argument == value:
+                    declared = substitute(self.declared(function, at), solved)
+                    found.extend(one for one in declared if isinstance(one, CallableOf))
+        return found
+
     # --- classes --------------------------------------------------------------------------------------
 
     def construct(self, of: ClassType, given: Given | None) -> list[Type]:
@@ -331,7 +372,7 @@ class Calls:
         if of.arguments or given is None or types.is_enum(of):
             return plain
         if types.is_library(of, "builtins", "type"):
-            return as_classes(self.argument(given, given.positional[0])) if len(given.positional) == 1 else plain
+            return (as_classes(self.argument(given, given.positional[0])) if len(given.positional) == 1 else []) or plain
         parameters = types.generics.parameters(of)
         template = types.generics.own_arguments(of)
         solved: dict[Slot, Types_] = {}

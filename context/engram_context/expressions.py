@@ -221,7 +221,10 @@ class Expressions:
             if row is not None and record.values[row].kind == "tuple":
                 value = record.values[row]
                 pool = record.values.pool[value.first : value.second]
-                return [CallableOf(tuple(as_objects(types.of_ref(path, pool[-1]))))] if pool else []
+                if not pool:
+                    return []
+                parameters = self.arguments(path, record, pool[0]) if len(pool) == 2 else []
+                return [CallableOf(tuple(as_objects(types.of_ref(path, pool[-1]))), tuple(parameters))]
             return [CallableOf(())]
         if name == "Literal":
             return self._literals(path, record, index)
@@ -246,7 +249,8 @@ class Expressions:
         if types.is_enum(base):
             return [Instance(base.path, base.scope)]
         if types.is_library(base, "builtins", "type"):
-            return [TypeOf(tuple(one for each in self.arguments(path, record, index) for one in each))]
+            of = tuple(one for each in self.arguments(path, record, index) for one in each)
+            return [TypeOf(of)] if of else [base]
         arguments = self.arguments(path, record, index)
         if base.arguments:
             # Another name for a generic class: its variables get their turn.

@@ -90,9 +90,10 @@ class TupleOf:
 
 @dataclass(frozen=True, slots=True)
 class CallableOf:
-    """Something to call, known by what that gives alone."""
+    """Something to call, known by what that gives alone, and perhaps by what it takes."""
 
     result: Types_
+    parameters: tuple[Types_, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,8 @@ def substitute(types: Iterable[Type], bindings: Bindings, own: Type | None = Non
         elif isinstance(one, TupleOf):
             found.append(TupleOf(tuple(_union(substitute(each, bindings, own, depth - 1)) for each in one.elements)))
         elif isinstance(one, CallableOf):
-            found.append(CallableOf(_union(substitute(one.result, bindings, own, depth - 1))))
+            parameters = tuple(_union(substitute(each, bindings, own, depth - 1)) for each in one.parameters)
+            found.append(CallableOf(_union(substitute(one.result, bindings, own, depth - 1)), parameters))
         elif isinstance(one, Coroutine):
             found.extend(Coroutine(each) for each in substitute((one.result,), bindings, own, depth - 1))
         else:
@@ -189,7 +191,7 @@ def has_variables(types: Iterable[Type], depth: int = 6) -> bool:
             elif isinstance(one, TypeOf):
                 parts = (one.of,)
             elif isinstance(one, CallableOf):
-                parts = (one.result,)
+                parts = (one.result, *one.parameters)
             elif isinstance(one, Coroutine):
                 parts = ((one.result,),)
             if any(has_variables(part, depth - 1) for part in parts):

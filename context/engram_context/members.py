@@ -49,9 +49,12 @@ from engram_context.records import (
     SCOPE_KIND,
     SETTER,
     STATIC_METHOD,
+    VALUE_KIND,
     VARIADIC,
     FileRecord,
     Symbol,
+    rows_with,
+    value_ref,
     value_row,
 )
 from engram_context.targets import Builtin, External, Slot, Target
@@ -73,7 +76,7 @@ _OWNERS = 3
 
 _METHOD, _PARAMETER, _CLASS, _IMPORT = KIND["method"], KIND["parameter"], KIND["class"], KIND["import"]
 _VARIABLES = (KIND["variable"], KIND["constant"])
-_CLASS_SCOPE = SCOPE_KIND["class"]
+_LAMBDA, _LAMBDA_VALUE = SCOPE_KIND["lambda"], VALUE_KIND["lambda"]
 _ATTRIBUTES = (ROLE["attribute"], ROLE["attribute-write"])
 _READ = ROLE["read"]
 _STARS = VARIADIC | KEYWORDS
@@ -332,7 +335,11 @@ class Types:
             if found is not None:
                 return found
         if symbol.kind == "parameter":
-            own = self._receiver(path, record, symbol) or self._inherited(path, record, symbol)
+            own = (
+                self._expected(path, record, symbol)
+                if record.scopes.kind[symbol.scope] == _LAMBDA
+                else self._receiver(path, record, symbol) or self._inherited(path, record, symbol)
+            )
             if own:
                 return own
         maker = self._maker(record, symbol.value)
@@ -383,6 +390,22 @@ class Types:
         named_class = method.flags & CLASS_METHOD or method.name in ("__new__", "__init_subclass__")
         own = method.scope
         return [ClassType(path, own) if named_class or method.name == "__class_getitem__" else Instance(path, own)]
+
+    def _expected(self, path: str, record: FileRecord, symbol: Symbol) -> list[Type]:
+        """What a lambda's parameter is by what the call that it is given to expects."""
+        values = record.values
+        row = next((at for at in rows_with(values.kind, _LAMBDA_VALUE) if values.first[at] == symbol.scope), None)
+        rows = () if row is None else rows_with(record.arguments.value, value_ref(row))
+        parameters = [at for at in record.symbols_in(symbol.scope) if record.symbols.kind[at] == _PARAMETER]
+        place = parameters.index(symbol.index)
+        return [
+            one
+            for at in rows
+            for expected in self.calls.expected(path, record, at)
+            if place < len(expected.parameters)
+            for one in expected.parameters[place]
+            if not isinstance(one, Variable)
+        ]
 
     def _inherited(self, path: str, record: FileRecord, symbol: Symbol) -> list[Type]:
         """What the overridden method declares a parameter to be."""
@@ -619,10 +642,22 @@ class Types:
             found = [*(one for one in found if isinstance(one, Nothing)), *self._bound_in(receiver, slot)]
             if not all(isinstance(one, Nothing | Unknown) for one in found):
                 break
+        if len(slots) > 1 and isinstance(receiver, Instance) and not self._is_declared(slots[0]):
+            # What a base declares holds for what its subclasses assign.
+            declared = next((slot for slot in slots[1:] if self._is_declared(slot)), None)
+            found = (self._bound_in(receiver, declared) if declared is not None else []) or found
         if not slots and isinstance(receiver, Instance) and name[:2] != "__":
             for special in ("__getattr__", "__getattribute__")[:1]:
                 found = self.calls.called(self.attribute(receiver, special))
         return found
+
+    def _is_declared(self, slot: Slot) -> bool:
+        """Whether a class says what a member is, other than by what it assigns: by an annotation, a def or a class."""
+        record = self.resolver.record(slot.path)
+        rows = self.resolver.symbols_of(slot)
+        return record is not None and any(
+            record.symbols.annotation[row] != NO_REF or record.symbols.inner[row] >= 0 for row in rows
+        )
 
     def _bound_in(self, receiver: ClassType | Instance, slot: Slot) -> list[Type]:
         """The types of a class's member as `receiver` has it."""

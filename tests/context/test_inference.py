@@ -372,3 +372,15 @@ def test_attributes_are_known_by_all_their_assignments_in_the_family() -> None:
 )
 def test_what_depends_on_itself_has_an_end(source: str) -> None:
     assert isinstance(spelled(source), str)
+
+
+def test_parameters_of_a_lambda_are_what_the_call_expects() -> None:
+    check(
+        ("def call(f: Callable[[A], int]): ...\nfrom typing import Callable\ncall(lambda x: $0x)", "A"),
+        ("[A()].sort(key=lambda x: $0x)", "A"),
+        ("sorted([A()], key=lambda x: $0x)", "A"),
+        ("x = max({'a': A()}.items(), key=lambda pair: $0pair)", "tuple[str, A]"),
+        ("list(map(lambda x: $0x, [A()]))", "A"),
+        ("x = list(map(lambda y: y, [A()]))\n$0x", "list[A]"),
+        ("unknown(lambda x: $0x)", ""),
+    )

@@ -184,7 +184,7 @@ def bind_parameters(walk: PythonWalk, node: Node, inner: int, types: int, outsid
 def on_lambda(walk: PythonWalk, node: Node, scope: int) -> None:
     builder = walk.builder
     inner = builder.add_scope("lambda", node.start_byte, node.end_byte, scope)
-    builder.add_value("lambda", inner, end=node.end_byte)
+    builder.values[3 * (-2 - walk.lambda_value(node)) + 1] = inner
     body, parameters = node.child_by_field_id(g.BODY), node.child_by_field_id(g.PARAMETERS)
     if body is not None:
         walk.visit(body, inner)

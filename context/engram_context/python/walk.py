@@ -33,6 +33,7 @@ class PythonWalk:
         self.receivers: dict[int, tuple[int, int]] = {}
         self.decorated: dict[int, tuple[Node, list[Node]]] = {}
         self.problems: list[SyntaxProblem] = []
+        self.lambdas: dict[int, int] = {}  # refs by start
         self.typed: dict[int, Node] = {}  # the expressions in strings that are types, by where the string starts
         self.ends: list[tuple[int, int]] = []  # start and end of the blocks around what is visited
 
@@ -133,7 +134,7 @@ class PythonWalk:
             imaginary = self.data[node.end_byte - 1 : node.end_byte] in (b"j", b"J")
             return builder.add_value("complex" if imaginary else "float")
         if kind in g.LAMBDAS:
-            return node.end_byte
+            return self.lambda_value(node)
         if depth <= 0:
             return NO_REF
         if kind in g.AWAITS:
@@ -166,6 +167,14 @@ class PythonWalk:
                 return self.integer(b"-" + self.data[inner.start_byte : inner.end_byte])
             return self.ref(inner, scope, depth - 1)
         return NO_REF
+
+    def lambda_value(self, node: Node) -> int:
+        """The ref of a lambda, whichever is read first: it or what refers to it. (It ends where its body does, so that
+        its end does not tell it.)"""
+        start = node.start_byte
+        if start not in self.lambdas:
+            self.lambdas[start] = self.builder.add_value("lambda", 0, 0)
+        return self.lambdas[start]
 
     def integer(self, source: bytes) -> int:
         is_small = len(source) < 4 and source.lstrip(b"-").isdigit()
