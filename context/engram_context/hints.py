@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,18 @@ from engram_context.argument_lists import Piece, split
 from engram_context.calls import Given
 from engram_context.edits import Edit
 from engram_context.hover import type_names
-from engram_context.inferred import ClassType, Function, Instance, Literals, Nothing, TupleOf, Type, has_variables
+from engram_context.inferred import (
+    ClassType,
+    Function,
+    Instance,
+    Literals,
+    Nothing,
+    TupleOf,
+    Type,
+    Types_,
+    Unknown,
+    has_variables,
+)
 from engram_context.recent import resolver_of
 from engram_context.records import (
     AUGMENTED,
@@ -31,7 +42,7 @@ from engram_context.records import (
 from engram_context.resolve import Resolver
 from engram_context.signatures import callees, fields_of, overloads_of, parameters_of
 from engram_context.snapshot import Snapshot
-from engram_context.targets import Builtin, Slot
+from engram_context.targets import Builtin, External, Slot, Target
 from engram_context.text import Location, Span, Text
 
 Cancelled = Callable[[], bool]
@@ -93,6 +104,15 @@ def hints(
                 return ()
             found.append(hint)
     return tuple(sorted(found, key=lambda hint: hint.offset))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A type that is certain: how it is spelled, and where its class is."""
+
+    name: str
+    types: Types_
+    location: Location | None
 
 
 class _Hints:
@@ -191,9 +211,8 @@ class _Hints:
                 continue
             known = self._type_of(value)
             if known is not None:
-                name, location = known
-                edit = self._annotation(symbol, name)
-                yield Hint(symbol.span.end, f": {name}", "type", location, edit)
+                edit = self._annotation(symbol, known)
+                yield Hint(symbol.span.end, f": {known.name}", "type", known.location, edit)
 
     def _is_plain(self, value: int) -> bool:
         """Whether an expression says its own type: a literal, a class that is called or caught by its name."""
@@ -220,8 +239,8 @@ class _Hints:
         found = self.resolver.types.of_ref(self.path, ref)
         return {(one.path, one.scope) for one in found if isinstance(one, Instance)}
 
-    def _type_of(self, ref: int) -> tuple[str, Location | None] | None:
-        """(how the type is spelled, where its class is) of an expression whose type is certain."""
+    def _type_of(self, ref: int) -> _Known | None:
+        """The type of an expression where that is certain."""
         types = self.resolver.types.of_ref(self.path, ref)
         if not 0 < len(types) <= _UNION or not all(isinstance(one, _SHOWN) for one in types) or has_variables(types):
             return None
@@ -231,7 +250,7 @@ class _Hints:
         first = next((one for one in types if isinstance(one, Instance)), None)
         if not 0 < len(name) <= _WIDTH or _ANY.search(name):
             return None
-        return name, None if first is None else self._class_location(first)
+        return _Known(name, types, None if first is None else self._class_location(first))
 
     def _class_location(self, of: Instance) -> Location | None:
         record = self.resolver.record(of.path)
@@ -313,23 +332,46 @@ class _Hints:
                 return False
         return True
 
-    def _annotation(self, symbol: Symbol, name: str) -> Edit | None:
-        """Writes a variable's type behind it, where it stands alone before its sign and the type's name is in sight."""
+    def _annotation(self, symbol: Symbol, known: _Known) -> Edit | None:
+        """Writes a variable's type behind it: where it stands alone before its sign, is bound nowhere else, and the
+        names in its type mean the same there."""
         behind = self.text.data[symbol.span.end : symbol.body.end].lstrip()
         alone = symbol.body.start == symbol.span.start and behind.startswith(b"=") and not behind.startswith(b"==")
         if symbol.kind == "attribute" or not alone or b"=" in _before_value(behind):
             return None
-        if not self._in_sight(symbol.scope, name):
+        bound_once = len(self.resolver.symbols_of(Slot(self.path, symbol.scope, symbol.name))) == 1
+        if not bound_once or not self._in_sight(symbol.scope, known.types):
             return None
-        return Edit(Span(symbol.span.end, symbol.span.end), f": {name}")
+        return Edit(Span(symbol.span.end, symbol.span.end), f": {known.name}")
 
-    def _in_sight(self, scope: int, name: str) -> bool:
-        words = _NAME.findall(name)
-        for word in words:
-            targets = self.resolver.of_name(self.path, scope, word)
-            if not any(isinstance(target, Slot | Builtin) for target in targets):
+    def _in_sight(self, scope: int, types: Iterable[Type]) -> bool:
+        """Whether the names that spell some types mean just these in a scope."""
+        for one in types:
+            if isinstance(one, Instance):
+                record = self.resolver.record(one.path)
+                symbol = -1 if record is None else record.scopes.symbol[one.scope]
+                if record is None or symbol < 0:
+                    return False
+                named = record.symbols[symbol]
+                if Slot(one.path, named.scope, named.name) not in self._means(scope, named.name):
+                    return False
+                parts: Iterable[Types_] = one.arguments
+            elif isinstance(one, TupleOf):
+                parts = one.elements if self._means(scope, "tuple") else ((Unknown(),),)
+            else:
+                parts = () if isinstance(one, Nothing) else ((Unknown(),),)
+            if isinstance(one, Unknown) or not all(self._in_sight(scope, part) for part in parts):
                 return False
-        return bool(words)
+        return True
+
+    def _means(self, scope: int, name: str) -> set[Target]:
+        """What a name means in a scope, where it is defined."""
+        found: set[Target] = set()
+        for target in self.resolver.of_name(self.path, scope, name):
+            for origin in self.resolver.origins(target):
+                outer = self.resolver.outside(origin) if isinstance(origin, External | Builtin) else ()
+                found.update(outer or (origin,))
+        return found
 
     def returns(self) -> Iterator[Hint]:
         if self.record.language != "python":
@@ -348,9 +390,9 @@ class _Hints:
             refs = self.record.scopes[inner].refs
             found = {self._type_of(ref) for ref in refs}
             if len(found) == 1 and (known := found.pop()) is not None and self._always_returns(symbol):
-                name, location = known
-                edit = Edit(Span(closing, closing), f" -> {name}") if self._in_sight(symbol.scope, name) else None
-                yield Hint(closing, f" -> {name}", "type", location, edit)
+                can_be_written = self._in_sight(symbol.scope, known.types)
+                edit = Edit(Span(closing, closing), f" -> {known.name}") if can_be_written else None
+                yield Hint(closing, f" -> {known.name}", "type", known.location, edit)
 
     def _closing(self, opening: int) -> int | None:
         """Where the parameters that begin at a bracket end."""

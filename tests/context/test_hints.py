@@ -125,15 +125,21 @@ def test_a_type_can_be_written_where_its_name_is_in_sight() -> None:
         def make() -> A: ...
         y = make()
         a = b = make()
+        z = make()
+        z = None
+        def f():
+            A = 1
+            w = make()
         """)
     (hint,) = hints_of(fixture, Wishes())
     assert (hint.label, hint.edit) == (": A", None)
     assert hint.location is not None and hint.location.path == "util.py"
     snapshot = fixture.snapshot()
-    found = hints(snapshot, "util.py", Span(0, 100), Wishes())
+    found = hints(snapshot, "util.py", Span(0, 200), Wishes())
     edits = [hint.edit for hint in found if hint.edit is not None]
     assert apply(Text.of(fixture.files["util.py"]), edits).decode() == (
-        "class A: ...\ndef make() -> A: ...\ny: A = make()\na = b = make()\n"
+        "class A: ...\ndef make() -> A: ...\ny: A = make()\na = b = make()\nz = make()\nz = None\n"
+        "def f():\n    A = 1\n    w = make()\n"
     )
 
 
