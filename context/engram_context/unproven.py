@@ -24,8 +24,8 @@ from engram_context.resolve import Resolver
 from engram_context.targets import Slot
 from engram_context.text import Span
 
-LEAST = 0.25
-"""Edits less likely than this are not offered: a list that is mostly wrong is no help."""
+LEAST = 0.5
+"""Edits less likely than this are not offered: what is rather wrong than right is no help."""
 
 _UNKNOWN = "of something that is not known"
 # An argument of this name, in a call of something unknown that is called like the function.

@@ -336,7 +336,7 @@ def test_comments_and_texts_that_name_it_are_offered_when_the_name_is_no_common_
         def $1%s(): ...
         # see main.%s
         """
-    for name, expected in (("read_all", 3), ("run", 2)):
+    for name, expected in (("read_all", 3), ("run", 1)):
         text = source.replace("$0run", name).replace("%s", name)
         at = text.index("def $1") + len("def $1")
         result = check_rename(text[:at] + "$0" + text[at:], "zq")
