@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engram_context.library import is_outside
 from engram_context.members import ClassType
 from engram_context.records import KEYWORDS, KIND, POSITIONAL_ONLY, VARIADIC, FileRecord
 from engram_context.resolve import Resolver
@@ -35,7 +36,8 @@ def argument_names(resolver: Resolver, path: str, record: FileRecord, text: Text
             for symbol in names[skip:]:
                 if not symbol.flags & (VARIADIC | KEYWORDS | POSITIONAL_ONLY):
                     found.setdefault(symbol.name, Slot(function.path, inner, symbol.name))
-        if isinstance(callee, ClassType) and not functions:
+            found = {**resolver.types.keywords.handed_on(function), **found}
+        if isinstance(callee, ClassType) and all(is_outside(function.path) for function in functions):
             # No __init__ in the project: a dataclass or NamedTuple takes its fields.
             found = {**_fields(resolver, callee), **found}
     return {name: target for name, target in found.items() if name not in given}
@@ -48,7 +50,7 @@ def _fields(resolver: Resolver, callee: ClassType) -> dict[str, Target]:
     fields: dict[str, Target] = {}
     for name, target in resolver.types.names(callee).items():
         record = resolver.record(target.path) if isinstance(target, Slot) else None
-        if record is None or not isinstance(target, Slot) or name.startswith("_"):
+        if record is None or not isinstance(target, Slot) or name.startswith("_") or is_outside(target.path):
             continue
         kinds = {record.symbols.kind[row] for row in resolver.symbols_of(target)}
         if kinds & {_VARIABLE, _ATTRIBUTE}:

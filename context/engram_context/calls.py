@@ -372,7 +372,9 @@ class Calls:
         if of.arguments or given is None or types.is_enum(of):
             return plain
         if types.is_library(of, "builtins", "type"):
-            return (as_classes(self.argument(given, given.positional[0])) if len(given.positional) == 1 else []) or plain
+            return (
+                as_classes(self.argument(given, given.positional[0])) if len(given.positional) == 1 else []
+            ) or plain
         parameters = types.generics.parameters(of)
         template = types.generics.own_arguments(of)
         solved: dict[Slot, Types_] = {}

@@ -279,7 +279,7 @@ def _in_import(resolver: Resolver, path: str, statement: str) -> tuple[Candidate
     snapshot = resolver.snapshot
     names = _FROM_NAMES.match(statement)
     if names is not None:
-        module = snapshot.modules.find(path, names[2], len(names[1]))
+        module = _module(resolver, path, names[2], len(names[1]))
         taken = set(re.findall(r"\w+", names[3].rpartition(",")[0]))
         if module is None:
             return ()
@@ -294,13 +294,23 @@ def _in_import(resolver: Resolver, path: str, statement: str) -> tuple[Candidate
     dotted = source[2] if source.re is _FROM_MODULE else source[1]
     parent = dotted.rpartition(".")[0]
     if parent or level:
-        module = snapshot.modules.find(path, parent, level)
-        inside = {} if module is None else snapshot.modules.submodules(module)
+        module = _module(resolver, path, parent, level)
+        inside = {} if module is None else resolver.submodules(module)
     else:
         inside = {}
         for root in snapshot.modules.roots(path, ""):
             inside = {**snapshot.modules.inside(root), **inside}
-    return tuple(_candidate(resolver, name, inside[name], "module") for name in sorted(inside))
+    found = [_candidate(resolver, name, inside[name], "module") for name in sorted(inside)]
+    if not parent and not level:
+        outside = resolver.library.environment.module_names()
+        found += [Candidate(name, "module", name, "module") for name in outside if name not in inside]
+    return tuple(found)
+
+
+def _module(resolver: Resolver, path: str, dotted: str, level: int) -> Module | None:
+    """The module of the project or the library that an import in a file names."""
+    found = resolver.snapshot.modules.find(path, dotted, level)
+    return found if found is not None or level or not dotted else resolver.library.find(dotted)
 
 
 def _members(resolver: Resolver, path: str, record: FileRecord, start: int) -> tuple[Candidate, ...]:

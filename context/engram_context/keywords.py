@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from engram_context.calls import Given
 from engram_context.inferred import ClassType, Function, Instance, Type, Types_, as_objects
 from engram_context.library import is_outside
-from engram_context.records import KEYWORDS, KIND, NO_REF, FileRecord, rows_with
+from engram_context.records import KEYWORDS, KIND, NO_REF, POSITIONAL_ONLY, VARIADIC, FileRecord, rows_with
 from engram_context.targets import Slot, Target
 
 if TYPE_CHECKING:
@@ -103,6 +103,37 @@ class Keywords:
         found: list[Target] = []
         for call in self._forwarding(function.path, record, record.symbols.scope[rest], record.symbols.name[rest]):
             found.extend(self._named(self.types.of_ref(function.path, record.calls.callee[call]), name, depth - 1))
+        return found
+
+    def handed_on(self, function: Function, depth: int = _FORWARDS) -> dict[str, Target]:
+        """The names that a function takes by its `**kwargs`, as far as that is told: keys of the TypedDict that it is
+        declared to be, or what the functions take that it is handed on to."""
+        record = self.types.resolver.record(function.path)
+        rows = self.types.calls.parameters(function)
+        rest = None if record is None else next((row for row in rows if record.symbols.flags[row] & KEYWORDS), None)
+        if record is None or rest is None or depth <= 0:
+            return {}
+        found: dict[str, Target] = {}
+        for one in as_objects(self.types.of_ref(function.path, record.symbols.annotation[rest])):
+            if isinstance(one, Instance) and self.types.inherits(one.of, "typing", "_TypedDict"):
+                slots = self.types.names(one).items()
+                found.update(
+                    (name, slot) for name, slot in slots if isinstance(slot, Slot) and not is_outside(slot.path)
+                )
+        for call in self._forwarding(function.path, record, record.symbols.scope[rest], record.symbols.name[rest]):
+            given = {name for name, _ in Given.of_call(function.path, record, call).keywords}
+            for callee in self.types.of_ref(function.path, record.calls.callee[call]):
+                for other in self.functions(callee):
+                    found.update((name, slot) for name, slot in self._taken(other, depth).items() if name not in given)
+        return found
+
+    def _taken(self, function: Function, depth: int) -> dict[str, Target]:
+        record = self.types.resolver.record(function.path)
+        found = self.handed_on(function, depth - 1)
+        for row in self.types.calls.parameters(function) if record is not None else ():
+            symbol = record.symbols[row] if record is not None else None
+            if symbol is not None and not symbol.flags & (KEYWORDS | VARIADIC | POSITIONAL_ONLY):
+                found[symbol.name] = Slot(function.path, symbol.scope, symbol.name)
         return found
 
     def _forwarding(self, path: str, record: FileRecord, scope: int, kwargs: int) -> list[int]:

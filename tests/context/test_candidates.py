@@ -148,3 +148,14 @@ def test_a_string_that_is_not_closed_has_no_candidates() -> None:
     for line in ('draw("$0', 'draw("w$0', "draw('wi$0"):
         fixture = parse_fixture(DEFINITIONS + line)
         assert not fixture.snapshot().candidates(fixture.cursor)
+
+
+def test_arguments_that_are_handed_on_are_offered_too() -> None:
+    fixture = parse_fixture("""
+        def inner(a, key=1, other=2): ...
+        def outer(first, **options):
+            return inner(first, other=3, **options)
+        outer(1, $0)
+    """)
+    found = fixture.snapshot().candidates(fixture.cursor)
+    assert {one.name for one in found if one.origin == "argument"} == {"first", "a", "key"}

@@ -255,3 +255,16 @@ def test_records_kept_on_disk_are_those_that_are_read_anew(tmp_path: Path) -> No
     assert Library(Environment.standard(), cache).record(module.path) == first
     (tmp_path / "taken").write_text("")
     assert Library(Environment.standard(), RecordCache(tmp_path / "taken")).record(module.path) == first
+
+
+def test_imports_offer_the_librarys_modules_and_their_names() -> None:
+    def offered(line: str) -> list[str]:
+        fixture = parse_fixture(f"-- app.py --\n{line}$0\n-- own.py --\n")
+        return [one.name for one in fixture.snapshot().candidates(fixture.cursor)]
+
+    assert {"json", "os", "own"} <= set(offered("import "))
+    assert offered("import ").index("own") < offered("import ").index("json")
+    assert "path" in offered("import os.")
+    assert {"decoder", "encoder"} <= set(offered("from json."))
+    assert {"getcwd", "environ"} <= set(offered("from os import "))
+    assert "sys" not in offered("from os import ")
