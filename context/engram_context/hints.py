@@ -284,6 +284,9 @@ class _Hints:
         if value.kind in ("await", "element", "entered", "part", "subscript"):
             return self._is_certain(path, value.first, depth - 1)
         if value.kind == "either":
+            # `a or b` is a only where that is not None; nobody wrote down whether it is an `or`.
+            if any(isinstance(one, Nothing) for one in self.resolver.types.of_ref(path, value.first)):
+                return False
             return all(self._is_certain(path, one, depth - 1) for one in (value.first, value.second))
         return value.kind in ("raised", "instance")
 
