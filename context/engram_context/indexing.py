@@ -24,7 +24,8 @@ from typing import Literal
 
 from engram_context.builtin_rules import is_private
 from engram_context.ignore import FileState
-from engram_context.languages import language_of
+from engram_context.languages import is_code, language_of
+from engram_context.languages.plain import is_data, reason_against
 from engram_context.lines import Encode, LineEncoder
 from engram_context.reader import read_record
 from engram_context.store import Entry
@@ -102,9 +103,14 @@ def read_entry(
         return Entry(mtime_ns, state.size, b"", b"", b"", text.reason)
     if text.digest == wanted.digest:
         return FileState(mtime_ns, state.size)
+    language = language_of(path) or ""
+    reason = None if language == "python" else reason_against(text.data, is_code(language))
+    if reason is not None:
+        return Entry(mtime_ns, state.size, b"", b"", b"", reason)
     try:
-        record = b"" if parts == "tokens" else read_record(text, language_of(path) or "").to_bytes()
+        record = b"" if parts == "tokens" else read_record(text, language).to_bytes()
         untold = parts == "names" or encode is None or is_private(path.rpartition("/")[2])
+        untold = untold or (language != "python" and is_data(text.data))
         tokens = b"" if untold or encode is None else tokens_of(text, encode, dtype)
         return Entry(mtime_ns, state.size, text.digest, record, tokens)
     except Exception as problem:  # one bad file must not take the project down
@@ -127,11 +133,12 @@ def read_entries(
     progress: Progress,
     cancelled: Cancelled,
     largest: int = READ_LIMIT,
+    parts: Parts = "all",
 ) -> Iterator[tuple[str, Entry | FileState]]:
     """Read `files`, in any order; stops early when `cancelled()`. `workers` 0 or 1 means this process."""
     readers = Readers(root, coding, encode, workers, largest)
     try:
-        yield from readers.read(files, "all", progress, cancelled)
+        yield from readers.read(files, parts, progress, cancelled)
     finally:
         readers.close()
 

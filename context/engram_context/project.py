@@ -25,14 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tree_sitter import Tree
 
-from engram_context import checks, codec
+from engram_context import checks, codec, languages
 from engram_context.builtin_rules import is_private, is_secret
 from engram_context.environment import Environment
 from engram_context.excerpts import Excerpt, Excerpts, names_in
 from engram_context.findings import Finding
 from engram_context.ignore import RULE_FILES, FileState, Ignore, Reason
 from engram_context.indexing import Cancelled, Coding, Progress, Readers, Wanted, read_entries, tokens_of
-from engram_context.languages import language_of
+from engram_context.languages import is_code, language_of
+from engram_context.languages import plain as plain_text
 from engram_context.library import Library
 from engram_context.lines import LineEncoder
 from engram_context.matches import MemoryView
@@ -389,8 +390,7 @@ class Project:
         tokens: dict[str, NDArray[np.unsignedinteger] | None] = {}
         missing: dict[str, Wanted] = {}
         for path, entry in known.items():
-            told = self._coding.vocab_size > 1 and not is_private(path.rpartition("/")[2])
-            if entry.record and not entry.tokens and entry.size and told:
+            if self._lacks(path, entry):
                 missing[path] = Wanted(FileState(entry.mtime_ns, entry.size))
             elif entry.record:
                 tokens[path] = np.frombuffer(entry.tokens, self._coding.dtype)
@@ -413,7 +413,8 @@ class Project:
         progress: Progress = lambda _d, _t, _p: None,
         cancelled: Cancelled = lambda: False,
     ) -> Change:
-        """Read again what is behind, or `paths`; digests decide what changed."""
+        """Read again what is behind, or `paths`; digests decide what changed. Of many files only the names are read:
+        see `late_tokens`."""
         ticket = next(self._tickets)
         with self._lock:
             asked = set(self._behind) if paths is None else set(paths)
@@ -442,8 +443,9 @@ class Project:
                 digest = digest_if_known(before.record(path))
                 current = digest is not None and path in known and known[path].digest == digest
                 changed[path] = Wanted(state, known[path].digest if current else b"")
+        parts = "names" if len(changed) > _MANY else "all"
         reading = read_entries(
-            self.root, changed, self._coding, self._encode, self._workers, progress, cancelled, self._largest
+            self.root, changed, self._coding, self._encode, self._workers, progress, cancelled, self._largest, parts
         )
         for path, entry in reading:
             disk[path] = entry
@@ -453,6 +455,35 @@ class Project:
                 records[path] = tokens[path] = None
         prepared = before.after(records) if len(records) > _MANY else None
         return Change(ticket, records, tokens, disk, same, parsed, prepared)
+
+    def late_tokens(self, change: Change, cancelled: Cancelled = lambda: False) -> list[Change]:
+        """The tokens that a `refresh` of many files left out, in portions for `apply_tokens`."""
+        read = ((path, entry) for path, entry in change.disk.items() if isinstance(entry, Entry))
+        lacking = {path: entry for path, entry in read if self._lacks(path, entry)}
+        wanted = {path: Wanted(FileState(entry.mtime_ns, entry.size)) for path, entry in lacking.items()}
+        found: list[Change] = []
+        reading = read_entries(
+            self.root, wanted, self._coding, self._encode, self._workers, lambda _d, _t, _p: None, cancelled,
+            self._largest, "tokens",
+        )  # fmt: skip
+        portion: dict[str, Entry] = {}
+        for path, entry in reading:
+            if isinstance(entry, Entry) and entry.digest == lacking[path].digest:
+                portion[path] = replace(lacking[path], tokens=entry.tokens)
+            if len(portion) >= _MANY:
+                found.append(self._with_tokens(change.ticket, portion))
+                portion = {}
+        return [*found, self._with_tokens(change.ticket, portion)] if portion else found
+
+    def _lacks(self, path: str, entry: Entry) -> bool:
+        """Whether a file's tokens are still to be read."""
+        if not entry.record or not entry.size or entry.tokens or self._coding.vocab_size < 2:
+            return False
+        return not is_private(path.rpartition("/")[2])
+
+    def _with_tokens(self, ticket: int, entries: Mapping[str, Entry]) -> Change:
+        tokens = {path: np.frombuffer(entry.tokens, self._coding.dtype) for path, entry in entries.items()}
+        return Change(ticket, tokens=tokens, disk=entries)
 
     def files_changed(self, paths: Iterable[str]) -> Change:
         """`refresh` of paths that a watcher named; of the whole folder when one of them says what belongs to it."""
@@ -540,6 +571,14 @@ class Project:
         self.snapshot = _after(self.snapshot, records, change.prepared)
         return frozenset(records)
 
+    def apply_tokens(self, change: Change) -> None:
+        """Put tokens in place that were read after the rest, of files that have not been read again since."""
+        fresh = {path for path in change.tokens if self._applied.get(path) == change.ticket}
+        self.memory.update({path: change.tokens[path] for path in fresh})
+        with self._lock:
+            for path in fresh - self._documents.keys():
+                self._note(path, change.disk[path], unsaved=True)
+
     def settle(self) -> None:
         """Read and apply all that is behind, here and now."""
         self.apply(self.refresh())
@@ -614,7 +653,13 @@ def _files(ignore: Ignore, cancelled: Cancelled, largest: int, most: int | None)
     states: dict[str, FileState] = {}
     size = 0
     most = _MOST_FILES if most is None else most
+    plain = 0
     for path, state in ignore.walk(_is_read, cancelled):
+        if not is_code(language_of(path)):
+            # Not learned from without end: text that is no code serves to complete code now and then.
+            if state.size > plain_text.LARGEST or plain > plain_text.MOST:
+                continue
+            plain += state.size
         size += min(state.size, largest)
         if len(states) >= most or size > _MOST_BYTES:
             log.warning(
@@ -692,8 +737,9 @@ def _reader_fingerprint() -> str:
     """Changes whenever a record of the same text could: a digest of this package's sources."""
     digest = hashlib.blake2b(digest_size=12)
     try:
-        for source in sorted(Path(__file__).parent.rglob("*.py")):
+        for source in sorted(path for path in Path(__file__).parent.rglob("*.*") if path.suffix in (".py", ".scm")):
             digest.update(source.read_bytes())
+        digest.update(languages.fingerprint().encode())
     except OSError:
         log.debug("the sources cannot be read; going by the version")
     with suppress(PackageNotFoundError):

@@ -311,6 +311,9 @@ class Session:
         change = await self.in_background(lambda _: project.files_changed(paths))
         if project.apply(change):
             self._project_changed(folder)
+        for portion in await in_worker(self.reading, lambda cancelled: project.late_tokens(change, cancelled)):
+            project.apply_tokens(portion)
+            await asyncio.sleep(0)
 
     def _project_changed(self, folder: Folder) -> None:
         self.when_changed(None)

@@ -460,3 +460,41 @@ Events.TestCase.settings = settings(
     max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 test_any_order_of_events_ends_in_what_a_fresh_reading_sees = Events.TestCase
+
+
+def tokens(project: Project, path: str) -> list[int]:
+    found = project.memory.text(path)
+    assert found is not None
+    return found.tolist()
+
+
+def test_of_many_changed_files_the_tokens_come_after_the_names(root: Path, project: Project, tmp_path: Path) -> None:
+    write(root, {f"f{n}.py": f"first{n} = {n}\n" for n in range(130)})
+    project.apply(project.load())
+    write(root, {f"f{n}.py": f"second{n} = {n}\n" for n in range(120)})
+    change = project.refresh(f"f{n}.py" for n in range(120))
+    project.apply(change)
+    assert project.snapshot.files_naming("second7") == ("f7.py",)
+    write(root, {"f3.py": "third = 3\n"})
+    portions = project.late_tokens(change)
+    project.apply(project.refresh(["f3.py"]))
+    project.open("f4.py", Text.of("open4 = 4\n"))
+    project.settle()
+    assert len(portions) > 1
+    for portion in portions:
+        project.apply_tokens(portion)
+    project.close("f4.py")
+    project.settle()
+    project.save()
+    fresh = Project(root, CODING, cache_folder=tmp_path / "other", workers=1)
+    fresh.apply(fresh.load())
+    assert project.snapshot.index.names() == fresh.snapshot.index.names()
+    assert project.memory.paths == fresh.memory.paths
+    for path in fresh.memory.paths:
+        assert tokens(project, path) == tokens(fresh, path), path
+    again = Project(root, CODING, cache_folder=tmp_path / "cache", workers=1)
+    again.apply(again.load())
+    for path in fresh.memory.paths:
+        assert tokens(again, path) == tokens(fresh, path), path
+    fresh.close_project()
+    again.close_project()

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from engram_context.records import Kind, Symbol
 from engram_context.symbols import SymbolNode
-from engram_context.text import Location, Text, Unit
+from engram_context.text import Text, Unit
 from lsprotocol import types
 
 from engram_lsp import convert
-from engram_lsp.features import locations
 from engram_lsp.folder import Folder
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Session
@@ -77,17 +76,22 @@ async def workspace_symbol(session: Session, params: types.WorkspaceSymbolParams
         for folder, snapshot in folders:
             if cancelled():
                 break
-            for path, symbol in snapshot.workspace_symbols(params.query, WORKSPACE_LIMIT):
-                where = locations.ranges(snapshot, [Location(path, symbol.span)], session.unit)
-                found += [(folder, path, symbol, range) for _, range in where]
+            symbols = snapshot.workspace_symbols(params.query, WORKSPACE_LIMIT)
+            texts = {path: snapshot.text(path) for path in {path for path, _ in symbols}}
+            for path, symbol in symbols:
+                if (text := texts[path]) is not None:
+                    found.append((folder, path, symbol, convert.range_of(text, symbol.span, session.unit)))
         return found
+
+    answer = await session.in_background(find)
+    uris = {(id(folder), path): session.uri_of(folder, path) for folder, path, _, _ in answer}
 
     return [
         types.SymbolInformation(
-            location=types.Location(session.uri_of(folder, path), range),
+            location=types.Location(uris[id(folder), path], range),
             name=symbol.name,
             kind=KINDS[symbol.kind],
             container_name=path,
         )
-        for folder, path, symbol, range in await session.in_background(find)
+        for folder, path, symbol, range in answer
     ]
