@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
+from engram_context.builtin_rules import is_private
 from engram_context.ignore import Ignore
 from engram_context.indexing import Coding
-from engram_context.languages import language_of
+from engram_context.languages import is_code, language_of
 from engram_context.text import Unreadable, read_text
 from engram_runtime.engine import Engine
 from engram_runtime.tokenizer import Tokenizer
@@ -39,11 +40,15 @@ def sources(roots: Iterable[Path]) -> list[Document]:
         root = root.resolve()
         name = next(name for name in _names(root) if name not in names)
         names.add(name)
-        for path, _ in sorted(Ignore(root).walk(lambda path: language_of(path) is not None)):
+        for path, _ in sorted(Ignore(root).walk(_is_learned)):
             text = read_text(root / path)
             if not isinstance(text, Unreadable):
                 found.append(Document(name, path, text.decode().replace("\r\n", "\n").replace("\r", "\n")))
     return found
+
+
+def _is_learned(path: str) -> bool:
+    return is_code(language_of(path)) and not is_private(path.rpartition("/")[2])
 
 
 def _names(root: Path) -> Generator[str]:

@@ -268,8 +268,8 @@ def test_the_demo_shows_a_real_server_at_work(project: Path, tmp_path: Path) -> 
             "from shop.basket import Basket\n\n\ndef fill():\n    basket = Basket()\n    basket.add(1)\n    return basket\n"
         )
     report = Demo(project, tmp_path / "cache", quiet=True).run()
-    assert report["cold"]["status"]["folders"][0]["files"] == 6
+    assert report["cold"]["status"]["folders"][0]["files"] == 7
     assert report["rename"]["symbol"] == "Basket" and report["rename"]["files"] == 5
     assert "undefined-name" in report["problems"]["by_code"]
     assert report["fault"]["found"]["code"] == "undefined-name" and report["fault"]["withdrawn"]
-    assert report["warm"]["status"]["folders"][0]["files"] == 6
+    assert report["warm"]["status"]["folders"][0]["files"] == 7

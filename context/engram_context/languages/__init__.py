@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import tree_sitter
 
 from engram_context.languages.manifests import FILES
+from engram_context.languages.plain import GRAMMARS, NAMES, SUFFIXES, is_left_out
 
 if TYPE_CHECKING:
     from engram_context.languages.language import Language
@@ -47,18 +48,41 @@ _MODULES = {
 
 
 def language_of(path: str) -> str | None:
-    """The language of a project path by its name, None when no reader knows it."""
+    """The language of a project path by its name, None for a file that is not read.
+
+    Of a language that nothing here reads as code, the text alone is known (and definitions, with its grammar at hand).
+    """
     name = path[path.rfind("/") + 1 :]
     dot = name.rfind(".")
-    return (_BY_SUFFIX.get(name[dot:].lower()) if dot > 0 else None) or _BY_NAME.get(name)
+    suffix = name[dot:].lower() if dot > 0 else ""
+    found = _BY_SUFFIX.get(suffix)
+    if found is None:
+        found = _BY_NAME.get(name) or NAMES.get(name) or SUFFIXES.get(suffix)
+    return None if found is None or (found != "python" and is_left_out(name)) else found
+
+
+def is_code(language: str | None) -> bool:
+    """Whether a language is read as code, by a module for it."""
+    return language == "python" or language in _MODULES
+
+
+def fingerprint() -> str:
+    """What records depend on besides the sources: the grammars that are installed."""
+    from engram_context.languages.generic import versions
+
+    return versions()
 
 
 @cache
 def language_named(name: str) -> Language | None:
-    """How a language other than Python is read and resolved; None for one that has no module here."""
+    """How a language other than Python is read and resolved; None for one without a module here or a grammar."""
     module = _MODULES.get(name)
     if module is None:
-        return None
+        if name not in GRAMMARS:
+            return None
+        from engram_context.languages.generic import installed
+
+        return installed(name)
     return import_module(f"engram_context.languages.{module}").LANGUAGES[name]
 
 

@@ -19,6 +19,7 @@ from tree_sitter import Node
 
 from engram_context.records import FileRecord, Import
 from engram_context.targets import External, Slot, Target
+from engram_context.text import Text
 
 if TYPE_CHECKING:
     from engram_context.languages.reading import Reading
@@ -62,6 +63,8 @@ class Language:
     """The nodes that can be bound."""
     wrappers: ClassVar[frozenset[str]] = frozenset()
     """Nodes around a declaration that are as good as a part of it: `export`."""
+    resolves: ClassVar[bool] = True
+    """Whether it is known here what a mention means."""
     members_in_scope: ClassVar[bool] = False
     """Whether a method sees its class's members by their plain names."""
     types_apart: ClassVar[bool] = False
@@ -103,6 +106,10 @@ class Language:
     def query(self) -> tree_sitter.Query:
         source = "\n".join((_QUERIES / f"{name}.scm").read_text(encoding="utf-8") for name in self.queries)
         return tree_sitter.Query(self.grammar(), source)
+
+    def read(self, text: Text, tree: tree_sitter.Tree) -> FileRecord | None:
+        """All that one text says, for a language that does not read by the queries' captures."""
+        return None
 
     def on_statement(self, reading: Reading, kind: str, node: Node) -> None:
         """Reads what the query captured as `@statement.KIND`: imports, mostly."""

@@ -536,7 +536,8 @@ def read(text: Text, language: Language, tree: Tree) -> FileRecord:
     """All that one text says by itself. Raises TooSlowError where that takes too long."""
     if len(text) > _NEVER_DEEP:
         _check_depth(tree)
-    return Reading(text, language).read(tree)
+    own = language.read(text, tree)
+    return Reading(text, language).read(tree) if own is None else own
 
 
 def _check_depth(tree: Tree) -> None:

@@ -62,6 +62,8 @@ def symbol_at(resolver: Resolver, place: Place) -> _Symbol | Refusal:
     if record is None or index is None or here is None:
         return Refusal("there is no name here")
     name = record.names[record.occurrences.name[index]]
+    if not here.resolves:
+        return Refusal(f"it is not known what else means '{name}': only outlines are known of this language")
     role = record.occurrences.role[index]
     meanings = resolver.meanings(place.path, index)
     slots = tuple(target for target in meanings if isinstance(target, Slot))

@@ -85,7 +85,9 @@ def test_broken_code_is_read_and_asked_about(language: str, path: str, data: st.
     source = PROGRAMS[language][path].encode()
     start = data.draw(st.integers(0, len(source)))
     end = data.draw(st.integers(start, min(start + 30, len(source))))
-    junk = data.draw(st.sampled_from([b"", b"(", b"}", b"'", b"<", b"::", b"\xed\xa0\x80", "é".encode(), b"/*", b"if (", b"."]))
+    junk = data.draw(
+        st.sampled_from([b"", b"(", b"}", b"'", b"<", b"::", b"\xed\xa0\x80", "é".encode(), b"/*", b"if (", b"."])
+    )
     broken = source[:start] + junk + source[end:]
     text = Text.of(broken)
     record = read_record(text, language_of(path) or "")
