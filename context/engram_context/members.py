@@ -562,11 +562,10 @@ class Types:
         """The class of a class, None for `type`."""
         for owner in self.order(of):
             record = self.resolver.record(owner.path)
-            for ref in () if record is None else record.scopes[owner.scope].refs:
-                row = value_row(ref)
-                if record is not None and row is not None and record.values[row].kind == "metaclass":
-                    found = self.of_ref(owner.path, record.values[row].first)
-                    return next((one for one in found if isinstance(one, ClassType)), None)
+            symbol = NO_REF if record is None else record.scopes.symbol[owner.scope]
+            if record is not None and symbol >= 0 and record.symbols.value[symbol] != NO_REF:
+                found = self.of_ref(owner.path, record.symbols.value[symbol])
+                return next((one for one in found if isinstance(one, ClassType)), None)
         return None
 
     def _owners(self, receiver: ClassType | Instance) -> tuple[ClassType, ...]:

@@ -71,8 +71,6 @@ def _dotted(record: FileRecord, ref: int, module: str, package: str) -> str | No
     row = value_row(ref)
     if row is not None:
         value = record.values[row]
-        if value.kind == "metaclass":
-            return "object"  # it adds nothing to the objects
         return _dotted(record, value.first, module, package) if value.kind == "subscript" else None
     if ref < 0:
         return None

@@ -86,7 +86,6 @@ ValueKind = Literal[
     "set-of",
     "generator",
     "dict-of",  # first, second: key and value
-    "metaclass",  # first: what a class names as its metaclass, among its bases
     "str",  # first: its text in the string table while it is short and plain, 0 when it is not
     "bytes",
     "int",  # first: its value while it is small and second is 1
@@ -128,6 +127,7 @@ class Symbol:
 
     `span` is the name's, `body` the whole definition's (the name's when there is no more). `scope` is the
     scope the name is bound in (for an attribute: the class). `inner` is the scope that a def or class opens.
+    `value` is what is assigned, a parameter's default, or what a class names as its metaclass.
     """
 
     index: int

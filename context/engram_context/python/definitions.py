@@ -223,16 +223,18 @@ def on_class(walk: PythonWalk, node: Node, scope: int) -> None:
         children = [child for child in bases.named_children if child.kind_id not in g.COMMENTS]
         positional = [child for child in children if child.kind_id not in g.KEYWORD_ARGUMENTS]
         named = [child for child in children if child.kind_id in g.KEYWORD_ARGUMENTS]
-        builder.returned[inner] = [walk.ref(child, types) for child in positional] + metaclass(walk, named, types)
+        builder.returned[inner] = [walk.ref(child, types) for child in positional]
+        if named and symbol >= 0:
+            builder.symbols[symbol][9] = metaclass(walk, named, types)
         walk.push(children, types)
 
 
-def metaclass(walk: PythonWalk, keywords: list[Node], scope: int) -> list[int]:
+def metaclass(walk: PythonWalk, keywords: list[Node], scope: int) -> int:
     for keyword in keywords:
         name, value = keyword.child_by_field_id(g.NAME), keyword.child_by_field_id(g.VALUE)
         if name is not None and walk.data[name.start_byte : name.end_byte] == b"metaclass":
-            return [walk.builder.add_value("metaclass", walk.ref(value, scope))]
-    return []
+            return walk.ref(value, scope)
+    return NO_REF
 
 
 def on_type_alias(walk: PythonWalk, node: Node, scope: int) -> None:
