@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engram_context.edits import Edit
 from engram_context.records import KIND, SCOPE_KIND, FileRecord
@@ -72,21 +76,35 @@ def in_texts(resolver: Resolver, wanted: Wanted) -> Iterator[tuple[str, Edit]]:
     """Mentions outside the code, in the files that mention the name in their code, those that look names up, settings
     and documents."""
     snapshot, name = resolver.snapshot, wanted.name
-    word = re.compile(rb"(?<!\w)%s(?!\w)" % re.escape(name).encode())
     is_member = any(snapshot.records[slot.path].scopes.kind[slot.scope] == _CLASS for slot in wanted.slots)
-    looking = (
-        path for used in (_OF_MEMBERS if is_member else _OF_MODULES) for path in snapshot.files_naming(used, name)
+    spelled = name.encode()
+    used = _OF_MEMBERS if is_member else _OF_MODULES
+    looking = dict.fromkeys(path for call in used for path in snapshot.files_naming(call, name))
+    looking = (path for path in looking if may_hold(snapshot, path, spelled, literals=True))
+    others = (
+        path for path in _other_files(snapshot) if path not in snapshot.records or may_hold(snapshot, path, spelled)
     )
     names = lookup_names(snapshot) if is_member else frozenset[str]()
-    for path in dict.fromkeys((*snapshot.files_naming(name), *looking, *_other_files(snapshot))):
+    for path in dict.fromkeys((*snapshot.files_naming(name), *looking, *others)):
         text, record = snapshot.text(path), snapshot.record(path)
-        if text is None or name.encode() not in text.data:
+        if text is None:
             continue
         prose = _Prose(resolver, wanted, path, record, text, names)
-        for match in word.finditer(text.data):
-            if not prose.is_code(match.start()):
-                reason, chance = prose.judge(match.start(), match.end())
-                yield path, Edit(Span(*match.span()), wanted.new_name, reason, chance)
+        for start in _words_at(text.data, spelled):
+            if not prose.is_code(start):
+                end = start + len(spelled)
+                reason, chance = prose.judge(start, end)
+                yield path, Edit(Span(start, end), wanted.new_name, reason, chance)
+
+
+def _words_at(data: bytes, word: bytes) -> Iterator[int]:
+    """Where a word stands by itself. (A pattern would look at every byte.)"""
+    at = data.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if not _NAME.match(data[max(at - 1, 0) : at]) and not _NAME.match(data[end : end + 1]):
+            yield at
+        at = data.find(word, end)
 
 
 _LITERAL = re.compile(rb"""["']([\w.:]{2,120})["']""")
@@ -116,19 +134,25 @@ class _Kept(Generic[Found]):
         return found
 
 
-_literals = _Kept[frozenset[bytes]](4096)
+_words: _Kept[NDArray[np.uint32]] = _Kept(16_384)
 _looked = _Kept[frozenset[str]](4096)
 
 
-def literals(snapshot: Snapshot, path: str) -> frozenset[bytes]:
-    """The names in a file's plain strings, those with dots too."""
+def may_hold(snapshot: Snapshot, path: str, name: bytes, *, literals: bool = False) -> bool:
+    """Whether a file, or with `literals` one of its plain strings, has a name in it: surely not where it is false.
 
-    def find() -> frozenset[bytes]:
+    Of each file the checksums of its words are kept, a few bytes each."""
+
+    def find() -> NDArray[np.uint32]:
         text = snapshot.text(path)
-        found = () if text is None else _LITERAL.finditer(text.data)
-        return frozenset(word for match in found for word in _NAME.findall(match[1]))
+        data = b"" if text is None else text.data
+        parts = (match[1] for match in _LITERAL.finditer(data)) if literals else (data,)
+        return np.array(sorted({crc32(word) for part in parts for word in _NAME.findall(part)}), np.uint32)
 
-    return _literals.of(snapshot.records[path].digest, find)
+    words = _words.of(snapshot.records[path].digest + (b"'" if literals else b""), find)
+    wanted = crc32(name)
+    at = int(words.searchsorted(wanted))
+    return at < len(words) and int(words[at]) == wanted
 
 
 def _other_files(snapshot: Snapshot) -> Iterator[str]:
