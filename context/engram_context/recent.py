@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from engram_context.resolve import Resolver
-from engram_context.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from engram_context.snapshot import Snapshot
 
 _recent = threading.local()
 

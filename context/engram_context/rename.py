@@ -28,6 +28,7 @@ from engram_context.lookups import looked_up
 from engram_context.proof import Proof, where
 from engram_context.prose import Wanted, quoted
 from engram_context.reach import in_reach
+from engram_context.recent import resolver_of
 from engram_context.records import ROLE, FileRecord, Kind
 from engram_context.resolve import Resolver
 from engram_context.targets import Builtin, External, Slot, Target
@@ -54,7 +55,7 @@ class RenameTarget:
 
 def rename_target(snapshot: Snapshot, place: Place) -> RenameTarget | Refusal:
     """What a rename at a place would rename, or why it cannot."""
-    resolver = Resolver(snapshot)
+    resolver = resolver_of(snapshot)
     record = snapshot.record(place.path)
     if record is not None and record.language != "python":
         other = languages.symbol_at(resolver, place)
@@ -83,7 +84,7 @@ def rename(
     record = snapshot.record(place.path)
     if record is not None and record.language != "python":
         return languages.rename(snapshot, place, new_name)
-    resolver = Resolver(snapshot)
+    resolver = resolver_of(snapshot)
     module = module_at(resolver, place)
     if module is not None:
         return moves.rename_module(snapshot, module, new_name)
