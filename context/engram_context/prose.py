@@ -160,9 +160,8 @@ def _other_files(snapshot: Snapshot) -> Iterator[str]:
     for path in _SETTINGS:
         if path not in snapshot.modules.files:
             yield path
-    for path, record in snapshot.records.items():
-        if path.endswith(_DOCUMENTS) and record.language != "python":
-            yield path
+    # Only paths are looked at: where records are read on demand, asking for one would read it.
+    yield from (path for path in snapshot.records if path.endswith(_DOCUMENTS))
 
 
 Region = Literal["code", "comment", "documentation", "string", "setting"]
