@@ -62,7 +62,7 @@ class Unread:
     def _arrived(self, path: str, entry: Entry) -> None:
         record = self.records.get(path)
         if isinstance(record, LazyRecord) and entry.record:
-            record.become(codec.decode(entry.record))
+            record.become(codec.decode(entry.record, checked=True))
         self._bytes.pop(path, None)
 
     def _make(self, path: str) -> FileRecord:
@@ -72,7 +72,7 @@ class Unread:
         entry = self._entries[path]
         if not entry.record:
             return empty_record(b"", language_of(path) or "", 0, 1)
-        return codec.decode(entry.record).made()
+        return codec.decode(entry.record, checked=True).made()
 
     def read(self, paths: Sequence[str]) -> None:
         """Read those files that have not been."""
