@@ -53,9 +53,9 @@ class Watcher:
         polling: float | None = None,
         on_problem: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """`wanted` says which paths matter by their name. `known` is what the project was read as; without it the first
-        look at the folder is the starting point. `exclude` is as for the project. `polling`: seconds between looks,
-        instead of events. `on_problem` is told in words, once, that there are no events.
+        """`wanted` says which paths matter by their name; those of rule files always do. `known` is what the project was
+        read as; without it the first look at the folder is the starting point. `exclude` is as for the project.
+        `polling`: seconds between looks, instead of events. `on_problem` is told in words, once, that there are none.
         """
         self._root = root
         self._wanted = wanted
@@ -65,6 +65,7 @@ class Watcher:
         self._exclude = tuple(exclude)
         self._ignore = Ignore(root, self._exclude)
         self._hints: set[str] = set()
+        self._rules: set[str] = set()  # rule files that changed, whether or not they belong to the project themselves
         self._look_everywhere = False
         self._dropped = False  # the system lost events
         self._dropped_said = -math.inf
@@ -151,7 +152,11 @@ class Watcher:
 
     def _event(self, path: str, is_folder: bool) -> None:
         """On the thread of the events: note and return."""
-        if is_folder or path.rpartition("/")[2] in _MARKS:
+        name = path.rpartition("/")[2]
+        if name in RULE_FILES:
+            with self._lock:
+                self._rules.add(path)
+        if is_folder or name in _MARKS:
             self.rescan()
         elif self._wanted(path):
             self.hint(frozenset((path,)))
@@ -172,10 +177,11 @@ class Watcher:
                 return
             with self._lock:
                 hints, self._hints = self._hints, set[str]()
+                rules, self._rules = self._rules, set[str]()
                 everywhere, self._look_everywhere = self._look_everywhere, False
             everywhere = everywhere or len(hints) > _BURST or time.monotonic() >= look_at
             try:
-                changed = self._due() | (self._changed_anywhere() if everywhere else self._changed(hints))
+                changed = self._due() | (self._changed_anywhere() if everywhere else self._changed(hints)) | rules
                 if changed and not self._stopping.is_set():
                     self._on_batch(changed)
             except Exception:
@@ -241,6 +247,9 @@ class Watcher:
         if time.time() - state.mtime_ns / 1e9 < _SETTLED:
             self._again[path] = time.monotonic() + _SETTLED
 
+    def _is_noted(self, path: str) -> bool:
+        return self._wanted(path) or path.rpartition("/")[2] in RULE_FILES
+
     def _state(self, path: str) -> FileState | None:
         try:
             if self._ignore.why(path) is not None:
@@ -255,7 +264,7 @@ class Watcher:
         self._ignore = Ignore(self._root, self._exclude)
         began = time.monotonic()
         try:
-            found = dict(self._ignore.walk(self._wanted, self._stopping.is_set, self._watch))
+            found = dict(self._ignore.walk(self._is_noted, self._stopping.is_set, self._watch))
         except OSError as problem:
             if not self._root_gone:
                 self._root_gone = True

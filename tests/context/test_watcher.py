@@ -169,6 +169,7 @@ def test_ignored_files_are_not_named_until_a_rule_changes(
     assert seen.paths == {"a.py"}
     (tmp_path / ".gitignore").write_text("a.py\n")
     seen.until(lambda: "gen.py" in seen.paths and sum("a.py" in batch for batch in seen.batches) == 2)
+    assert ".gitignore" in seen.paths  # who reads the project has to read the rules again, too
 
 
 def test_a_file_that_only_looks_touched_is_not_named(tmp_path: Path, seen: Seen) -> None:

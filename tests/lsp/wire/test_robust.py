@@ -176,3 +176,14 @@ def test_two_servers_on_one_project_answer_and_save_both(launch: Start, tmp_path
     assert {folder["files"], folder["fromStore"]} == files
     assert third.stop() == 0
     assert "going on without" not in "".join(log.read_text(encoding="utf-8") for log in tmp_path.glob("server-*.log"))
+
+
+@pytest.mark.parametrize("name", [".engramignore", ".gitignore"])
+def test_rules_that_change_count_at_once_whoever_noticed(start: Start, project: Path, name: str) -> None:
+    client = start(project)
+    assert symbols(client, "price")
+    (project / "shop" / name).write_text("prices.py\n", encoding="utf-8")
+    assert eventually(lambda: not symbols(client, "price"))
+    assert client.ready()["folders"][0]["files"] == 1
+    (project / "shop" / name).unlink()
+    assert eventually(lambda: symbols(client, "price"))
