@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 from zlib import crc32
@@ -121,12 +121,14 @@ class _Kept(Generic[Found]):
         self._found: OrderedDict[bytes, Found] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, digest: bytes, find: Callable[[], Found]) -> Found:
+    def find(self, digest: bytes) -> Found | None:
         with self._lock:
-            if digest in self._found:
+            found = self._found.get(digest)
+            if found is not None:
                 self._found.move_to_end(digest)
-                return self._found[digest]
-        found = find()
+            return found
+
+    def keep(self, digest: bytes, found: Found) -> Found:
         with self._lock:
             self._found[digest] = found
             while len(self._found) > self._most:
@@ -135,21 +137,28 @@ class _Kept(Generic[Found]):
 
 
 _words: _Kept[NDArray[np.uint32]] = _Kept(16_384)
-_looked = _Kept[frozenset[str]](4096)
+_asked: _Kept[bool] = _Kept(65_536)
+_looked: _Kept[frozenset[str]] = _Kept(4096)
 
 
 def may_hold(snapshot: Snapshot, path: str, name: bytes, *, literals: bool = False) -> bool:
     """Whether a file, or with `literals` one of its plain strings, has a name in it: surely not where it is false.
 
-    Of each file the checksums of its words are kept, a few bytes each."""
-
-    def find() -> NDArray[np.uint32]:
+    Who asks about a file for the first time has its text looked through; from the second time on the checksums of its
+    words are kept, a few bytes each.
+    """
+    record = snapshot.records[path]
+    key = record.digest + (b"'" if literals else b"")
+    words = _words.find(key)
+    if words is None:
         text = snapshot.text(path)
         data = b"" if text is None else text.data
+        if _asked.find(key) is None:
+            _asked.keep(key, True)
+            return name in data
         parts = (match[1] for match in _LITERAL.finditer(data)) if literals else (data,)
-        return np.array(sorted({crc32(word) for part in parts for word in _NAME.findall(part)}), np.uint32)
-
-    words = _words.of(snapshot.records[path].digest + (b"'" if literals else b""), find)
+        words = np.array(sorted({crc32(word) for part in parts for word in _NAME.findall(part)}), np.uint32)
+        _words.keep(key, words)
     wanted = crc32(name)
     at = int(words.searchsorted(wanted))
     return at < len(words) and int(words[at]) == wanted
@@ -308,10 +317,13 @@ def lookup_names(snapshot: Snapshot) -> frozenset[str]:
     """The variables that members are looked up by: `attr` of `getattr(x, attr)`, anywhere in the project."""
     paths = dict.fromkeys(path for used in _OF_MEMBERS[:5] for path in snapshot.files_naming(used))
     records = (snapshot.records[path] for path in paths)
-    return frozenset(name for one in records for name in _looked.of(one.digest, partial(_lookup_names_in, one)))
+    return frozenset(name for record in records for name in _lookup_names_in(record))
 
 
 def _lookup_names_in(record: FileRecord) -> frozenset[str]:
+    kept = _looked.find(record.digest)
+    if kept is not None:
+        return kept
     found: set[str] = set()
     for call in range(len(record.calls)):
         if called_name(record, call) in _OF_MEMBERS[:5]:
@@ -319,7 +331,7 @@ def _lookup_names_in(record: FileRecord) -> frozenset[str]:
             value = record.arguments.value[arguments[1]] if len(arguments) > 1 else -1
             if value >= 0:
                 found.add(record.names[record.occurrences.name[value]])
-    return frozenset(found)
+    return _looked.keep(record.digest, frozenset(found))
 
 
 def called_name(record: FileRecord, call: int) -> str:
