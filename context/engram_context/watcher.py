@@ -53,7 +53,7 @@ class Watcher:
         polling: float | None = None,
         on_problem: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """`wanted` says which paths matter by their name; those of rule files always do. `known` is what the project was
+        """`wanted` says which paths matter by their name; rule files always do. `known` is what the project was
         read as; without it the first look at the folder is the starting point. `exclude` is as for the project.
         `polling`: seconds between looks, instead of events. `on_problem` is told in words, once, that there are none.
         """
