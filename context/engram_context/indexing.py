@@ -40,6 +40,8 @@ _BATCH_BYTES = 100_000
 _SOON_BYTES = 50_000
 # Lines whose tokens a process remembers.
 _REMEMBERED = 1 << 14
+# How long a question waits for a batch that a process has begun, in seconds: this thread would take as long itself.
+_SOON = 0.03
 # A batch takes a fraction of a second: of processes that are not heard of for so many seconds nothing is expected.
 _PATIENCE = 30.0
 # A file changed this recently may change again within the resolution of its time stamp.
@@ -224,9 +226,10 @@ class Readers:
                 begun.append((batch, future))
                 continue
             found += [(path, self._read_here(path, wanted, "names")) for path, wanted in batch]
+        # What others have begun is soon done, unless the machine is busy and they, at low priority, do not get on.
         for batch, future in begun:
             try:
-                found += future.result(_PATIENCE)
+                found += future.result(_SOON)
             except (*_BROKEN, CancelledError, TimeoutError):
                 found += [(path, self._read_here(path, wanted, "names")) for path, wanted in batch]
         for path, entry in found:

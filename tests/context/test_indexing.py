@@ -122,3 +122,19 @@ def test_every_file_is_in_one_batch_and_batches_are_alike() -> None:
     assert sorted(path for batch in batches for path, _ in batch) == sorted(files)
     sizes = [sum(wanted.state.size for _, wanted in batch) for batch in batches]
     assert max(sizes) < 2 * indexing._BATCH_BYTES
+
+
+def test_what_a_question_waits_for_is_read_wherever_there_is_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With processes, without them, and with processes that never get their turn."""
+    monkeypatch.setattr(indexing, "_SOON_BYTES", 1)
+    files = wanted(root)
+    here = indexing.Readers(root, CODING, LineEncoder(letters("")), 1)
+    expected = dict(here.read_soon(files))
+    assert all(entry.record and not entry.tokens for entry in expected.values())
+    there = indexing.Readers(root, CODING, LineEncoder(letters("")), 2)
+    there.start()
+    assert dict(there.read_soon(files)) == expected
+    assert dict(there.read(files, "names", lambda *_: None, lambda: False)) == expected
+    assert dict(there.read_soon(files)) == expected
+    there.close()
+    assert dict(there.read_soon(files)) == expected
