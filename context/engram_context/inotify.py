@@ -118,4 +118,4 @@ def _limit() -> int:
 
 def _problem(what: str) -> OSError:
     number = ctypes.get_errno()
-    return OSError(number, f"{what} ({os.strerror(number)})")
+    return OSError(number, what)
