@@ -60,7 +60,8 @@ _UNION = 3
 _WIDTH = 50
 _SHOWN = (Instance, Nothing, TupleOf, Literals)
 _BRACKETS = re.compile(rb"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|\#[^\n]*|[()\[\]{}]")
-_ANY = re.compile(r"\bAny\b|\bbool\[")  # stands for what is not known; and a test of types gives a bool
+# Any stands for what is not known, a test of types gives a bool, and object says nothing.
+_ANY = re.compile(r"\bAny\b|\bbool\[|^object\b")
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
