@@ -213,19 +213,16 @@ class Readers:
 
     def read_soon(self, files: Mapping[str, Wanted]) -> Iterator[tuple[str, Entry]]:
         """The names of a few files, before all that nobody has begun to read. This thread helps."""
-        batches = _batches(files, _SOON_BYTES)
-        pool = self._pool
-        futures: list[_Batched | None] = [None] * len(batches)
-        if pool is not None and len(batches) > 1:
-            with suppress(*_BROKEN):  # closed just now, perhaps
-                futures = [pool.submit(_read_batch, batch, "names") for batch in batches]
+        rest = deque(_batches(files, _SOON_BYTES))
         begun: list[tuple[Batch, _Batched]] = []
         found: list[tuple[str, Entry | FileState]] = []
-        for batch, future in zip(reversed(batches), reversed(futures), strict=True):
-            if future is not None and not future.cancel():
-                begun.append((batch, future))
-                continue
-            found += [(path, self._read_here(path, wanted, "names")) for path, wanted in batch]
+        while rest:
+            while len(rest) > 1 and sum(not future.done() for _, future in begun) <= self._workers:
+                future = self._submitted(rest[0])
+                if future is None:
+                    break
+                begun.append((rest.popleft(), future))
+            found += [(path, self._read_here(path, wanted, "names")) for path, wanted in rest.pop()]
         # What others have begun is soon done, unless the machine is busy and they, at low priority, do not get on.
         for batch, future in begun:
             try:
@@ -235,6 +232,15 @@ class Readers:
         for path, entry in found:
             if isinstance(entry, Entry):
                 yield path, entry
+
+    def _submitted(self, batch: Batch) -> _Batched | None:
+        pool = self._pool
+        if pool is None:
+            return None
+        try:
+            return pool.submit(_read_batch, batch, "names")
+        except _BROKEN:  # or closed just now
+            return None
 
     def _read_here(self, path: str, wanted: Wanted, parts: Parts) -> Entry | FileState:
         return read_entry(self._root, path, wanted, self._encode, self._coding.dtype, parts, self._largest)

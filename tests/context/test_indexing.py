@@ -127,11 +127,14 @@ def test_every_file_is_in_one_batch_and_batches_are_alike() -> None:
 def test_what_a_question_waits_for_is_read_wherever_there_is_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With processes, without them, and with processes that never get their turn."""
     monkeypatch.setattr(indexing, "_SOON_BYTES", 1)
+    for path in root.iterdir():
+        os.utime(path, (1e9, 1e9))
     files = wanted(root)
-    here = indexing.Readers(root, CODING, LineEncoder(letters("")), 1)
+    coding = Coding(chr, "", 1, "none")  # type: ignore[arg-type]  # something that other processes can import
+    here = indexing.Readers(root, coding, LineEncoder(letters("")), 1)
     expected = dict(here.read_soon(files))
     assert all(entry.record and not entry.tokens for entry in expected.values())
-    there = indexing.Readers(root, CODING, LineEncoder(letters("")), 2)
+    there = indexing.Readers(root, coding, LineEncoder(letters("")), 2)
     there.start()
     assert dict(there.read_soon(files)) == expected
     assert dict(there.read(files, "names", lambda *_: None, lambda: False)) == expected
