@@ -80,6 +80,16 @@ def test_rename_prints_a_diff_and_writes_only_when_told(project: Path, engram: A
     assert not list(project.rglob("*.engram-*"))
 
 
+def test_rename_of_a_module_moves_its_file_when_told(project: Path, engram: Any) -> None:
+    app = project / "shop" / "app.py"
+    code, diff, _ = engram("rename", f"{app}:1:12", "cart")
+    assert code == 0 and "rename from shop/basket.py\nrename to shop/cart.py\n" in diff
+    assert (project / "shop" / "basket.py").exists()
+    assert engram("rename", f"{app}:1:12", "cart", "--write")[0] == 0
+    assert not (project / "shop" / "basket.py").exists() and (project / "shop" / "cart.py").exists()
+    assert app.read_text(encoding="utf-8").startswith("from shop.cart import Basket\n")
+
+
 def test_rename_keeps_line_endings_and_a_byte_order_mark(project: Path, engram: Any) -> None:
     app = project / "shop" / "app.py"
     app.write_bytes(b"\xef\xbb\xbf" + PROJECT["shop/app.py"].replace("\n", "\r\n").encode())

@@ -38,18 +38,34 @@ def run(options: argparse.Namespace) -> int:
         chosen = edit if options.unproven else edit.certain
         before, after = _texts(project, chosen)
         diff = "".join(_diff(path, before[path], after[path]) for path in sorted(after))
+        diff += "".join(f"rename from {old}\nrename to {new}\n" for old, new in edit.moves)
         if options.json:
-            print_json({"files": sorted(after), "edits": len(chosen), "unproven": unproven, "diff": diff})
+            counts = {"edits": len(chosen), "unproven": unproven}
+            print_json({"files": sorted(after), **counts, "moves": [list(move) for move in edit.moves], "diff": diff})
         elif out.is_terminal:
             out.print(Syntax(diff.rstrip("\n"), "diff", background_color="default"))
         else:
             out.file.write(diff)
         if options.write:
             _write(project, before, after)
+            _move(project, edit)
             notes.print(f"{len(chosen)} edits in {len(after)} files written")
         if unproven and not options.unproven:
             notes.print(f"[yellow]{unproven} more mentions may be meant; --unproven includes them[/]")
     return 0
+
+
+def _move(project: Project, edit: ProjectEdit) -> None:
+    """Moves files and folders, once their imports are written."""
+    for old, new in edit.moves:
+        target = project.root / new
+        if target.exists():
+            raise UserError(f"{new} is there already: {old} was not moved")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (project.root / old).rename(target)
+        except OSError as problem:
+            raise UserError(f"{problem}: {old} was not moved") from problem
 
 
 def _texts(project: Project, edit: ProjectEdit) -> tuple[dict[str, Text], dict[str, Text]]:
