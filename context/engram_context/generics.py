@@ -142,6 +142,9 @@ class Generics:
         if isinstance(pattern, CallableOf):
             if isinstance(actual, Function | ClassType | CallableOf | Instance):
                 self.unify(pattern.result, tuple(types.called(actual)), found, depth - 1)
+        elif isinstance(pattern, ClassType):
+            if isinstance(actual, ClassType):
+                self.unify(tuple(as_objects((pattern,))), tuple(as_objects((actual,))), found, depth)
         elif isinstance(pattern, TypeOf):
             if isinstance(actual, ClassType):
                 self.unify(pattern.of, tuple(as_objects((actual,))), found, depth - 1)

@@ -21,6 +21,7 @@ from engram_context.inferred import (
     Unknown,
     Variable,
 )
+from engram_context.library import is_outside
 from engram_context.records import NO_REF, ROLE, FileRecord, Symbol, value_row
 from engram_context.resolve import Resolver
 from engram_context.targets import Builtin, External, Slot, Target
@@ -192,7 +193,7 @@ def type_name(resolver: Resolver, of: Type, depth: int = 3) -> str:
     if isinstance(of, Module):
         return f"Module({resolver.dotted(of.path)})"
     if isinstance(of, Variable):
-        return of.slot.name
+        return "" if is_outside(of.slot.path) else of.slot.name
     if isinstance(of, Nothing):
         return "None"
     return "" if not isinstance(of, Function) else "(function)"

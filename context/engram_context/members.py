@@ -44,6 +44,7 @@ from engram_context.records import (
     KEYWORDS,
     KIND,
     NO_REF,
+    OVERLOAD,
     PROPERTY,
     ROLE,
     SCOPE_KIND,
@@ -75,11 +76,13 @@ _OWNERS = 3
 """How many classes are asked for an attribute of which the first ones say only that it can be None."""
 
 _METHOD, _PARAMETER, _CLASS, _IMPORT = KIND["method"], KIND["parameter"], KIND["class"], KIND["import"]
+_ATTRIBUTE = KIND["attribute"]
 _VARIABLES = (KIND["variable"], KIND["constant"])
 _LAMBDA, _LAMBDA_VALUE = SCOPE_KIND["lambda"], VALUE_KIND["lambda"]
 _ATTRIBUTES = (ROLE["attribute"], ROLE["attribute-write"])
 _READ = ROLE["read"]
 _STARS = VARIADIC | KEYWORDS
+_MODULE_TEXTS = frozenset({"__name__", "__file__", "__doc__", "__package__", "__module__", "__qualname__"})
 _VARIABLE_MAKERS = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
 
 
@@ -180,10 +183,16 @@ class Types:
         symbols = record.symbols
         if len(bindings) < 2 or record.occurrences.role[ref] != _READ:
             return self.of_target(target)
-        if any(symbols.kind[row] == _IMPORT or symbols.annotation[row] != NO_REF for row in bindings):
+        if any(symbols.kind[row] == _IMPORT or symbols.flags[row] & OVERLOAD for row in bindings):
             return self.of_target(target)
         reaching = self.flow(path, record).reaching(bindings, ref)
-        return self.of_target(target) if len(reaching) == len(bindings) else self._of_rows(path, record, reaching)
+        if len(reaching) == len(bindings):
+            return self.of_target(target)
+        found = self._of_rows(path, record, reaching)
+        if any(symbols.annotation[row] != NO_REF and symbols.inner[row] < 0 for row in bindings):
+            # What was assigned last says more than what is declared, unless it is not known.
+            return found if found and Unknown() not in found else self.of_target(target)
+        return found
 
     def _narrowed(
         self, path: str, record: FileRecord, ref: int, bindings: Sequence[int], found: list[Type]
@@ -265,6 +274,8 @@ class Types:
         module, _, name = target.name.rpartition(".")
         if isinstance(target, Builtin):
             module = "builtins"
+            if name in _MODULE_TEXTS:
+                return self.builtin("str")
         special = self._special(module, name)
         if special is not None:
             return special
@@ -595,8 +606,23 @@ class Types:
             return tuple(dict.fromkeys(slot for one in self.bound_of(receiver) for slot in self.slots(one, name)))
         if not isinstance(receiver, ClassType | Instance):
             return ()
-        found = self._slots(receiver, name, self._owners(receiver), 1)
+        owners = self._owners(receiver)
+        found = self._slots(receiver, name, owners, 1)
+        if found and self._is_assigned(found[0]):
+            # It is the base's own where a base declares it: perhaps as a property, which the assignment sets.
+            after = owners[owners.index(ClassType(found[0].path, found[0].scope)) + 1 :]
+            return next(
+                ((slot,) for slot in self._slots(receiver, name, after, _OWNERS) if self._is_declared(slot)), found
+            )
         return found or self._slots(receiver, name, self._last_owners(receiver), 1)
+
+    def _is_assigned(self, slot: Slot) -> bool:
+        """Whether all that a class says of a member is that methods assign to it."""
+        record = self.resolver.record(slot.path)
+        return record is not None and all(
+            record.symbols.kind[row] == _ATTRIBUTE and record.symbols.annotation[row] == NO_REF
+            for row in self.resolver.symbols_of(slot)
+        )
 
     def _slots(self, receiver: Type, name: str, owners: Iterable[ClassType], most: int) -> tuple[Slot, ...]:
         found: list[Slot] = []

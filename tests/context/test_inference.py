@@ -304,7 +304,7 @@ def test_isinstance_narrows_where_it_holds() -> None:
         ("def f(x):\n    if isinstance(x, A) and x.run(): $0x", "A"),
         ("def f(x):\n    if isinstance(x.y, A): x.$0y", "A"),
         ("def f(x):\n    if not isinstance(x, A): x = A(x)\n    $0x", "A"),
-        ("def f(x: A | str):\n    if isinstance(x, A):\n        x = 'a'\n        $0x", "A | str"),
+        ("def f(x: A | str):\n    if isinstance(x, A):\n        x = 'a'\n        $0x", "str"),
         ("def f(x):\n    if isinstance(x, A): ...\n    $0x", ""),
     )
 
@@ -339,6 +339,8 @@ def test_the_last_assignment_before_a_read_decides() -> None:
         ("def f(y):\n    x = A()\n    if y:\n        x = 'a'\n        $0x", "str"),
         ("def f(y):\n    x = A()\n    while y:\n        $0x\n        x = 'a'", "A | str"),
         ("def f(x: A):\n    for y in []:\n        x = 'a'\n    $0x", "A"),
+        ("def f(x: A):\n    x = unknown()\n    $0x", "A"),
+        ("from typing import Iterable\ndef f(x: Iterable[A]):\n    x = list(x)\n    $0x", "list[A]"),
         ("def f(x):\n    x = A()\n    $0x", "A"),
         ("def f():\n    x = A()\n    def g(): return $0x\n    x = 'a'", "A | str"),
         ("def f():\n    with open('f') as x: ...\n    x = A()\n    $0x", "A"),

@@ -727,3 +727,34 @@ def test_names_of_exception_groups_lambdas_and_class_comprehensions_are_their_sc
             size = 2
             rows = [$2$0size for _ in range(size)]
     """)
+
+
+def test_what_a_base_declares_is_not_made_anew_by_an_assignment() -> None:
+    check_references("""
+        class Base:
+            @property
+            def $1url(self): ...
+            @$2url.setter
+            def $3url(self, value): ...
+        class Own(Base):
+            def move(self):
+                self.$4url = "a"
+                return self.$5u$0rl
+    """)
+    check_references("""
+        class Base:
+            $1size: int
+        class Own(Base):
+            def __init__(self):
+                self.$2size = 1
+        Own().$3$0size
+    """)
+    check_definitions("""
+        class Base:
+            def __init__(self):
+                self.size = 0
+        class Own(Base):
+            def __init__(self):
+                self.$1size = 1
+        Own().si$0ze
+    """)
