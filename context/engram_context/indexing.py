@@ -138,7 +138,7 @@ def read_entries(
     parts: Parts = "all",
 ) -> Iterator[tuple[str, Entry | FileState]]:
     """Read `files`, in any order; stops early when `cancelled()`. `workers` 0 or 1 means this process."""
-    readers = Readers(root, coding, encode, workers, largest)
+    readers = Readers(root, coding, encode, workers, largest, in_background=False)
     try:
         yield from readers.read(files, parts, progress, cancelled)
     finally:
@@ -150,10 +150,19 @@ class Readers:
     there is, while others may `read_soon` what a question waits for."""
 
     def __init__(
-        self, root: Path, coding: Coding, encode: LineEncoder, workers: int, largest: int = READ_LIMIT
+        self,
+        root: Path,
+        coding: Coding,
+        encode: LineEncoder,
+        workers: int,
+        largest: int = READ_LIMIT,
+        *,
+        in_background: bool = True,
     ) -> None:
-        """`workers` 0 or 1 means this process. Files of more than `largest` bytes are not read."""
+        """`workers` 0 or 1 means this process. Files of more than `largest` bytes are not read. `in_background`: nobody
+        waits for all of them, so other processes go first."""
         self._largest = largest
+        self._in_background = in_background
         self._root = root
         self._coding = coding
         self._encode = encode
@@ -167,7 +176,10 @@ class Readers:
         context = multiprocessing.get_context("spawn")
         try:
             pool = ProcessPoolExecutor(
-                self._workers, context, _start_worker, (str(self._root), self._coding, self._largest)
+                self._workers,
+                context,
+                _start_worker,
+                (str(self._root), self._coding, self._largest, self._in_background),
             )
             for _ in range(self._workers):
                 pool.submit(_nothing)
@@ -303,9 +315,10 @@ class _Worker:
 _worker: _Worker | None = None
 
 
-def _start_worker(root: str, coding: Coding, largest: int) -> None:
+def _start_worker(root: str, coding: Coding, largest: int, in_background: bool) -> None:
     global _worker
-    _lower_priority()
+    if in_background:
+        _lower_priority()
     parent = multiprocessing.parent_process()
     if parent is not None:
         # A worker must not outlive a server that was killed.
@@ -336,4 +349,4 @@ def _lower_priority() -> None:
 
             psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
-            os.nice(10)
+            os.nice(5)
