@@ -69,6 +69,7 @@ class Library:
         # What resolvers found out about outside files alone.
         self.inferred = Shared()
         self.scopes = Shared()
+        self._bound = Shared()
 
     @staticmethod
     @cache
@@ -109,6 +110,19 @@ class Library:
                 self._size -= _size(dropped)
                 self.scopes.clear()  # they hold on to their records
         return record
+
+    def may_have(self, path: str, name: str) -> bool:
+        """Whether a file could give a name, by its bytes alone: looking is much cheaper than reading it."""
+        with self._lock:
+            record = self._records.get(path)
+        if record is not None:
+            return record.name_index(name) is not None or record.name_index("*") is not None
+        key = (path, name)
+        if key not in self._bound:
+            text = self.text(path)
+            data = b"" if text is None else text.data
+            self._bound[key] = b"import *" in data or (name.encode() in data and _is_bound_in(data, name))
+        return self._bound[key]
 
     def doc(self, dotted: str) -> str:
         """The first paragraph of documentation of a name whose stub has none, by its source or the interpreter's own
@@ -337,6 +351,20 @@ def _block_end(data: bytes, start: int, indent: int) -> int:
             return len(data)
         at = end
     return len(data)
+
+
+def _is_bound_in(data: bytes, name: str) -> bool:
+    """Whether a name stands anywhere as if it were bound: behind `class`, `def`, `as`, `for` or `import`, before a
+    colon or an equals sign, or in an import's list."""
+    pattern = _BINDING.replace(b"NAME", re.escape(name.encode()))
+    return re.search(pattern, data, re.MULTILINE) is not None
+
+
+_BINDING = (
+    rb"\b(?:class|def|as|type)[ \t]+NAME\b|\b(?:import|for)\b[^\n]*\bNAME\b"
+    rb"|^[ \t]*(?:\w+(?:[ \t]+as[ \t]+\w+)?,[ \t]*)*NAME[ \t]*(?:,|\)|:|#|\\|\r?$)"
+    rb"|^[^\n=(]*\bNAME\b[^\n=(]*=(?!=)"
+)
 
 
 def _doc_in(record: FileRecord, parts: list[str]) -> str:

@@ -242,11 +242,16 @@ class Resolver:
         visiting.add((path, name))
         for imported in self.stars(path):
             for module in self.module(path, imported.module, imported.level):
-                if isinstance(module, Module) and self.is_exported(module, name):
+                if not isinstance(module, Module) or not self._may_have(module, name):
+                    continue
+                if self.is_exported(module, name):
                     found = self._member(module, name, visiting)
                     if found:
                         return found
         return ()
+
+    def _may_have(self, module: Module, name: str) -> bool:
+        return not is_outside(module.path) or module.is_namespace or self.library.may_have(module.path, name)
 
     def is_exported(self, module: Module, name: str) -> bool:
         """Whether `from module import *` would bind a name that the module has."""

@@ -268,3 +268,29 @@ def test_imports_offer_the_librarys_modules_and_their_names() -> None:
     assert {"decoder", "encoder"} <= set(offered("from json."))
     assert {"getcwd", "environ"} <= set(offered("from os import "))
     assert "sys" not in offered("from os import ")
+
+
+@pytest.mark.parametrize(
+    "module", ["os", "typing", "asyncio.base_events", "collections", "tkinter", "posixpath", "json"]
+)
+def test_what_a_file_binds_is_never_ruled_out_by_its_bytes(module: str) -> None:
+    library, looking = Library.standard(), Library(Environment.standard())
+    whole = library.find(module)
+    found = [whole, *(library.submodules(whole).values() if whole is not None else ())][:6]
+    for one in found:
+        record = None if one is None else library.record(one.path)
+        assert one is not None
+        assert record is not None
+        bound = {record.names[record.symbols.name[row]] for row in record.symbols_in(0)}
+        assert [name for name in bound if not looking.may_have(one.path, name)] == []
+
+
+def test_a_source_that_only_mentions_a_name_is_not_read_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        "import nx\n# Graph\ndef f(x):\n    '''A Graph of\n    nodes.'''\n    return nx.Graph(x) == Graph\n"
+    )
+    library = Library(Environment.discover(tmp_path))
+    assert not library.may_have(path.as_posix(), "Graph")
+    assert library.may_have(path.as_posix(), "f")
+    assert not library.may_have((tmp_path / "none.py").as_posix(), "f")
