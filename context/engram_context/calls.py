@@ -369,7 +369,7 @@ class Calls:
         """What calling a class gives."""
         types = self.types
         plain: list[Type] = [Instance(of.path, of.scope, arguments=of.arguments)]
-        if of.arguments or given is None or types.is_enum(of):
+        if of.arguments or given is None or types.classes.is_enum(of):
             return plain
         if types.is_library(of, "builtins", "type"):
             return (

@@ -46,7 +46,7 @@ class Contents:
         """What running over objects gives."""
         found: dict[Type, None] = {}
         for one in types:
-            if isinstance(one, ClassType) and self.types.is_enum(one):
+            if isinstance(one, ClassType) and self.types.classes.is_enum(one):
                 found[Instance(one.path, one.scope)] = None
             elif isinstance(one, ClassType):
                 iterators = self.types.calls.called(self.types.attribute(one, "__iter__"))
@@ -91,7 +91,7 @@ class Contents:
 
     def tuple_fields(self, of: Instance) -> list[Types_]:
         """What the fields of a NamedTuple are, in their order."""
-        return self._fields(of) if self.types.inherits(of.of, "typing", "NamedTuple") else []
+        return self._fields(of) if self.types.classes.inherits(of.of, "typing", "NamedTuple") else []
 
     def _fields(self, of: Instance) -> list[Types_]:
         record = self.types.resolver.record(of.path)
@@ -105,6 +105,6 @@ class Contents:
     def dictionary_field(self, of: Instance, path: str, index: int) -> list[Type] | None:
         """What a TypedDict has under a key that is written out."""
         text = self.types.text(path, index)
-        if text is None or not self.types.inherits(of.of, "typing", "_TypedDict"):
+        if text is None or not self.types.classes.inherits(of.of, "typing", "_TypedDict"):
             return None
         return self.types.attribute(of, text)

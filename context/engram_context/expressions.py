@@ -246,7 +246,7 @@ class Expressions:
 
     def _parameterized(self, path: str, record: FileRecord, base: ClassType, index: int) -> list[Type]:
         types = self.types
-        if types.is_enum(base):
+        if types.classes.is_enum(base):
             return [Instance(base.path, base.scope)]
         if types.is_library(base, "builtins", "type"):
             of = tuple(one for each in self.arguments(path, record, index) for one in each)

@@ -91,7 +91,7 @@ class Generics:
             self._ancestries[of] = {of.bare: of.arguments}
             found = {of.bare: of.arguments}
             bindings = self._given(of)
-            for base in self.types.generic_bases(of):
+            for base in self.types.classes.generic_bases(of):
                 if bindings and base.arguments:
                     (base,) = (one for one in substitute((base,), bindings) if isinstance(one, ClassType))
                 for above, arguments in self.ancestry(base).items():
@@ -174,7 +174,7 @@ class Generics:
             return
         if isinstance(actual, TupleOf):
             actual = types.as_instance(actual)
-        if isinstance(actual, ClassType) and types.is_enum(actual):
+        if isinstance(actual, ClassType) and types.classes.is_enum(actual):
             if types.name_of(pattern.of) in ("Iterable", "Iterator", "Sequence", "Collection"):
                 self.unify(pattern.arguments[0], (Instance(actual.path, actual.scope),), found, depth - 1)
             return
@@ -187,7 +187,7 @@ class Generics:
             for one, other in zip(pattern.arguments, arguments, strict=False):
                 self.unify(one, other, found, depth - 1)
             return
-        for name, result in self._protocol(pattern) if types.is_protocol(pattern.of) else ():
+        for name, result in self._protocol(pattern) if types.classes.is_protocol(pattern.of) else ():
             given = [one for method in types.attribute(actual, name) for one in types.called(method)]
             self.unify(result, tuple(given), found, depth - 1)
 
@@ -239,9 +239,11 @@ class Generics:
             return isinstance(actual, Instance) and bool(self.types.slots(actual, "__call__"))
         instance = self.types.as_instance(actual)
         if isinstance(declared, Instance) and isinstance(instance, Instance):
-            return self.types.is_protocol(declared.of) and self.types.has_methods_of(instance, declared.of)
+            return self.types.classes.is_protocol(declared.of) and self.types.classes.has_methods_of(
+                instance, declared.of
+            )
         if isinstance(declared, Instance):
-            return isinstance(actual, ClassType | Function) and self.types.is_protocol(declared.of)
+            return isinstance(actual, ClassType | Function) and self.types.classes.is_protocol(declared.of)
         return False
 
 

@@ -95,7 +95,7 @@ class Keywords:
         keys = [
             slot
             for one in declared
-            if isinstance(one, Instance) and self.types.inherits(one.of, "typing", "_TypedDict")
+            if isinstance(one, Instance) and self.types.classes.inherits(one.of, "typing", "_TypedDict")
             for slot in self.types.slots(one, name)
         ]
         if keys:
@@ -115,7 +115,7 @@ class Keywords:
             return {}
         found: dict[str, Target] = {}
         for one in as_objects(self.types.of_ref(function.path, record.symbols.annotation[rest])):
-            if isinstance(one, Instance) and self.types.inherits(one.of, "typing", "_TypedDict"):
+            if isinstance(one, Instance) and self.types.classes.inherits(one.of, "typing", "_TypedDict"):
                 slots = self.types.names(one).items()
                 found.update(
                     (name, slot) for name, slot in slots if isinstance(slot, Slot) and not is_outside(slot.path)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engram_context.calls import Argument, Calls, Given
+from engram_context.classes import Classes
 from engram_context.contents import Contents
 from engram_context.expressions import Expressions
 from engram_context.flow import Flow
@@ -37,9 +38,9 @@ from engram_context.inferred import (
 )
 from engram_context.keywords import Keywords
 from engram_context.library import Shared, is_outside
+from engram_context.parameters import Parameters
 from engram_context.records import (
     AUGMENTED,
-    CLASS_METHOD,
     DECORATED,
     KEYWORDS,
     KIND,
@@ -49,13 +50,10 @@ from engram_context.records import (
     ROLE,
     SCOPE_KIND,
     SETTER,
-    STATIC_METHOD,
     VALUE_KIND,
     VARIADIC,
     FileRecord,
     Symbol,
-    rows_with,
-    value_ref,
     value_row,
 )
 from engram_context.targets import Builtin, External, Slot, Target
@@ -91,19 +89,18 @@ class Types:
 
     def __init__(self, resolver: Resolver) -> None:
         self.resolver = resolver
+        self.classes = Classes(self)
         self.generics = Generics(self)
         self.calls = Calls(self)
         self.expressions = Expressions(self)
         self.contents = Contents(self)
         self.keywords = Keywords(self)
+        self.parameters = Parameters(self)
         # None while it is being found out.
         self._refs: dict[tuple[str, int], Types_ | None] = {}
         self._symbols: dict[tuple[str, int], Types_ | None] = {}
         self._cuts = 0
-        self._orders: dict[ClassType, tuple[ClassType, ...]] = {}
-        self._bases: dict[ClassType, tuple[ClassType, ...]] = {}
         self._attributes: dict[tuple[Type, str], Types_ | None] = {}
-        self._protocols: dict[ClassType, bool] = {}
         self._flows: dict[str, Flow] = {}
         self._library: dict[tuple[str, str], ClassType | None] = {}
         self._depth = 0
@@ -346,11 +343,7 @@ class Types:
             if found is not None:
                 return found
         if symbol.kind == "parameter":
-            own = (
-                self._expected(path, record, symbol)
-                if record.scopes.kind[symbol.scope] == _LAMBDA
-                else self._receiver(path, record, symbol) or self._inherited(path, record, symbol)
-            )
+            own = self.parameters.undeclared(path, record, symbol)
             if own:
                 return own
         maker = self._maker(record, symbol.value)
@@ -378,61 +371,8 @@ class Types:
             return list(self.of_ref(path, symbol.value))
         found = [one for one in as_objects(declared) if not isinstance(one, Outside) or last(one.name) == "Self"]
         if symbol.kind == "parameter" and symbol.flags & _STARS:
-            found = self._collected(found, symbol)
+            found = self.parameters.collected(found, symbol)
         return found or None
-
-    def _collected(self, found: list[Type], symbol: Symbol) -> list[Type]:
-        """*args and **kwargs: a tuple and a dict of what is declared."""
-        if symbol.flags & KEYWORDS:
-            return self.builtin("dict", tuple(self.builtin("str")), tuple(found))
-        return self.builtin("tuple", tuple(found))
-
-    def _receiver(self, path: str, record: FileRecord, symbol: Symbol) -> list[Type]:
-        """The type of a method's first parameter."""
-        scope = record.scopes[symbol.scope]
-        if symbol.flags & _STARS:
-            return self._collected([], symbol)
-        if scope.symbol is None or record.symbols.kind[scope.symbol] != _METHOD:
-            return []
-        method = record.symbols[scope.symbol]
-        parameters = [row for row in record.symbols_in(symbol.scope) if record.symbols.kind[row] == _PARAMETER]
-        if method.flags & STATIC_METHOD or not parameters or parameters[0] != symbol.index:
-            return []
-        named_class = method.flags & CLASS_METHOD or method.name in ("__new__", "__init_subclass__")
-        own = method.scope
-        return [ClassType(path, own) if named_class or method.name == "__class_getitem__" else Instance(path, own)]
-
-    def _expected(self, path: str, record: FileRecord, symbol: Symbol) -> list[Type]:
-        """What a lambda's parameter is by what the call that it is given to expects."""
-        values = record.values
-        row = next((at for at in rows_with(values.kind, _LAMBDA_VALUE) if values.first[at] == symbol.scope), None)
-        rows = () if row is None else rows_with(record.arguments.value, value_ref(row))
-        parameters = [at for at in record.symbols_in(symbol.scope) if record.symbols.kind[at] == _PARAMETER]
-        place = parameters.index(symbol.index)
-        return [
-            one
-            for at in rows
-            for expected in self.calls.expected(path, record, at)
-            if place < len(expected.parameters)
-            for one in expected.parameters[place]
-            if not isinstance(one, Variable)
-        ]
-
-    def _inherited(self, path: str, record: FileRecord, symbol: Symbol) -> list[Type]:
-        """What the overridden method declares a parameter to be."""
-        scope = record.scopes[symbol.scope]
-        method = None if scope.symbol is None else record.symbols[scope.symbol]
-        if method is None or method.kind != "method":
-            return []
-        for owner in self.order(ClassType(path, method.scope))[1:]:
-            names = self.resolver.names(owner.path, method.name)
-            home = self.resolver.record(owner.path)
-            if names is None or home is None or owner.scope not in names.symbols:
-                continue
-            inner = home.symbols.inner[names.symbols[owner.scope][0]]
-            rows = home.bindings(inner, symbol.name) if inner >= 0 else ()
-            return [one for row in rows for one in self.of_symbol(owner.path, row)]
-        return []
 
     # --- the library ----------------------------------------------------------------------------------
 
@@ -461,38 +401,6 @@ class Types:
     def name_of(self, of: ClassType) -> str:
         record = self.resolver.record(of.path)
         return "" if record is None else record.scopes[of.scope].name
-
-    def inherits(self, of: ClassType, module: str, name: str) -> bool:
-        """Whether a class of the library is one of another class's bases."""
-        if not self.bases(of):
-            return False
-        base = self.library_class(module, name)
-        return base is not None and base != of.bare and base in self.order(of.bare)
-
-    def is_enum(self, of: ClassType) -> bool:
-        return self.inherits(of, "enum", "Enum")
-
-    def is_protocol(self, of: ClassType) -> bool:
-        of = of.bare
-        if of not in self._protocols:
-            self._protocols[of] = self._is_protocol(of)
-        return self._protocols[of]
-
-    def _is_protocol(self, of: ClassType) -> bool:
-        record = self.resolver.record(of.path)
-        refs = () if record is None else record.scopes[of.scope].refs
-        return any(
-            isinstance(one, Outside) and one.name == "typing.Protocol"
-            for ref in refs
-            for one in self.of_ref(of.path, ref)
-        )
-
-    def has_methods_of(self, receiver: Instance, protocol: ClassType) -> bool:
-        """Whether an object has the names that a protocol's own body defines."""
-        record = self.resolver.record(protocol.path)
-        rows = () if record is None else record.symbols_in(protocol.scope)
-        names = {record.names[record.symbols.name[row]] for row in rows} if record is not None else set[str]()
-        return all(self.slots(receiver, name) for name in names)
 
     # --- objects --------------------------------------------------------------------------------------
 
@@ -532,66 +440,13 @@ class Types:
         """What calling something gives, whatever the arguments."""
         return self.calls.called([callee])
 
-    # --- classes --------------------------------------------------------------------------------------
-
     def order(self, of: ClassType) -> tuple[ClassType, ...]:
-        """The method resolution order as far as the classes are known, `object` left out; the class itself is first.
-
-        Bases that C3 cannot order, and classes that inherit from themselves, are taken depth first.
-        """
-        of = of.bare
-        found = self._orders.get(of)
-        if found is None:
-            self._orders[of] = (of,)
-            bases = self.bases(of)
-            merged = _merge([list(self.order(base)) for base in bases] + [list(bases)])
-            found = self._orders[of] = (of, *(one for one in merged if one != of))
-        return found
-
-    def generic_bases(self, of: ClassType) -> tuple[ClassType, ...]:
-        """The bases of a class with the arguments it gives them, `object` left out."""
-        of = of.bare
-        if of not in self._bases:
-            self._bases[of] = ()
-            record = self.resolver.record(of.path)
-            found: dict[ClassType, ClassType] = {}
-            for ref in () if record is None else record.scopes[of.scope].refs:
-                for base in self.of_ref(of.path, ref):
-                    if isinstance(base, TupleOf):
-                        base = next(iter(as_classes_of(self.as_instance(base))), base)
-                    elif isinstance(base, TypeOf):
-                        base = next(iter(as_objects((base,))), base)
-                    if isinstance(base, ClassType) and not self.is_library(base, "builtins", "object"):
-                        found.setdefault(base.bare, base)
-            self._bases[of] = tuple(found.values())
-        return self._bases[of]
+        """A class and its bases in the order in which members are looked for, `object` left out."""
+        return self.classes.order(of)
 
     def bases(self, of: ClassType) -> tuple[ClassType, ...]:
-        return tuple(base.bare for base in self.generic_bases(of))
-
-    def metaclass(self, of: ClassType) -> ClassType | None:
-        """The class of a class, None for `type`."""
-        for owner in self.order(of):
-            record = self.resolver.record(owner.path)
-            symbol = NO_REF if record is None else record.scopes.symbol[owner.scope]
-            if record is not None and symbol >= 0 and record.symbols.value[symbol] != NO_REF:
-                found = self.of_ref(owner.path, record.symbols.value[symbol])
-                return next((one for one in found if isinstance(one, ClassType)), None)
-        return None
-
-    def _owners(self, receiver: ClassType | Instance) -> tuple[ClassType, ...]:
-        """The classes in which a member of something is looked for."""
-        order = self.order(ClassType(receiver.path, receiver.scope))
-        return order[1:] if isinstance(receiver, Instance) and receiver.above else order
-
-    def _last_owners(self, receiver: ClassType | Instance) -> tuple[ClassType, ...]:
-        """Those in which it is looked for last: object, and of a class what makes it."""
-        found = [self.library_class("builtins", "object")]
-        if isinstance(receiver, ClassType):
-            metaclass = self.metaclass(receiver)
-            found.extend(self.order(metaclass) if metaclass is not None else ())
-            found.append(self.library_class("builtins", "type"))
-        return tuple(one for one in found if one is not None)
+        """The classes that a class names as its bases, `object` left out."""
+        return self.classes.bases(of)
 
     # --- members --------------------------------------------------------------------------------------
 
@@ -606,7 +461,7 @@ class Types:
             return tuple(dict.fromkeys(slot for one in self.bound_of(receiver) for slot in self.slots(one, name)))
         if not isinstance(receiver, ClassType | Instance):
             return ()
-        owners = self._owners(receiver)
+        owners = self.classes.owners(receiver)
         found = self._slots(receiver, name, owners, 1)
         if found and self._is_assigned(found[0]):
             # It is the base's own where a base declares it: perhaps as a property, which the assignment sets.
@@ -614,7 +469,7 @@ class Types:
             return next(
                 ((slot,) for slot in self._slots(receiver, name, after, _OWNERS) if self._is_declared(slot)), found
             )
-        return found or self._slots(receiver, name, self._last_owners(receiver), 1)
+        return found or self._slots(receiver, name, self.classes.last_owners(receiver), 1)
 
     def _is_assigned(self, slot: Slot) -> bool:
         """Whether all that a class says of a member is that methods assign to it."""
@@ -660,8 +515,8 @@ class Types:
         return [found for target in self.slots(receiver, name) for found in self.of_target(target)]
 
     def _attribute(self, receiver: ClassType | Instance, name: str) -> list[Type]:
-        slots = self._slots(receiver, name, self._owners(receiver), _OWNERS)
-        slots = slots or self._slots(receiver, name, self._last_owners(receiver), 1)
+        slots = self._slots(receiver, name, self.classes.owners(receiver), _OWNERS)
+        slots = slots or self._slots(receiver, name, self.classes.last_owners(receiver), 1)
         found: list[Type] = []
         for slot in slots:
             found = [*(one for one in found if isinstance(one, Nothing)), *self._bound_in(receiver, slot)]
@@ -689,7 +544,7 @@ class Types:
         owner = ClassType(slot.path, slot.scope)
         of = receiver.of if isinstance(receiver, Instance) else receiver
         own = Instance(of.path, of.scope, arguments=of.arguments)
-        if self.is_enum(owner) and self._is_enum_member(slot):
+        if self.classes.is_enum(owner) and self._is_enum_member(slot):
             return [own]
         found: list[Type] = []
         descriptors: list[Instance] = []
@@ -763,7 +618,7 @@ class Types:
             for one in self.bound_of(receiver):
                 found = {**self.names(one), **found}
         elif isinstance(receiver, ClassType | Instance):
-            for owner in self._owners(receiver):
+            for owner in self.classes.owners(receiver):
                 record = self.resolver.record(owner.path)
                 for row in () if record is None else record.symbols_in(owner.scope):
                     name = record.names[record.symbols.name[row]] if record is not None else ""
@@ -807,21 +662,3 @@ class Types:
     def is_certain(self, path: str, ref: int) -> bool:
         """Whether an expression is known to be nothing else than what `of_ref` says."""
         return not any(isinstance(one, Unknown) for one in self.of_ref(path, ref))
-
-
-def as_classes_of(one: Type) -> tuple[ClassType, ...]:
-    return (one.of,) if isinstance(one, Instance) else ()
-
-
-def _merge(orders: list[list[ClassType]]) -> list[ClassType]:
-    """C3; where that fails, what is left in the order in which it stands."""
-    merged: list[ClassType] = []
-    orders = [order for order in orders if order]
-    while orders:
-        head = next(
-            (order[0] for order in orders if not any(order[0] in other[1:] for other in orders)),
-            orders[0][0],
-        )
-        merged.append(head)
-        orders = [left for order in orders if (left := [one for one in order if one != head])]
-    return merged
