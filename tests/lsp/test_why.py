@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
         "gen/c.py": b"y = 1\n",
         "private/d.py": b"",
         "private/deep/e.py": b"",
-        "notes.txt": b"",
+        "table.csv": b"",
         "binary.py": b"\0\1",
         "utf16.py": "x = 1".encode("utf-16"),
         "latin.py": b"# \xe9\n",
@@ -72,7 +72,7 @@ def test_each_file_is_in_or_out_with_the_rule_that_decides(root: Path, why: Why)
         "cookie.py": None,
         "pkg/b_pb2.py": ".gitignore:3: *_pb2.py",
         "private/deep/e.py": ".engramignore:1: private/",
-        "notes.txt": "no language that is read here has such a file name",
+        "table.csv": "no language that is read here has such a file name",
         "binary.py": "binary (it contains a zero byte)",
         "utf16.py": "UTF-16, and source files are UTF-8",
         "latin.py": "not UTF-8, and no encoding comment says what else it is",
@@ -98,7 +98,7 @@ def test_prose_and_exit_codes(root: Path, why: Why, monkeypatch: pytest.MonkeyPa
     code, out = why("../a.py", "b_pb2.py")
     assert (code, out) == (1, "../a.py: in\nb_pb2.py: not in: .gitignore:3: *_pb2.py\n")
     assert why("b.py", "--exclude", "b.py") == (1, "b.py: not in: the setting index.exclude: b.py\n")
-    assert why("../large.py", "--max-file-kb", "4096")[0] == 0
+    assert why("b.py", "--max-file-kb", "0") == (1, "b.py: not in: larger than the limit of 0 bytes\n")
 
 
 def test_source_whose_name_tells_of_secrets_is_known_by_its_names(root: Path, why: Why) -> None:
