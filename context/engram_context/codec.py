@@ -9,11 +9,12 @@ import struct
 import sys
 import zlib
 from array import array
+from collections.abc import Collection
 from functools import partial
 from typing import Final
 
 from engram_context.records import TABLES, FileRecord, LazyRecord, SyntaxProblem, tables_of
-from engram_context.symbols import defined_rows
+from engram_context.symbols import defined_names, defined_rows
 from engram_context.text import Span
 
 _MAGIC: Final = b"engram-record-6\n"
@@ -83,6 +84,14 @@ def names_of(data: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
     defined = array("I", data[start : start + 4 * sizes[2]])
     return names if end - _NAMES_AT > 2 else (), tuple(names[number] for number in defined)
+
+
+def names_in(record: FileRecord) -> tuple[tuple[str, ...], Collection[str]]:
+    """What `names_of` says of a record, which is decoded for it only when it was not stored."""
+    make = vars(record).get("_make")
+    if isinstance(make, partial) and make.func is _decoded:
+        return names_of(make.args[0])
+    return record.names, defined_names(record)
 
 
 def _lengths(data: bytes) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from engram_context import candidates, hover, rename, resolve, symbols
+from engram_context import candidates, codec, hover, rename, resolve, symbols
 from engram_context.candidates import Candidate
 from engram_context.edits import ProjectEdit, Refusal
 from engram_context.hover import HoverText
@@ -184,10 +184,9 @@ class Snapshot:
         mentions, definitions = _Difference(), _Difference()
         for path, record in changes.items():
             before = self.records.get(path)
-            mentions.add(path, before and before.names, record and record.names)
-            if before is None or record is None or before.digest != record.digest:
-                old = before and symbols.defined_names(before)
-                definitions.add(path, old, record and symbols.defined_names(record))
+            old, new = (((), ()) if one is None else codec.names_in(one) for one in (before, record))
+            mentions.add(path, old[0], new[0])
+            definitions.add(path, old[1], new[1])
         return self.index.after(mentions.gained, mentions.lost), self.definers.after(
             definitions.gained, definitions.lost
         )
