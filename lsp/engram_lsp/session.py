@@ -26,7 +26,7 @@ from engram_context.text import Place, Text, Unit
 from engram_context.watcher import Watcher
 from lsprotocol import types
 
-from engram_lsp import convert, guard, model
+from engram_lsp import convert, guard, heap, model
 from engram_lsp.capabilities import Client
 from engram_lsp.coding import coding_of, read_tokenizer
 from engram_lsp.documents import Document, Documents
@@ -321,7 +321,7 @@ class Session:
 
     async def _save(self, folder: Folder) -> None:
         if (project := folder.project) is not None:
-            await self.in_background(lambda _: project.save())
+            await self.in_background(lambda _: (project.save(), heap.give_back()))
 
     # Folders
 
@@ -442,6 +442,7 @@ class Session:
             await in_worker(self.reading, load)
             # What was read stays: the collector need not look at all of it again and again.
             gc.freeze()
+            await self.in_background(lambda _: heap.give_back())
         except OSError as problem:
             folder.problem = str(problem)
             log.warning("%s is not read: %s", folder.root, problem)

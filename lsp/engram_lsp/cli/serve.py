@@ -4,7 +4,7 @@ import argparse
 import gc
 import os
 
-from engram_lsp import lazy_types
+from engram_lsp import heap, lazy_types
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     # Nothing here multiplies matrices; the threads that numpy would begin for it cost start-up time and memory.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    heap.share()
     gc.disable()  # nothing of what is imported is ever garbage
     lazy_types.install()
     from engram_lsp.server import Options, serve_stdio
