@@ -43,7 +43,8 @@ _SECRETS = (
     # Settings with passwords in them
     ".env", ".env.*", ".env[-_]*", "*.env", ".envrc", ".netrc", "_netrc", ".pypirc", ".npmrc", ".pgpass", ".my.cnf",
     ".mylogin.cnf", ".htpasswd", ".htdigest", ".git-credentials", ".dockercfg", ".dockerconfigjson", ".boto", ".s3cfg",
-    "rclone.conf", ".vault-token", ".vault[-_]pass*", "vault[-_]pass*", "kubeconfig", "*.kubeconfig",
+    "rclone.conf", "auth.json", "token.json", "tokens.json", "passwords", "passwords.txt", "passwords.csv",
+    "local.settings.json", ".vault-token", ".vault[-_]pass*", "vault[-_]pass*", "kubeconfig", "*.kubeconfig",
     "*.tfstate", "*.tfstate.*", "*.tfvars", "*.tfvars.json", "*.ovpn",
     # Keys and stores of keys
     "*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.truststore", "*.kdb", "*.kdbx", "*.ppk",

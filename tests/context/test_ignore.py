@@ -187,6 +187,8 @@ def test_rules_count_in_the_encodings_that_shells_write(tmp_path: Path, encoding
 
 
 SECRET = [
+    "auth.json",
+    "passwords.txt",
     ".env",
     ".env.local",
     ".env-production",
