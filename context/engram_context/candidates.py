@@ -17,12 +17,13 @@ from engram_context.import_edit import import_edit
 from engram_context.imports import Module
 from engram_context.languages import complete
 from engram_context.languages.complete import Completions
+from engram_context.library import is_outside
 from engram_context.reader import parse, read_record
 from engram_context.records import KIND, FileRecord, Kind
 from engram_context.resolve import BUILTINS, Resolver
 from engram_context.scopes import visible_scopes
 from engram_context.symbols import match
-from engram_context.targets import Builtin, External, Slot, Target
+from engram_context.targets import External, Slot, Target
 from engram_context.text import Place, Span, Text
 from engram_context.unfinished import missing
 
@@ -429,10 +430,9 @@ def _candidate(resolver: Resolver, name: str, target: Target, origin: Origin) ->
 
 
 def _ends(resolver: Resolver, target: Target) -> Iterable[Target]:
-    """Where a target is defined, in the project or outside; itself where that is not known."""
-    for origin in resolver.origins(target):
-        outer = resolver.outside(origin) if isinstance(origin, External | Builtin) else ()
-        yield from outer or (origin,)
+    """Where a target is defined, with the project's imports followed. The library's are not: each might take reading
+    another of its files, which is too much for one name of many."""
+    return (target,) if isinstance(target, Slot) and is_outside(target.path) else resolver.origins(target)
 
 
 _ATTRIBUTE, _IMPORTED = KIND["attribute"], KIND["import"]

@@ -144,6 +144,10 @@ class Types:
         try:
             types = self._of_symbol(path, record, record.symbols[row]) if is_symbol else self._of_ref(path, record, row)
             found = tuple(dict.fromkeys(types))[:_WIDTH]
+        except RecursionError:
+            if self._depth > 1:
+                raise  # the first of them all answers, with the stack unwound
+            self._cuts += 1
         finally:
             self._depth -= 1
             own[key] = found
