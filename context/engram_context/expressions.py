@@ -63,6 +63,13 @@ class Expressions:
             return [one for awaited in types.of_ref(path, first) for one in types.contents.awaited(awaited)]
         if kind == "either":
             return types.union(path, (first, second))
+        if kind == "otherwise":
+            found = types.union(path, (first, second))
+            # The left one is not what it is when that is false.
+            empty = Nothing() in types.of_ref(path, second)
+            return [one for one in found if empty or not isinstance(one, Nothing)]
+        if kind == "sent":
+            return self._sent(path, record, first)
         if kind in _OPERATORS:
             return self._operation(path, kind, first, second)
         if kind == "instance":
@@ -94,6 +101,17 @@ class Expressions:
         if kind == "lambda":
             return [CallableOf(tuple(types.union(path, record.scopes[first].refs)))]
         return types.builtin("slice") if kind == "slice" else []
+
+    def _sent(self, path: str, record: FileRecord, scope: int) -> list[Type]:
+        """What a generator says that is sent to it."""
+        symbol = record.scopes.symbol[scope]
+        annotation = record.symbols.annotation[symbol] if symbol >= 0 else NO_REF
+        generators = [self.types.library_class("typing", name) for name in ("Generator", "AsyncGenerator")]
+        found: list[Type] = []
+        for one in as_objects(self.types.of_ref(path, annotation)):
+            if isinstance(one, Instance) and one.of.bare in generators and len(one.arguments) > 1:
+                found.extend(one.arguments[1])
+        return found
 
     def each(self, path: str, record: FileRecord, ref: int) -> list[Type]:
         """The types of a tuple's elements, or of the one expression that is no tuple."""

@@ -284,7 +284,7 @@ class _Hints:
             return bool(called) and all(self._gives_declared(path, record, value.second, one, depth) for one in called)
         if value.kind in ("await", "element", "entered", "part", "subscript"):
             return self._is_certain(path, value.first, depth - 1)
-        if value.kind == "either":
+        if value.kind in ("either", "otherwise"):
             # `a or b` is a only where that is not None; nobody wrote down whether it is an `or`.
             if any(isinstance(one, Nothing) for one in self.resolver.types.of_ref(path, value.first)):
                 return False

@@ -68,7 +68,8 @@ ValueKind = Literal[
     "part",  # first: what is unpacked; second: position, counted from 0, or -1 when a star makes it unknown
     "raised",  # first: the class (or tuple of classes) of an except clause
     "instance",  # first: the class that a class pattern tests for
-    "either",  # first, second: the results of a conditional expression, or of `or` and `and`
+    "either",  # first, second: the results of a conditional expression, or of `and`
+    "otherwise",  # first, second: the results of `or`
     "operator",  # first, second: the operands of |
     "add",  # this and the next eleven: the operands
     "sub",
@@ -100,6 +101,7 @@ ValueKind = Literal[
     "lambda",  # first: the scope
     "slice",
     "ellipsis",
+    "sent",  # what a yield gives; first: the scope of its function
 ]
 VALUE_KINDS: Final[tuple[ValueKind, ...]] = get_args(ValueKind)
 

@@ -66,6 +66,7 @@ def test_loops_and_unpacking_give_elements() -> None:
         ("class C:\n    def __getitem__(self, i): return A()\nfor x in C(): $0x", "A"),
         ("def f():\n    yield A()\nfor x in f(): $0x", "A"),
         ("def f():\n    yield from [A()]\nfor x in f(): $0x", "A"),
+        ("from typing import Generator\ndef f() -> Generator[int, A, None]:\n    x = yield 1\n    $0x", "A"),
     )
 
 
@@ -194,6 +195,7 @@ def test_operators_call_their_methods() -> None:
         ("x = [A()] + [A()]\n$0x", "list[A]"),
         ("import pathlib\nx = pathlib.Path('a') / 'b'\n$0x", "Path"),
         ("x = A() or None\n$0x", "A | None"),
+        ("def f(x: A | None):\n    y = x or B()\n    $0y", "A | B"),
         ("x = A() if 1 else 'a'\n$0x", "A | str"),
     )
 

@@ -88,7 +88,7 @@ OPERATORS: dict[bytes, ValueKind] = {
     b"**": "pow", b"@": "matmul", b"<<": "lshift", b">>": "rshift", b"&": "and", b"^": "xor",
 }  # fmt: skip
 EITHER = ids("boolean_operator", "conditional_expression")
-AWAITS = ids("await")
+AWAITS, YIELDS = ids("await"), ids("yield")
 ATTRIBUTES, SUBSCRIPTS = ids("attribute", "member_type"), ids("subscript", "generic_type")
 COMMENTS = ids("comment", "line_continuation")
 SPLATS = ids("list_splat_pattern", "dictionary_splat_pattern")

@@ -152,11 +152,14 @@ class PythonWalk:
             # `a if test else b` has the test in the middle; the two results are first and last.
             first = self.ref(children[0], scope, depth - 1)
             second = self.ref(children[-1], scope, depth - 1)
+            operator = node.child_by_field_id(g.OPERATOR)
             if kind in g.EITHER:
-                return builder.add_value("either", first, second)
-            operator = node.child_by_field_id(g.OPERATOR) if kind in g.BINARY else None
+                is_or = operator is not None and operator.end_byte - operator.start_byte == len("or")
+                return builder.add_value("otherwise" if is_or else "either", first, second)
             sign = b"|" if operator is None else self.data[operator.start_byte : operator.end_byte]
             return builder.add_value(g.OPERATORS.get(sign, "operator"), first, second)
+        if kind in g.YIELDS:
+            return builder.add_value("sent", scope, 0)
         if kind in g.COLLECTED:
             return self.collected(g.COLLECTED[kind], node.child_by_field_id(g.BODY), scope, depth - 1)
         if kind in g.DICTS:
