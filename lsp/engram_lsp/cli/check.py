@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engram_context.findings import Finding
+from engram_context.languages import language_of
 from engram_context.project import Project
 from engram_context.text import Text
 from rich.markup import escape
@@ -53,7 +54,8 @@ def _paths(project: Project, path: Path) -> tuple[str, ...]:
     if path.is_file():
         return (workspace.path_in(project, path),)
     below = path.expanduser().resolve().relative_to(project.root).as_posix()
-    return tuple(name for name in project.snapshot.paths if below == "." or name.startswith(f"{below}/"))
+    names = (name for name in project.snapshot.paths if language_of(name) == "python")
+    return tuple(name for name in names if below == "." or name.startswith(f"{below}/"))
 
 
 def _summary(found: list[tuple[str, Text, Finding]], files: int) -> None:

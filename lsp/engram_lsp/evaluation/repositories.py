@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from engram_context.ignore import Ignore
-from engram_context.languages import language_of
+from engram_context.languages import is_code, language_of
 from engram_context.text import Unreadable, read_text
 from engram_runtime.train.corpus import Document, documents, heldout
 from engram_runtime.train.sources import STDLIB, reason_against
@@ -137,8 +137,8 @@ def name_of(path: Path) -> str:
 
 
 def _texts(root: Path) -> Iterator[tuple[str, str]]:
-    """Every file that a project memory of `root` reads, in path order."""
-    for path, _ in sorted(Ignore(root).walk(lambda path: language_of(path) is not None)):
+    """Every source file that a project memory of `root` reads, in path order."""
+    for path, _ in sorted(Ignore(root).walk(lambda path: is_code(language_of(path)))):
         text = read_text(root / path)
         if not isinstance(text, Unreadable):
             yield path, text.decode().replace("\r\n", "\n").replace("\r", "\n")
@@ -168,7 +168,7 @@ def unpack_tar(archive: tarfile.TarFile, folder: Path) -> None:
 
 def _target(folder: Path, name: str) -> Path | None:
     pure = PurePosixPath(name)
-    if language_of(name) is None or pure.is_absolute() or ".." in pure.parts or ":" in name or "\\" in name:
+    if not is_code(language_of(name)) or pure.is_absolute() or ".." in pure.parts or ":" in name or "\\" in name:
         return None
     return folder / pure
 

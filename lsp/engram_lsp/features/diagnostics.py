@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from engram_context.checks import findings
 from engram_context.findings import Finding
+from engram_context.languages import language_of
 from engram_context.snapshot import Snapshot
 from engram_context.text import Text
 from lsprotocol import types
@@ -109,7 +110,8 @@ async def pull_workspace(session: Session, params: types.WorkspaceDiagnosticPara
     if session.settings.diagnostics.enable:
         for folder in tuple(session.folders.values()):
             await folder.settled()
-            snapshot, paths = folder.snapshot, folder.snapshot.paths
+            snapshot = folder.snapshot
+            paths = [path for path in snapshot.paths if language_of(path) == "python"]  # the checks know no other
             for start in range(0, len(paths), _BATCH):
                 batch = paths[start : start + _BATCH]
                 reports = await session.in_background(partial(check_files, session, folder, snapshot, batch))
