@@ -9,7 +9,12 @@ from engram_lsp import convert
 from engram_lsp.session import Session
 
 # Never a bare `**`: clients would watch every file of every dependency.
-PATTERNS = ("**/*.py", "**/*.pyi", "**/.gitignore", "**/.engramignore", "**/pyvenv.cfg", "**/pyproject.toml")
+PATTERNS = (
+    "**/*.py",
+    "**/*.pyi",
+    "**/*.{js,jsx,mjs,cjs,ts,mts,cts,tsx,go,rs,java,c,h,cc,cpp,cxx,hh,hpp,hxx}",
+    "**/{.gitignore,.engramignore,pyvenv.cfg,pyproject.toml,package.json,go.mod,Cargo.toml}",
+)
 
 
 def did_change_watched_files(session: Session, params: types.DidChangeWatchedFilesParams) -> None:
