@@ -395,6 +395,8 @@ def _import_path(resolver: Resolver, name: str) -> tuple[str, ...]:
     snapshot = resolver.snapshot
     found: dict[str, tuple[bool, int, str]] = {}
     for path in snapshot.definers[name]:
+        if not snapshot.records[path].bindings(0, name):
+            continue  # most files that define a common name have a member of that name
         names = resolver.names(path, name)
         dotted = snapshot.modules.dotted(path)
         if names is None or 0 not in names.bound or not dotted:
