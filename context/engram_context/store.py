@@ -148,18 +148,23 @@ class Store:
         return self._connection
 
     def _open(self) -> sqlite3.Connection | None:
-        for attempt in (1, 2):
+        patience, made_anew = time.monotonic() + _PATIENCE, False
+        while True:
             try:
                 return self._connect()
             except _DAMAGE as problem:
-                if _is_outside(problem) or attempt == 2 or not self._delete():
+                # Who makes the file at the same time is not waited for by SQLite itself.
+                if _code(problem) == sqlite3.SQLITE_BUSY and time.monotonic() < patience:
+                    time.sleep(0.02)
+                    continue
+                if _is_outside(problem) or made_anew or not self._delete():
                     self._trouble(f"cannot be opened ({problem})")
                     return None
                 log.warning("the cache %s was damaged (%s) and is made anew", self.path, problem)
+                made_anew = True
             except OSError as problem:
                 self._trouble(f"cannot be opened ({problem.strerror})")
                 return None
-        return None
 
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -220,8 +225,12 @@ class Store:
 
 def _is_outside(problem: BaseException) -> bool:
     """Whether the trouble is with the disk or with other processes, and not with the file's content."""
-    code = getattr(problem, "sqlite_errorcode", 0)
-    return isinstance(problem, sqlite3.OperationalError) and code & 0xFF in _OUTSIDE
+    return isinstance(problem, sqlite3.OperationalError) and _code(problem) in _OUTSIDE
+
+
+def _code(problem: BaseException) -> int:
+    """SQLite's number for what went wrong, 0 for what is no error of SQLite's."""
+    return getattr(problem, "sqlite_errorcode", 0) & 0xFF
 
 
 def _meta_of(connection: sqlite3.Connection) -> dict[str, str]:
