@@ -21,7 +21,9 @@ from engram_context.inferred import (
     Type,
     Types_,
     Unknown,
+    as_objects,
     has_variables,
+    variables_in,
 )
 from engram_context.recent import resolver_of
 from engram_context.records import (
@@ -317,11 +319,25 @@ class _Hints:
             home = self.resolver.record(function.path)
             if home is None or home.symbols.annotation[function.symbol] == NO_REF:
                 return False
-        if len(functions) < 2 or self._knows_arguments(path, record, row, depth):
+        if not functions or self._knows_arguments(path, record, row, depth):
             return bool(functions)
+        if any(self._depends_on_arguments(function) for function in functions):
+            return False
+        if len(functions) == 1:
+            return True
         calls, given = self.resolver.types.calls, Given.of_call(path, record, row)
         fitting = [one for one in functions if calls.choose([one], given, strict=True)]
         return len({tuple(calls.returned(one, given)) for one in fitting}) == 1
+
+    def _depends_on_arguments(self, function: Function) -> bool:
+        """Whether a result has type variables that are not those of the function's class."""
+        record, types = self.resolver.record(function.path), self.resolver.types
+        if record is None:
+            return True
+        declared = as_objects(types.of_ref(function.path, record.symbols.annotation[function.symbol]))
+        owner = types.calls.owner(function)
+        own = () if owner is None else types.generics.parameters(owner)
+        return any(variable not in own for variable in variables_in(declared))
 
     def _knows_arguments(self, path: str, record: FileRecord, row: int, depth: int) -> bool:
         """Whether all arguments of a call are literals, or certain: then they choose among overloads."""

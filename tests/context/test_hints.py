@@ -94,8 +94,10 @@ def test_types_of_the_standard_library_and_unions_are_shown() -> None:
             nothing = print()
             file$5 = open(text, "rb")
             other = open(text, other)
+            total = sum(each for each in other)
+            whole$6 = sum([1, 2])
         """,
-        ": list[str]", ": int | None", ": str", ": int", ": BufferedReader",
+        ": list[str]", ": int | None", ": str", ": int", ": BufferedReader", ": int",
     )  # fmt: skip
 
 
