@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tree_sitter import Node
 
 from engram_context.python import grammar as g
 from engram_context.python.walk import PythonWalk
-from engram_context.records import NARROWING_KIND, NO_REF, NarrowingKind
+from engram_context.records import NARROWING_KIND, NO_REF
 
-_OPPOSITE: dict[NarrowingKind, NarrowingKind] = {
-    "instance": "no-instance", "no-instance": "instance", "none": "not-none", "not-none": "none",
-}  # fmt: skip
+_INSTANCE, _NO_INSTANCE = NARROWING_KIND["instance"], NARROWING_KIND["no-instance"]
+_NONE, _NOT_NONE = NARROWING_KIND["none"], NARROWING_KIND["not-none"]
+_OPPOSITE = {_INSTANCE: _NO_INSTANCE, _NO_INSTANCE: _INSTANCE, _NONE: _NOT_NONE, _NOT_NONE: _NONE}
 _DEPTH = 6
 """How deeply `and`, `or` and `not` are looked into."""
+_STATEMENTS = 3
+"""So many statements of a branch are looked at for one that gives the tested name what it lacks."""
 
-Fact = tuple[Node, NarrowingKind, Node | None]
-"""The subject, what holds of it, and the class where it is about one."""
+Fact = tuple[int, int, int, int]
+"""(name, subject, kind, ref): the columns of a narrowing behind its span."""
 
 
 def on_if(walk: PythonWalk, node: Node, scope: int) -> None:
@@ -28,43 +28,48 @@ def on_if(walk: PythonWalk, node: Node, scope: int) -> None:
         start, end = condition.byte_range
         if walk.data.endswith(b"TYPE_CHECKING", start, end):
             builder.type_checking_until[scope] = consequence.end_byte
-        around = walk.block_end(node.start_byte, scope)
+        if condition.kind_id in g.NARROWING_TESTS:
+            _narrow_branches(walk, node, condition, consequence, scope)
         walk.block(consequence)
-        if narrows(condition):
-            narrow(walk, condition, scope, consequence.byte_range)
-            # What follows the branch is reached where the test fails: the other branches, and everything behind
-            # an `if` whose own branch leaves.
-            is_first = node.kind_id in g.IFS
-            leaves = is_first and is_left(consequence)
-            rest = (consequence.end_byte, around if leaves else _chain_end(node))
-            narrow(walk, condition, scope, rest, holds=False)
-            if is_first and not leaves and len(node.named_children) == 2:
-                _mended(walk, condition, consequence, scope, (node.end_byte, around))
     walk.push(node.named_children, scope)
 
 
-def _mended(walk: PythonWalk, condition: Node, consequence: Node, scope: int, span: tuple[int, int]) -> None:
-    """`if not isinstance(x, C): x = ...` gives x what it lacked: behind it the test is passed."""
-    if condition.kind_id == g.IDENTIFIER or condition.kind_id in g.ATTRIBUTES:
+def _narrow_branches(walk: PythonWalk, node: Node, condition: Node, consequence: Node, scope: int) -> None:
+    start, end = consequence.byte_range
+    note(walk, facts(walk, condition, scope, True), start, end)
+    failed = facts(walk, condition, scope, False)
+    if not failed:
         return
-    assigned = {
-        walk.data[left.start_byte : left.end_byte]
-        for statement in consequence.named_children
-        if statement.kind_id in g.STATEMENTS and (inner := g.first(statement)) is not None
-        if inner.kind_id in g.ASSIGNMENTS and (left := inner.child_by_field_id(g.LEFT)) is not None
-    }
-    if assigned and span[1] > span[0]:
-        for fact in facts(walk, condition, False, _DEPTH):
-            if fact[1] in ("instance", "not-none") and walk.data[fact[0].start_byte : fact[0].end_byte] in assigned:
-                add(walk, fact, scope, span)
+    # What follows the branch is reached where the test fails: the other branches, and everything behind an `if`
+    # whose own branch leaves.
+    if node.kind_id not in g.IFS:
+        chain = node.parent
+        note(walk, failed, end, node.end_byte if chain is None else chain.end_byte)
+    elif is_left(consequence):
+        note(walk, failed, end, walk.block_end(node.start_byte, scope))
+    else:
+        note(walk, failed, end, node.end_byte)
+        if node.named_child_count == 2:
+            mended = _mended(walk, failed, consequence)
+            if mended:
+                note(walk, mended, node.end_byte, walk.block_end(node.start_byte, scope))
 
 
-def _chain_end(node: Node) -> int:
-    """Where the branches that belong to an `if` or `elif` end."""
-    if node.kind_id in g.IFS:
-        return node.end_byte
-    parent = node.parent
-    return node.end_byte if parent is None else parent.end_byte
+def _mended(walk: PythonWalk, failed: list[Fact], consequence: Node) -> list[Fact]:
+    """`if not isinstance(x, C): x = ...` gives x what it lacked: behind it the test is passed."""
+    wanted = [fact for fact in failed if fact[2] in (_INSTANCE, _NOT_NONE)]
+    if not wanted:
+        return []
+    assigned: set[int | None] = set()
+    for at in range(min(consequence.named_child_count, _STATEMENTS)):
+        statement = consequence.named_child(at)
+        inner = g.first(statement) if statement.kind_id in g.STATEMENTS else None
+        left = inner.child_by_field_id(g.LEFT) if inner is not None and inner.kind_id in g.ASSIGNMENTS else None
+        if left is not None:
+            assigned.add(
+                walk.builder.strings.get(walk.data[left.start_byte : left.end_byte].decode("utf-8", "replace"))
+            )
+    return [fact for fact in wanted if fact[1] in assigned]
 
 
 def on_while(walk: PythonWalk, node: Node, scope: int) -> None:
@@ -73,8 +78,7 @@ def on_while(walk: PythonWalk, node: Node, scope: int) -> None:
     condition, body = node.child_by_field_id(g.CONDITION), node.child_by_field_id(g.BODY)
     if condition is not None and body is not None:
         walk.block(body, loop=True)
-        if narrows(condition):
-            narrow(walk, condition, scope, body.byte_range)
+        note(walk, facts(walk, condition, scope, True), *body.byte_range)
     walk.push(node.named_children, scope)
 
 
@@ -96,34 +100,35 @@ def on_try(walk: PythonWalk, node: Node, scope: int) -> None:
 
 def on_assert(walk: PythonWalk, node: Node, scope: int) -> None:
     condition = g.first(node)
-    if condition is not None and narrows(condition):
-        narrow(walk, condition, scope, (node.end_byte, walk.block_end(node.start_byte, scope)))
+    found = [] if condition is None else facts(walk, condition, scope, True)
+    if found:
+        note(walk, found, node.end_byte, walk.block_end(node.start_byte, scope))
     walk.push(node.named_children, scope)
 
 
 def on_boolean(walk: PythonWalk, node: Node, scope: int) -> None:
     left, right = node.child_by_field_id(g.LEFT), node.child_by_field_id(g.RIGHT)
-    if left is not None and right is not None and narrows(left):
-        narrow(walk, left, scope, right.byte_range, holds=_is_and(walk, node))
+    if left is not None and right is not None and left.kind_id in g.NARROWING_TESTS:
+        note(walk, facts(walk, left, scope, _is_and(node)), *right.byte_range)
     walk.push(node.named_children, scope)
 
 
 def on_conditional(walk: PythonWalk, node: Node, scope: int) -> None:
     parts = [child for child in node.named_children if child.kind_id not in g.COMMENTS]
-    if len(parts) == 3 and narrows(parts[1]):
-        narrow(walk, parts[1], scope, parts[0].byte_range)
-        narrow(walk, parts[1], scope, parts[2].byte_range, holds=False)
+    if len(parts) == 3 and parts[1].kind_id in g.NARROWING_TESTS:
+        note(walk, facts(walk, parts[1], scope, True), *parts[0].byte_range)
+        note(walk, facts(walk, parts[1], scope, False), *parts[2].byte_range)
     walk.push(parts, scope)
 
 
 def filtered(walk: PythonWalk, comprehension: Node, clause: Node, inner: int) -> None:
     """The `if` of a comprehension holds for all of it."""
     condition = g.first(clause)
-    if condition is not None and narrows(condition):
-        narrow(walk, condition, inner, comprehension.byte_range)
+    if condition is not None:
+        note(walk, facts(walk, condition, inner, True), *comprehension.byte_range)
 
 
-def matched(walk: PythonWalk, case: Node, pattern: Node, scope: int) -> None:
+def matched(walk: PythonWalk, case: Node, pattern: Node) -> None:
     """`case C(...)` says what the subject of the match is."""
     match = case.parent.parent if case.parent is not None else None
     subject = None if match is None else match.child_by_field_id(g.SUBJECT)
@@ -134,121 +139,118 @@ def matched(walk: PythonWalk, case: Node, pattern: Node, scope: int) -> None:
         pattern = inner
     named = g.first(pattern) if pattern.kind_id in g.CLASS_PATTERNS else None
     if subject is not None and named is not None:
-        add(walk, (subject, "instance", named), scope, case.byte_range)
+        note(walk, fact_of(walk, subject, _INSTANCE, named.end_byte), *case.byte_range)
 
 
 # --- tests --------------------------------------------------------------------------------------------
 
 
-def narrows(condition: Node) -> bool:
-    """Whether a test is of a kind that may say something: most are not, which should cost little."""
-    return condition.kind_id in g.NARROWING_TESTS
+def note(walk: PythonWalk, found: list[Fact], start: int, end: int) -> None:
+    """Write down what holds inside a span."""
+    if end > start:
+        walk.builder.narrowings.extend([(start, end, *fact) for fact in found])
 
 
-def narrow(walk: PythonWalk, condition: Node, scope: int, span: tuple[int, int], *, holds: bool = True) -> None:
-    """Write down what a test says inside a span, in which it holds or does not."""
-    kind = condition.kind_id
-    if not holds and (kind == g.IDENTIFIER or kind in g.ATTRIBUTES):
-        return  # what is not true may be anything
-    if span[1] > span[0]:
-        for fact in facts(walk, condition, holds, _DEPTH):
-            add(walk, fact, scope, span)
-
-
-def add(walk: PythonWalk, fact: Fact, scope: int, span: tuple[int, int]) -> None:
-    subject, kind, named = fact
-    parts = subject_of(walk, subject)
-    if not parts:
-        return
-    builder = walk.builder
-    ref = NO_REF if named is None else named.end_byte if named.kind_id in g.DOTTED else walk.ref(named, scope)
-    name = builder.name(*parts[-1])
-    whole = b".".join(walk.data[start:end] for start, end in parts).decode("utf-8", "replace")
-    builder.narrowings.append((*span, name, builder.string(whole), NARROWING_KIND[kind], ref))
-
-
-def subject_of(walk: PythonWalk, node: Node) -> list[tuple[int, int]]:
-    """The spans of a name, or of the names between dots; nothing for other expressions."""
-    parts: list[tuple[int, int]] = []
-    at = node
-    while at.kind_id in g.ATTRIBUTES and len(parts) < _DEPTH:
-        children = at.named_children
-        if len(children) != 2:
-            return []
-        parts.append(children[1].byte_range)
-        at = children[0]
-    if at.kind_id != g.IDENTIFIER:
-        return []
-    parts.append(at.byte_range)
-    parts.reverse()
-    return parts if all(end > start for start, end in parts) else []
-
-
-def facts(walk: PythonWalk, node: Node, holds: bool, depth: int) -> Iterator[Fact]:
+def facts(walk: PythonWalk, node: Node, scope: int, holds: bool, depth: int = _DEPTH) -> list[Fact]:
+    """What is known where a test holds, or does not."""
     kind = node.kind_id
+    if kind == g.IDENTIFIER or kind in g.ATTRIBUTES:
+        return fact_of(walk, node, _NOT_NONE) if holds else []
     if depth <= 0:
-        return
-    if kind in g.PARENTHESISED or kind in g.NOTS:
+        return []
+    if kind in g.NOTS or kind in g.PARENTHESISED:
         inner = g.first(node)
-        if inner is not None:
-            yield from facts(walk, inner, holds != (kind in g.NOTS), depth - 1)
-    elif kind in g.BOOLEANS:
+        return [] if inner is None else facts(walk, inner, scope, holds != (kind in g.NOTS), depth - 1)
+    if kind in g.BOOLEANS:
         # All parts of an `and` hold where it does; no part of an `or` where it does not.
-        if _is_and(walk, node) == holds:
-            for child in node.named_children:
-                if child.kind_id not in g.COMMENTS:
-                    yield from facts(walk, child, holds, depth - 1)
-    elif kind in g.CALLS:
-        given = node.named_children
-        called = walk.data[given[0].start_byte : given[0].end_byte] if len(given) == 2 else b""
-        if called == b"isinstance" and given[1].kind_id in g.ARGUMENT_LISTS:
-            arguments = [child for child in given[1].named_children if child.kind_id not in g.COMMENTS]
-            if len(arguments) == 2:
-                yield arguments[0], "instance" if holds else "no-instance", arguments[1]
-    elif kind in g.COMPARISONS:
-        fact = _comparison(walk, node)
-        if fact is not None:
-            subject, found, named = fact
-            yield subject, found if holds else _OPPOSITE[found], named
-    elif kind in g.NAMED_EXPRESSIONS:
+        if _is_and(node) != holds:
+            return []
+        parts = [child for child in node.named_children if child.kind_id not in g.COMMENTS]
+        return [fact for child in parts for fact in facts(walk, child, scope, holds, depth - 1)]
+    if kind in g.CALLS:
+        return _isinstance(walk, node, scope, _INSTANCE if holds else _NO_INSTANCE)
+    if kind in g.COMPARISONS:
+        found = _comparison(walk, node, scope)
+        return found if holds else [(name, subject, _OPPOSITE[is_], ref) for name, subject, is_, ref in found]
+    if kind in g.NAMED_EXPRESSIONS and holds:
         name = node.child_by_field_id(g.NAME)
-        if name is not None and holds:
-            yield name, "not-none", None
-    elif (kind == g.IDENTIFIER or kind in g.ATTRIBUTES) and holds:
-        yield node, "not-none", None
+        return [] if name is None else fact_of(walk, name, _NOT_NONE)
+    return []
 
 
-def _is_and(walk: PythonWalk, node: Node) -> bool:
+def fact_of(walk: PythonWalk, subject: Node, kind: int, ref: int = NO_REF) -> list[Fact]:
+    """One fact, or none where the subject is neither a name nor names with dots between."""
+    builder, data = walk.builder, walk.data
+    if subject.kind_id == g.IDENTIFIER:
+        start, end = subject.byte_range
+        if end == start:
+            return []
+        whole = data[start:end]
+    else:
+        parts: list[bytes] = []
+        at = subject
+        start, end = subject.byte_range
+        while at.kind_id in g.ATTRIBUTES and len(parts) < _DEPTH:
+            children = at.named_children
+            if len(children) != 2:
+                return []
+            if not parts:
+                start, end = children[1].byte_range
+            parts.append(data[children[1].start_byte : children[1].end_byte])
+            at = children[0]
+        if at.kind_id != g.IDENTIFIER or end == start:
+            return []
+        parts.append(data[at.start_byte : at.end_byte])
+        whole = b".".join(reversed(parts))
+    return [(builder.name(start, end), builder.string(whole.decode("utf-8", "replace")), kind, ref)]
+
+
+def _isinstance(walk: PythonWalk, call: Node, scope: int, kind: int) -> list[Fact]:
+    if not walk.data.startswith(b"isinstance", call.start_byte):
+        return []
+    given = call.named_children
+    if len(given) != 2 or given[0].kind_id != g.IDENTIFIER or given[1].kind_id not in g.ARGUMENT_LISTS:
+        return []
+    arguments = [child for child in given[1].named_children if child.kind_id not in g.COMMENTS]
+    if len(arguments) != 2:
+        return []
+    return fact_of(walk, arguments[0], kind, walk.ref(arguments[1], scope))
+
+
+def _is_and(node: Node) -> bool:
     operator = node.child_by_field_id(g.OPERATOR)
-    return operator is not None and operator.end_byte - operator.start_byte == 3
+    return operator is not None and operator.end_byte - operator.start_byte == len("and")
 
 
-def _comparison(walk: PythonWalk, node: Node) -> Fact | None:
+def _comparison(walk: PythonWalk, node: Node, scope: int) -> list[Fact]:
     """`x is None` and the like; `type(x) is C`."""
-    children = [child for child in node.children if child.kind_id not in g.COMMENTS]
-    if len(children) != 3:
-        return None
-    left, sign, right = children
-    operator = g.SPACES.sub(" ", walk.data[sign.start_byte : sign.end_byte].decode("utf-8", "replace"))
-    if operator not in ("is", "is not", "==", "!="):
-        return None
-    positive = operator in ("is", "==")
-    if right.kind_id in g.NONES:
-        subject = left.child_by_field_id(g.NAME) if left.kind_id in g.NAMED_EXPRESSIONS else left
-        if left.kind_id in g.PARENTHESISED:
-            inner = g.first(left)
-            subject = (
-                inner.child_by_field_id(g.NAME) if inner is not None and inner.kind_id in g.NAMED_EXPRESSIONS else inner
-            )
-        return None if subject is None else (subject, "none" if positive else "not-none", None)
-    parts = left.named_children if left.kind_id in g.CALLS else []
-    if len(parts) == 2 and walk.data[parts[0].start_byte : parts[0].end_byte] == b"type" and positive:
-        subject = g.first(parts[1])
-        return None if subject is None else (subject, "instance", right)
-    return None
+    if node.named_child_count != 2:
+        return []
+    left, right = node.named_children
+    is_none = right.kind_id in g.NONES
+    if not is_none and left.kind_id not in g.CALLS:
+        return []
+    operator = b" ".join(walk.data[left.end_byte : right.start_byte].strip(b" ()\\\n\r\t").split())
+    positive = operator in (b"is", b"==")
+    if not positive and operator not in (b"is not", b"!="):
+        return []
+    if is_none:
+        subject: Node | None = left
+        while subject is not None and subject.kind_id in g.WRAPPERS:
+            is_named = subject.kind_id in g.NAMED_EXPRESSIONS
+            subject = subject.child_by_field_id(g.NAME) if is_named else g.first(subject)
+        return [] if subject is None else fact_of(walk, subject, _NONE if positive else _NOT_NONE)
+    parts = left.named_children
+    if len(parts) == 2 and positive and walk.data[parts[0].start_byte : parts[0].end_byte] == b"type":
+        tested = g.first(parts[1])
+        return [] if tested is None else fact_of(walk, tested, _INSTANCE, walk.ref(right, scope))
+    return []
 
 
 def is_left(block: Node) -> bool:
     """Whether a block ends by leaving: return, raise, continue or break."""
-    children = [child for child in block.named_children if child.kind_id not in g.COMMENTS]
-    return bool(children) and children[-1].kind_id in g.LEAVING
+    at = block.named_child_count - 1
+    last = block.named_child(at) if at >= 0 else None
+    while last is not None and last.kind_id in g.COMMENTS:
+        last = last.prev_named_sibling
+    return last is not None and last.kind_id in g.LEAVING

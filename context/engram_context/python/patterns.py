@@ -23,7 +23,7 @@ def on_case(walk: PythonWalk, node: Node, scope: int) -> None:
     for pattern in patterns:
         bind_pattern(walk, pattern, scope)
     if len(patterns) == 1:
-        matched(walk, node, patterns[0], scope)
+        matched(walk, node, patterns[0])
 
 
 def bind_pattern(walk: PythonWalk, pattern: Node, scope: int) -> None:
