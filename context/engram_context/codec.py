@@ -17,7 +17,7 @@ from engram_context.records import TABLES, FileRecord, LazyRecord, SyntaxProblem
 from engram_context.symbols import defined_names, defined_rows
 from engram_context.text import Span
 
-_MAGIC: Final = b"engram-record-7\n"
+_MAGIC: Final = b"engram-record-8\n"
 """Raise the number whenever the layout changes, or what a reader puts into it: stored records are then read anew."""
 # size, lines; counts of names, strings, exports (-1: no __all__), errors; the bytes each takes
 _HEADER: Final = struct.Struct("<IIIIiIIIIII")
