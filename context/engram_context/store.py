@@ -178,18 +178,24 @@ class Store:
             if _meta_of(connection) != self._meta:
                 connection.execute("BEGIN IMMEDIATE")
                 with connection:
-                    if _meta_of(connection):
-                        log.info("the cache %s was made by another version and is made anew", self.path)
-                    # The table may have other columns than ours.
-                    connection.execute("DROP TABLE files")
-                    connection.execute(_SCHEMA[1])
-                    connection.execute("DELETE FROM meta")
-                    connection.executemany("INSERT INTO meta VALUES (?, ?)", self._meta.items())
+                    self._take_over(connection)
             connection.execute(f"{_READ} LIMIT 1").fetchall()
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _take_over(self, connection: sqlite3.Connection) -> None:
+        found = _meta_of(connection)
+        if found == self._meta:
+            return  # another server of our kind was quicker, and may have written since
+        if found:
+            log.info("the cache %s was made by another version and is made anew", self.path)
+        # The table may have other columns than ours.
+        connection.execute("DROP TABLE files")
+        connection.execute(_SCHEMA[1])
+        connection.execute("DELETE FROM meta")
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", self._meta.items())
 
     def _failed(self, problem: BaseException) -> None:
         if _is_outside(problem):  # what is there stays good
