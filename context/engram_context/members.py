@@ -204,15 +204,20 @@ class Types:
             elif test.kind == "none":
                 found = [Nothing()]
             else:
-                classes = as_objects(self.expressions.each(path, record, test.ref))
-                known = [one for one in classes if isinstance(one, Instance)]
+                named = self.expressions.each(path, record, test.ref)
+                classes = [
+                    one for each in named for one in (each.of if isinstance(each, TypeOf) else as_objects((each,)))
+                ]
+                known = [one for one in classes if isinstance(one, Instance | Variable)]
+                if not known:
+                    continue  # a class of which nothing is known says nothing about its objects
                 if test.kind == "instance":
                     found = self._only(found, known)
                 else:
                     found = [one for one in found if not any(self.generics.fits(one, other) for other in known)]
         return found
 
-    def _only(self, found: list[Type], classes: list[Instance]) -> list[Type]:
+    def _only(self, found: list[Type], classes: Sequence[Type]) -> list[Type]:
         """Those of some types that are objects of the classes, or the classes where they are more special."""
         kept: list[Type] = []
         for one in found:

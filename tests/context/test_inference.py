@@ -308,6 +308,9 @@ def test_isinstance_narrows_where_it_holds() -> None:
         ("def f(x):\n    if not isinstance(x, A): x = A(x)\n    $0x", "A"),
         ("def f(x: A | str):\n    if isinstance(x, A):\n        x = 'a'\n        $0x", "str"),
         ("def f(x):\n    if isinstance(x, A): ...\n    $0x", ""),
+        ("def f(x: A):\n    if isinstance(x, unknown): $0x", "A"),
+        ("def f[T: A](x, of: type[T]):\n    if isinstance(x, of): $0x", "T"),
+        ("def f(x, classes=(A, str)):\n    if isinstance(x, classes): $0x", "A | str"),
     )
 
 
