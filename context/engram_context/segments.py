@@ -11,7 +11,7 @@ Files are enclosed by the separator token 0. A context never reaches across one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEPARATOR = 0
-# Positions whose keys are made at a time.
+# Positions that are sorted at a time.
 _STEP = 1 << 19
 
 Tokens = Sequence[int] | NDArray[Any]
@@ -80,16 +80,12 @@ def make_segment(
     for (_, _, ids), start in zip(files, starts, strict=False):
         tokens[start : start + len(ids)] = ids
     owners = np.zeros(total, np.uint16 if len(files) <= 1 << 16 else np.uint32)
-    owners[1:] = np.repeat(np.arange(len(files)), lengths)
+    owners[1:] = np.repeat(np.arange(len(files), dtype=owners.dtype), lengths)
     # The last token of a file has nothing after it: for an open document that is the cursor.
     is_followed = tokens != SEPARATOR
     is_followed[:-1] &= is_followed[1:]
     is_followed[-1] = False
-    # In steps that let go of what they do not need any more: a large project has a hundred megabytes of each of these.
-    keys = _pack(tokens)[is_followed]
-    sort = np.argsort(keys)
-    keys = keys[sort]
-    order = np.flatnonzero(is_followed).astype(np.int32)[sort]
+    order, keys = _sorted(tokens, is_followed)
     return Segment(
         tokens=tokens,
         files=owners,
@@ -103,18 +99,52 @@ def make_segment(
     )
 
 
-def _pack(tokens: NDArray[np.unsignedinteger]) -> NDArray[np.uint64]:
-    """The sort key of every position: as many of its last tokens as 64 bits hold."""
-    bits = tokens.dtype.itemsize * 8
-    keys = np.empty(len(tokens), np.uint64)
+def _sorted(
+    tokens: NDArray[np.unsignedinteger], wanted: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
+    """The `wanted` positions sorted by their keys, and the keys. Those that begin with a few tokens at a time: a large
+    project would need hundreds of megabytes to sort all of them at once."""
+    count = int(np.count_nonzero(wanted))
+    order, keys = np.empty(count, np.int32), np.empty(count, np.uint64)
+    done = 0
+    for first, last in _ranges(tokens, wanted, count):
+        in_range = wanted if count <= _STEP else wanted & (tokens >= first) & (tokens <= last)
+        positions = np.flatnonzero(in_range)
+        found = _keys(tokens, positions)
+        sort = np.argsort(found)
+        end = done + len(positions)
+        order[done:end] = positions[sort]
+        keys[done:end] = found[sort]
+        done = end
+    return order, keys
+
+
+def _ranges(tokens: NDArray[np.unsignedinteger], wanted: NDArray[np.bool_], count: int) -> Iterator[tuple[int, int]]:
+    """(first, last) token of ranges that each have about as many wanted positions as are sorted at a time."""
+    if count <= _STEP:
+        yield 0, int(np.iinfo(tokens.dtype).max)
+        return
+    counts = np.zeros(int(tokens.max()) + 1, np.int64)
     for start in range(0, len(tokens), _STEP):
-        end = min(start + _STEP, len(tokens))
-        keys[start:end] = tokens[start:end]
-        keys[start:end] <<= np.uint64(64 - bits)
-        for back in range(1, 64 // bits):
-            first = max(start, back)
-            wide = tokens[first - back : max(end - back, 0)].astype(np.uint64)
-            keys[first:end] |= wide << np.uint64(64 - bits * (back + 1))
+        step = slice(start, start + _STEP)
+        counts += np.bincount(tokens[step][wanted[step]], minlength=len(counts))
+    sums = np.cumsum(counts)
+    first = 0
+    while first < len(sums):
+        before = int(sums[first - 1]) if first else 0
+        last = max(int(np.searchsorted(sums, before + _STEP, "right")) - 1, first)
+        yield first, last
+        first = last + 1
+
+
+def _keys(tokens: NDArray[np.unsignedinteger], positions: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The sort keys of positions: as many of their last tokens as 64 bits hold."""
+    bits = tokens.dtype.itemsize * 8
+    keys = tokens[positions].astype(np.uint64) << np.uint64(64 - bits)
+    for back in range(1, 64 // bits):
+        # Before the first token, which is a separator, are more of them.
+        earlier = tokens[np.maximum(positions - back, 0)].astype(np.uint64)
+        keys |= earlier << np.uint64(64 - bits * (back + 1))
     return keys
 
 

@@ -9,9 +9,10 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from engram_context import matches
+from engram_context import matches, segments
 from engram_context.matches import Found
 from engram_context.ngrams import NgramMemory
+from engram_context.segments import make_segment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -330,3 +331,24 @@ def test_an_empty_memory_answers_nothing() -> None:
     assert view.propose([1, 2], 4) == []
     assert view.match_length([1, 2]) == 0
     assert view.find([]) is None
+
+
+def test_a_segment_that_is_sorted_in_parts_is_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    random_ = np.random.default_rng(5)
+    files = [
+        (f"{n}.py", 0, random_.zipf(1.4, size).astype(np.uint64) % 300 + 1) for n, size in enumerate((0, 1, 400, 900))
+    ]
+    for dtype in (np.uint16, np.uint32):
+        texts = [(path, directory, tokens.astype(dtype)) for path, directory, tokens in files]
+        whole = make_segment(texts, dtype)
+        with monkeypatch.context() as patched:
+            patched.setattr(segments, "_STEP", 64)
+            parts = make_segment(texts, dtype)
+        assert np.array_equal(parts.keys, whole.keys)
+        assert np.all(np.diff(parts.keys.astype(object)) >= 0)
+        assert np.array_equal(np.sort(parts.order), np.sort(whole.order))
+        places = np.arange(64 // (8 * np.dtype(dtype).itemsize))
+        for position, key in zip(parts.order.tolist(), parts.keys.tolist(), strict=True):
+            before = [int(parts.tokens[position - back]) if position >= back else 0 for back in places.tolist()]
+            bits = 8 * np.dtype(dtype).itemsize
+            assert key == sum(token << (64 - bits * (back + 1)) for back, token in enumerate(before))
