@@ -2,6 +2,7 @@
 
     python tests/bench/languages.py read FOLDER...                 bytes a second, by language; nothing may fail
     python tests/bench/languages.py look FOLDER [--seed N]          definitions of seeded mentions, to be looked at
+    python tests/bench/languages.py renames FOLDER [--seed N]       seeded renames, applied, and renamed back
     python tests/bench/languages.py tsserver FOLDER --server .../typescript/lib/tsserver.js [--count N] [--seed N]
 
 `tsserver` asks TypeScript's own server for the definitions of seeded mentions and for the edits of seeded renames, and says
@@ -85,10 +86,10 @@ def mentions(snapshot: Snapshot, count: int, seed: int) -> list[tuple[str, int]]
     chosen = random.Random(seed)
     paths = [path for path in snapshot.paths if language_named(snapshot.records[path].language) is not None]
     weights = [len(snapshot.records[path].occurrences) for path in paths]
-    found: list[tuple[str, int]] = []
-    for path in chosen.choices(paths, weights, k=count):
-        found.append((path, chosen.randrange(len(snapshot.records[path].occurrences))))
-    return found
+    return [
+        (path, chosen.randrange(len(snapshot.records[path].occurrences)))
+        for path in chosen.choices(paths, weights, k=count)
+    ]
 
 
 def look(root: Path, seed: int, count: int) -> None:
@@ -105,6 +106,60 @@ def look(root: Path, seed: int, count: int) -> None:
             print(f"    {occurrence.name} -> {location.path}:{at + 1}: {text.slice(text.line_span(at)).strip()[:100]}")
         if not found:
             print(f"    {occurrence.name} ({occurrence.role}) -> not known")
+
+
+def renames(root: Path, seed: int, count: int, verbose: bool) -> None:
+    """Every rename that is offered is applied, and what it made is renamed back: the texts must be the same again."""
+    texts = texts_of(root)
+    snapshot = snapshot_of(root, texts)
+    chosen = random.Random(seed)
+    symbols = [
+        (path, row)
+        for path, record in sorted(snapshot.records.items())
+        for row in range(len(record.symbols))
+        if record.symbols.occurrence[row] >= 0 and record.symbols[row].kind not in ("module", "import")
+    ]
+    tally: Counter[str] = Counter()
+    seconds: list[float] = []
+    for path, row in chosen.sample(symbols, min(count, len(symbols))):
+        symbol = snapshot.records[path].symbols[row]
+        new_name = "RenamedThing" if symbol.name[:1].isupper() else "renamedThing"
+        begin = time.perf_counter()
+        result = rename(snapshot, Place(path, symbol.span.start), new_name)
+        seconds.append(time.perf_counter() - begin)
+        if not isinstance(result, ProjectEdit):
+            tally["refused"] += 1
+            if verbose:
+                print(f"refused {path}:{texts[path].line_of(symbol.span.start) + 1} {symbol.name}: {result.reason}")
+            continue
+        if result.needs_confirmation:
+            tally["asks about some"] += 1
+        after = {**texts, **result.texts_after(texts)}
+        changed = {at: read_record(after[at], language_of(at) or "") for at in result.edits}
+        edited = Snapshot(0, snapshot.records, after.get, snapshot.modules, snapshot.index, snapshot.definers)
+        shift = sum(
+            len(edit.new_text.encode()) - len(edit.span)
+            for edit in result.edits[path]
+            if edit.span.start < symbol.span.start
+        )
+        here = next(edit for edit in result.edits[path] if edit.span.start == symbol.span.start)
+        at = symbol.span.start + shift + len(here.new_text.encode()) - len(new_name)
+        back = rename(edited.after(changed), Place(path, at), symbol.name)
+        if not isinstance(back, ProjectEdit):
+            tally["not back"] += 1
+            if verbose:
+                print(f"not back {path}:{texts[path].line_of(symbol.span.start) + 1} {symbol.name}: {back.reason}")
+        elif {**after, **back.texts_after(after)} == texts or " " in here.new_text:
+            tally["there and back"] += 1
+        else:
+            tally["back, but not the same"] += 1
+            if verbose:
+                print(f"differs {path}:{texts[path].line_of(symbol.span.start) + 1} {symbol.name}")
+    seconds.sort()
+    print(
+        dict(tally),
+        f"p50 {seconds[len(seconds) // 2] * 1e3:.0f} ms, p95 {seconds[len(seconds) * 95 // 100] * 1e3:.0f} ms",
+    )
 
 
 class TsServer:
@@ -270,7 +325,7 @@ def _shown(texts: dict[str, Text], places: set[tuple[str, int]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("read", "look", "tsserver"))
+    parser.add_argument("what", choices=("read", "look", "renames", "tsserver"))
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--server", type=Path)
     parser.add_argument("--count", type=int, default=400)
@@ -282,6 +337,8 @@ def main() -> None:
         read(roots)
     elif asked.what == "look":
         look(roots[0], asked.seed, asked.count)
+    elif asked.what == "renames":
+        renames(roots[0], asked.seed, asked.count, asked.verbose)
     elif asked.server is None:
         sys.exit("--server is needed")
     else:

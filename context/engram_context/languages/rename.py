@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _MEMBERS = (ROLE["attribute"], ROLE["attribute-write"])
 _IMPORTED, _READ, _DEFINED = ROLE["import"], ROLE["read"], ROLE["definition"]
-_CLASS, _BLOCK = SCOPE_KIND["class"], SCOPE_KIND["block"]
+_CLASS, _BLOCK, _NAMESPACE = SCOPE_KIND["class"], SCOPE_KIND["block"], SCOPE_KIND["namespace"]
 _TYPE_PARAMETER = KIND["type-parameter"]
 _TYPES = ("class", "interface", "struct", "enum", "type-alias")
 _FAMILY_LIMIT = 1000
@@ -294,8 +294,9 @@ class _Renaming:
         if not record.errors:
             return edit
         scope = record.scope_at(edit.span.start)
-        while scope > 0 and record.scopes.parent[scope] > 0:
-            scope = record.scopes.parent[scope]
+        parents, kinds = record.scopes.parent, record.scopes.kind
+        while scope > 0 and parents[scope] > 0 and kinds[parents[scope]] != _NAMESPACE:
+            scope = parents[scope]
         span = record.scopes[scope].span
         near = scope > 0 and any(span.start <= problem.span.start <= span.end for problem in record.errors)
         return _doubted(edit, "there is a syntax error near, so this may be something else") if near else edit

@@ -50,7 +50,7 @@ class Names:
         self.snapshot: Snapshot = resolver.snapshot
         self.kept: dict[Any, Any] = {}
         """What languages find out about the snapshot and want to keep, by keys of their own."""
-        self._depth = 0
+        self._depth = self._imports = 0
         self._held: dict[tuple[str, int], tuple[Holder, ...]] = {}
 
     # --- small questions ------------------------------------------------------------------------------
@@ -178,8 +178,7 @@ class Names:
 
     def in_file(self, path: str, scope: int, name: str) -> tuple[Target, ...]:
         """What a name means that is not written where it is asked about, by the end of its scope."""
-        record = self.record(path)
-        end = record.scopes.end[scope]
+        end = self.record(path).scopes.end[scope]
         return self.of_name(path, scope, name, end, _TYPE) or self.of_name(path, scope, name, end, _READ)
 
     def _of_import(self, path: str, record: FileRecord, index: int) -> tuple[Target, ...]:
@@ -195,7 +194,13 @@ class Names:
     def imported(self, path: str, imported: Import) -> tuple[Target, ...]:
         """What one imported name is, where it comes from."""
         here = self.language(path)
-        return () if here is None else here.imported(self, path, imported)
+        if here is None or self._imports > _DEPTH:
+            return ()  # imports that lead in circles
+        self._imports += 1
+        try:
+            return here.imported(self, path, imported)
+        finally:
+            self._imports -= 1
 
     def _is_called(self, path: str, index: int) -> bool:
         key = ("called", path)
