@@ -7,7 +7,9 @@ import textwrap
 import pytest
 from engram_context.hover import type_names
 from engram_context.resolve import Resolver
-from fixture import parse_fixture
+from fixture import parse_fixture, snapshot_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 CLASSES = """\
 class A:
@@ -391,3 +393,38 @@ def test_parameters_of_a_lambda_are_what_the_call_expects() -> None:
         ("x = list(map(lambda y: y, [A()]))\n$0x", "list[A]"),
         ("unknown(lambda x: $0x)", ""),
     )
+
+
+STATEMENTS = st.sampled_from(
+    [
+        "x = y", "y = [x]", "x, y = y, x", "x = {y: z for z in x}", "x = lambda x: y(x)", "x = y or x.a", "x += y",
+        "def f(x=y, *y, **z): return x", "def f[T](x: T) -> list[T]: return y", "class A[T](x, A[T]): y = x",
+        "class A(f, metaclass=A): z: x", "class B(A, x): x = property(f)", "f = A.x", "x = f(f)", "y = A(x)(y)",
+        "for x in y: y = x.x", "with f(x) as y: x = y", "while x: x = x.a", "del x", "import x.y as y",
+        "from x import *", "if isinstance(x, y): y = x.a", "x: 'y' = A()", "y: type[x] = x", "type x = list[x]",
+        "x = y[0][1:2]", "x = x.a.b", "y.a = x", "@f\ndef x(self): return self.x()", "@x\nclass A: ...",
+        "x = super().x", "x = f(*x, **y)", "z = x + y - z", "async def f(): return await f()", "x = y = z = x",
+        "def f():\n    global x\n    x = yield x\n    return f", "match x:\n    case A(y=z): x = z",
+        "try: x\nexcept (x, y) as z: y = z.a", "from typing import *", "x = Optional[x]", "T = TypeVar('T', bound=x)",
+        "y = Union[x, Callable[[y], x]]", "x = cast('y', x)", "x = NewType('x', y)", "x = getattr(y, 'a', x)",
+        "y = sorted(x, key=lambda x: y)", "x = dict(zip(x, y))", "y = map(f, x)", "assert x is None or y",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(STATEMENTS, max_size=8), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_whatever_a_program_says_every_name_and_member_has_an_answer(statements: list[str], inside: bool) -> None:
+    body = "\n".join(statements)
+    source = "class A:\n    def m(self, x, y):\n" + textwrap.indent(body, " " * 8) + "\n" if inside else body
+    snapshot = snapshot_of({"main.py": source, "x/y.py": body})
+    resolver = Resolver(snapshot)
+    for path in snapshot.paths:
+        record = snapshot.records[path]
+        for index in range(len(record.occurrences)):
+            resolver.meanings(path, index)
+            types = resolver.types.of_ref(path, index)
+            assert isinstance(type_names(resolver, types), str)
+            for one in types:
+                resolver.types.names(one)
+                assert isinstance(resolver.types.attribute(one, "x"), list)
