@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 
 from engram_context.candidates import is_silent
+from engram_context.languages import language_of
 from engram_context.text import Span
 from engram_runtime.servers import RemoteError
 from engram_runtime.tokenizer import Tokenizer
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         inline_ms = (time.perf_counter() - began) * 1000
         began = time.perf_counter()
         snapshot = project.snapshot
-        spread = None if is_silent(text, place.offset) else spread_of(snapshot)
+        spread = None if is_silent(text, place.offset, language_of(place.path) or "python") else spread_of(snapshot)
         ranked = predictor.rank(query, snapshot.candidates(place), spread=spread)[: options.most]
         list_ms = (time.perf_counter() - began) * 1000
     line = text.slice(Span(text.line_start(text.line_of(place.offset)), place.offset)).lstrip()
