@@ -26,6 +26,7 @@ _DOC = 500
 _NEVER_DEEP, _DEEP = 20_000, 1_500
 _RECEIVER = re.compile(rb"\s*(?:!?\.|\?\.|->|::)\s*\Z")
 _NO_RECEIVER = frozenset(b"%c" % byte for byte in b"{}(,;=[&|!+-*/<:?~^")
+_OPERATOR_ENDS = (b".", b">", b":")
 _SPACES = re.compile(r"\s+")
 _COMMENT = re.compile(r"^[ \t]*(?:/\*+!?|\*+/|\*(?!/)|///?!?|--+|;+|#+)?[ \t]?|[ \t]*\*+/[ \t]*$", re.MULTILINE)
 _DESCRIBED: frozenset[Kind] = frozenset(
@@ -281,11 +282,17 @@ class Reading:
 
     def receiver(self, start: int) -> int:
         """Where the expression ends whose member is named at `start`."""
-        low = max(start - 80, 0)
-        found = _RECEIVER.search(self.data[low:start])
-        if found is None:
+        data, end = self.data, start - 1
+        if data[end:start] == b"." and not data[end - 1 : end].isspace():
+            end -= data[end - 1 : end] in (b"?", b"!")
+        elif data[end:start] not in _OPERATOR_ENDS and not data[end:start].isspace():
             return NO_REF
-        end = low + found.start()
+        else:
+            low = max(start - 80, 0)
+            found = _RECEIVER.search(data[low:start])
+            if found is None:
+                return NO_REF
+            end = low + found.start()
         if self.data[end - 1 : end] in _NO_RECEIVER:
             return NO_REF
         return self._before_arguments(end) if self.data[end - 1 : end] == b">" else end

@@ -1,6 +1,8 @@
 """What holds in every language, on one small program each."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from engram_context.edits import ProjectEdit, Refusal
@@ -139,3 +141,13 @@ def test_a_rename_and_back_is_the_text_as_it_was(language: str, path: str):
         back = rename(edited, Place(path, moved.span.start + shift), occurrence.name)
         assert isinstance(back, ProjectEdit), (occurrence, back)
         assert {**after, **back.texts_after(after)} == texts, occurrence
+
+
+def test_a_python_project_loads_no_other_grammar():
+    code = (
+        "import sys; from engram_context.project import Project; from engram_context.reader import read_record;"
+        "from engram_context.text import Text; read_record(Text.of('x = 1'), 'python');"
+        "print({name.partition('.')[0] for name in sys.modules if name.startswith('tree_sitter_')})"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "{'tree_sitter_python'}"
