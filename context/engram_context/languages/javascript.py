@@ -91,6 +91,8 @@ class JavaScript(Language):
             _read_export(reading, node)
         elif kind == "require":
             _read_require(reading, node)
+        elif kind == "dynamic" and (source := _required(reading, node))[0]:
+            _add(reading, node, source, None, None)
         else:
             _read_assignment(reading, node)
 
@@ -342,10 +344,12 @@ def _read_require(reading: Reading, node: Node) -> None:
 
 
 def _required(reading: Reading, call: Node | None) -> tuple[str, int]:
-    """The module of `require("...")`."""
+    """The module of `require("...")`, and of `await import("...")`."""
+    if call is not None and call.type == "await_expression":
+        call = call.named_children[0] if call.named_children else None
     function = None if call is None else call.child_by_field_name("function")
     arguments = None if call is None else call.child_by_field_name("arguments")
-    if function is None or arguments is None or reading.word(function) != b"require":
+    if function is None or arguments is None or reading.word(function) not in (b"require", b"import"):
         return "", -1
     return _source(reading, arguments.named_children[0]) if arguments.named_child_count == 1 else ("", -1)
 

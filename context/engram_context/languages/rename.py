@@ -440,9 +440,8 @@ def _moved(old: FileRecord, new: FileRecord, edits: Iterable[Edit]) -> dict[int,
 
 
 def _has_module_objects(record: FileRecord) -> bool:
-    """Whether a file has a module as an object: `import * as x`, `x = require(...)`."""
-    imports = record.imports
-    return any(name < 0 <= bound for name, bound in zip(imports.name, imports.bound, strict=True))
+    """Whether a file has a module as an object: `import * as x`, `x = require(...)`, `import(...)`."""
+    return any(name < 0 for name in record.imports.name)
 
 
 def _doubted(edit: Edit, reason: str) -> Edit:

@@ -347,3 +347,14 @@ def test_comments_for_documentation_are_offered():
     assert doubts(result) == ["a comment that names 'left'"]
     result = check_rename("-- a.ts --\n/** See {@link add}. */\nexport function $1add$0() {}\n", "sum")
     assert doubts(result) == ["a comment that names 'add'"]
+
+
+def test_modules_that_are_loaded_when_needed_are_known():
+    check_definition(
+        "-- a.ts --\nasync function f() { const m = await import('./b'); m.$0x; }\n-- b.ts --\nexport const $1x = 1;\n"
+    )
+    check_definition(
+        "-- a.ts --\nasync function f() { const { x } = await import('./b'); $0x; }\n-- b.ts --\nexport const $1x = 1;\n"
+    )
+    result = check_rename("-- a.ts --\nimport('./b').then((m) => m.x);\n-- b.ts --\nexport const $1x$0 = 1;\n", "y")
+    assert doubts(result) == ["'x' of an object whose class is not known"]

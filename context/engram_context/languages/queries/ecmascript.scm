@@ -54,6 +54,9 @@
   value: (call_expression
     function: (identifier) @_require (#eq? @_require "require")
     arguments: (arguments . (string) .))) @statement.require
+(call_expression function: (import) arguments: (arguments . (string) .)) @statement.dynamic
+(variable_declarator
+  value: (await_expression (call_expression function: (import) arguments: (arguments . (string) .)))) @statement.require
 (assignment_expression
   left: (member_expression object: (identifier) @_exports (#eq? @_exports "exports"))) @statement.assign
 (assignment_expression
