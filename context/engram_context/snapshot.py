@@ -25,6 +25,8 @@ from engram_context.unread import ScannedNames, Unread
 Read = Callable[[str], Text | None]
 
 _SETTLE_AT = 4096
+# Answers that a snapshot keeps.
+_REFERRED = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +132,10 @@ class Snapshot:
     index: NameIndex | ScannedNames = field(repr=False, default_factory=NameIndex)
     definers: NameIndex | ScannedNames = field(repr=False, default_factory=NameIndex)
     library: Library = field(repr=False, default_factory=Library.standard)
+    # Answers about this very snapshot: looking through a project takes long, and editors ask twice.
+    referred: dict[tuple[Place, bool], tuple[Location, ...]] = field(
+        repr=False, init=False, default_factory=dict[tuple[Place, bool], tuple[Location, ...]]
+    )
 
     @staticmethod
     def empty(read: Read, library: Library | None = None) -> Snapshot:
@@ -212,7 +218,13 @@ class Snapshot:
         return resolve.definitions(self, place)
 
     def references(self, place: Place, declaration: bool = True) -> tuple[Location, ...]:
-        return resolve.references(self, place, declaration)
+        question = (place, declaration)
+        found = self.referred.get(question)
+        if found is None:
+            found = resolve.references(self, place, declaration)
+            if len(self.referred) < _REFERRED:
+                self.referred[question] = found
+        return found
 
     def hover(self, place: Place) -> HoverText | None:
         return hover.hover(self, place)

@@ -8,6 +8,7 @@ from engram_context.reader import read_record
 from engram_context.records import FileRecord
 from engram_context.snapshot import NameIndex, Snapshot
 from engram_context.text import Place, Text
+from fixture import parse_fixture, snapshot_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -154,3 +155,20 @@ def test_a_place_outside_everything_has_no_answers() -> None:
         assert snapshot.hover(place) is None
         assert snapshot.candidates(place) == ()
     assert snapshot.document_symbols("none.py") == ()
+
+
+def test_what_was_asked_before_is_answered_anew_after_a_change() -> None:
+    fixture = parse_fixture("""
+        -- a.py --
+        def $0f(): ...
+        -- b.py --
+        from a import f
+        f()
+        """)
+    first = fixture.snapshot()
+    assert first.references(fixture.cursor) is first.references(fixture.cursor)
+    assert len(first.references(fixture.cursor)) == 3
+    assert len(first.references(fixture.cursor, declaration=False)) == 2
+    then = first.after({"b.py": None})
+    assert len(then.references(fixture.cursor)) == 1
+    assert then.references(fixture.cursor) == snapshot_of({"a.py": fixture.files["a.py"]}).references(fixture.cursor)
