@@ -12,6 +12,10 @@ _COMPREHENSION = SCOPE_KIND["comprehension"]
 _ATTRIBUTES = (ROLE["attribute"], ROLE["attribute-write"])
 _WRITE = frozenset({ROLE["attribute-write"]})
 _PARTS = 6
+_TESTS = 32
+"""How many tests before a read are looked at."""
+_BINDINGS = 64
+"""How many bindings before a read, and behind it, are looked at."""
 
 
 class Flow:
@@ -27,9 +31,12 @@ class Flow:
                 around.pop()
             self.parents.append(around[-1] if around else -1)
             around.append(index)
+        self._sorted: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
         self.narrowings: dict[int, list[int]] = {}
         for row, name in enumerate(record.narrowings.name):
             self.narrowings.setdefault(name, []).append(row)
+        for rows in self.narrowings.values():
+            rows.sort(key=record.narrowings.start.__getitem__)
 
     def blocks_around(self, offset: int) -> Iterator[int]:
         """The blocks an offset is in, innermost first."""
@@ -46,39 +53,36 @@ class Flow:
         """Those of a name's bindings, all in one scope, that the read at `index` can see the value of.
 
         The last binding whose block the read is in ends the search backwards. Bindings behind the read count where
-        a loop leads back to it.
+        a loop leads back to it. Where there are too many to tell, all of them may be seen.
         """
         record = self.record
         scope = record.symbols.scope[rows[0]]
         if not self._is_read_in(index, scope):
             return rows
-        offset = record.occurrences.start[index]
-        ends, starts = record.symbols.body_end, record.symbols.start
-        around = set(self.blocks_around(offset))
-        low = record.scopes.start[scope]
-        inner = {block for block in around if record.blocks.start[block] > low}
-        last = -1
-        for row in rows:
-            if record.symbols.flags[row] & AUGMENTED:
-                continue
-            is_before = self._end(row) <= offset
-            if is_before and (last < 0 or starts[row] > starts[last]) and self._block(row, low) in (*inner, -1):
-                last = row
-        if last < 0:
-            return rows
-        loops = [block for block in inner if record.blocks.loop[block]]
+        key = (scope, record.symbols.name[rows[0]])
+        if key not in self._sorted:
+            order = sorted(rows, key=record.symbols.start.__getitem__)
+            self._sorted[key] = order, [record.symbols.start[row] for row in order]
+        order, starts = self._sorted[key]
+        offset, low = record.occurrences.start[index], record.scopes.start[scope]
+        inner = [block for block in self.blocks_around(offset) if record.blocks.start[block] > low]
+        at = bisect_right(starts, offset)
         found: list[int] = []
-        for row in rows:
-            if row == last or (starts[last] < starts[row] and ends[row] <= offset):
-                found.append(row)
-            elif starts[row] >= offset:
-                # Only a loop around both, which the last binding before is not made anew in, leads back.
-                blocks = record.blocks
-                if any(
-                    blocks.start[loop] <= starts[row] < blocks.end[loop] and not blocks.start[loop] <= starts[last]
-                    for loop in loops
-                ):
-                    found.append(row)
+        for row in reversed(order[max(at - _BINDINGS, 0) : at]):
+            if self._end(row) > offset:
+                continue  # the read is part of it
+            found.append(row)
+            if not record.symbols.flags[row] & AUGMENTED and self._block(row, low) in (*inner, -1):
+                break
+        else:
+            return rows
+        last = record.symbols.start[found[-1]]
+        blocks = record.blocks
+        # Only a loop around both, in which the last binding before is not made anew, leads back.
+        loops = [block for block in inner if blocks.loop[block] and blocks.start[block] > last]
+        end = max((blocks.end[loop] for loop in loops), default=0)
+        found.reverse()
+        found.extend(row for row in order[at : min(bisect_right(starts, end), at + _BINDINGS)])
         return found
 
     def _end(self, row: int) -> int:
@@ -121,12 +125,13 @@ class Flow:
             return []
         offset = record.occurrences.start[index]
         narrowings = record.narrowings
-        here = [row for row in rows if narrowings.start[row] <= offset < narrowings.end[row]]
+        at = bisect_right(rows, offset, key=narrowings.start.__getitem__)
+        here = [row for row in reversed(rows[max(at - _TESTS, 0) : at]) if offset < narrowings.end[row]]
         if not here:
             return []
         subject = self.subject(index)
         found: list[Narrowing] = []
-        for row in sorted(here, key=lambda row: narrowings.start[row]):
+        for row in reversed(here):
             narrowing = narrowings[row]
             if narrowing.subject == subject and not self._is_bound_between(narrowing, offset, index, bindings):
                 found.append(narrowing)

@@ -102,6 +102,8 @@ class Types:
         self._cuts = 0
         self._attributes: dict[tuple[Type, str], Types_ | None] = {}
         self._flows: dict[str, Flow] = {}
+        # By file and first binding of a name: whether assignments alone decide what it is, and whether it is declared.
+        self._bindings: dict[tuple[str, int], tuple[bool, bool]] = {}
         self._library: dict[tuple[str, str], ClassType | None] = {}
         self._depth = 0
 
@@ -184,13 +186,19 @@ class Types:
         symbols = record.symbols
         if len(bindings) < 2 or record.occurrences.role[ref] != _READ:
             return self.of_target(target)
-        if any(symbols.kind[row] == _IMPORT or symbols.flags[row] & OVERLOAD for row in bindings):
+        key = (path, bindings[0])
+        facts = self._bindings.get(key)
+        if facts is None:
+            plain = not any(symbols.kind[row] == _IMPORT or symbols.flags[row] & OVERLOAD for row in bindings)
+            declared = any(symbols.annotation[row] != NO_REF and symbols.inner[row] < 0 for row in bindings)
+            facts = self._bindings[key] = (plain, declared)
+        if not facts[0]:
             return self.of_target(target)
         reaching = self.flow(path, record).reaching(bindings, ref)
         if len(reaching) == len(bindings):
             return self.of_target(target)
         found = self._of_rows(path, record, reaching)
-        if any(symbols.annotation[row] != NO_REF and symbols.inner[row] < 0 for row in bindings):
+        if facts[1]:
             # What was assigned last says more than what is declared, unless it is not known.
             return found if found and Unknown() not in found else self.of_target(target)
         return found

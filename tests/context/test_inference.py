@@ -428,3 +428,13 @@ def test_whatever_a_program_says_every_name_and_member_has_an_answer(statements:
             for one in types:
                 resolver.types.names(one)
                 assert isinstance(resolver.types.attribute(one, "x"), list)
+
+
+def test_many_tests_and_assignments_of_one_name_leave_the_nearest_ones() -> None:
+    many = "".join("    if not isinstance(x, A): return\n" for _ in range(200))
+    again = "".join(f"    if y: x = {number}\n" for number in range(200))
+    check(
+        (f"def f(x: A | str, y):\n{many}    $0x", "A"),
+        (f"def f(x: A, y):\n{again}    x = B()\n    $0x", "B"),
+        (f"def f(x: A, y):\n{again}    $0x", "A"),
+    )
