@@ -23,6 +23,13 @@ _FAMILY = ("c", "cpp", "header")
 _HEADERS = (".h", ".hpp", ".hh", ".hxx", ".inl", ".ipp", ".tcc", ".cuh")
 _LINKED = frozenset((KIND["function"], KIND["variable"]))
 _SMART = frozenset((b"unique_ptr", b"shared_ptr", b"weak_ptr", b"optional", b"reference_wrapper"))
+_SYSTEM = words(
+    """assert.h complex.h ctype.h errno.h fenv.h float.h inttypes.h iso646.h limits.h locale.h math.h setjmp.h signal.h
+    stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h tgmath.h
+    threads.h time.h uchar.h wchar.h wctype.h unistd.h fcntl.h dirent.h pthread.h poll.h dlfcn.h netdb.h sched.h
+    semaphore.h syslog.h termios.h windows.h Windows.h winsock2.h memory.h malloc.h strings.h getopt.h regex.h"""
+)
+"""Headers that are the system's wherever a project has one of that name."""
 _WORD = re.compile(
     rb"""//.*|/\*.*?\*/|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\.?\d[\w.]*|(\.|->|::)?\s*([A-Za-z_]\w*)""", re.S
 )
@@ -69,6 +76,7 @@ class C(Language):
     types_as_values = True
     aliases_hold = True
     seen_from = "name"
+    loose_names = True
     kin = frozenset({"tree_sitter_c", "tree_sitter_cpp"})
 
     # --- reading --------------------------------------------------------------------------------------
@@ -496,8 +504,8 @@ def _find(names: Names, folder: str, name: str, is_system: int) -> str | None:
         at = posixpath.dirname(at)
     last = posixpath.basename(name)
     same = [path for path in names.files_named(last) if path == name or path.endswith(f"/{name}")]
-    if is_system and "/" not in name:
-        return None  # a bare name between angle brackets is the system's
+    if is_system and (name in _SYSTEM or len(same) > 1):
+        return None
     return min(same, key=lambda path: (-len(posixpath.commonpath([path, folder or path])), path)) if same else None
 
 

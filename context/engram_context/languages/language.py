@@ -84,6 +84,8 @@ class Language:
     """Whether the name of a type can be a member's: of what embeds it."""
     modules_are_objects: ClassVar[bool] = False
     """Whether a module can be put into a variable, so that what it exports may be a member of anything."""
+    loose_names: ClassVar[bool] = False
+    """Whether a name that seems to be bound nowhere may be another file's all the same: by an include path, a macro."""
     namespaces_closed: ClassVar[bool] = False
     """Whether what stands in a namespace does not see the names around it."""
     inherits: ClassVar[bool] = True

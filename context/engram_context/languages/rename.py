@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MEMBERS = (ROLE["attribute"], ROLE["attribute-write"])
 _IMPORTED, _READ, _DEFINED = ROLE["import"], ROLE["read"], ROLE["definition"]
+_NAMES = (ROLE["read"], ROLE["type"], ROLE["call"])
 _CLASS, _BLOCK, _NAMESPACE = SCOPE_KIND["class"], SCOPE_KIND["block"], SCOPE_KIND["namespace"]
 _TYPE_PARAMETER = KIND["type-parameter"]
 _TYPES = ("class", "interface", "struct", "enum", "type-alias")
@@ -309,21 +310,29 @@ class _Renaming:
         of_module = (
             here.modules_are_objects and any(slot.scope == 0 for slot in self.slots) and not self.symbol.is_alias
         )
-        if not (of_class or of_type or of_module):
+        is_loose = here.loose_names and any(self._is_shared(slot) for slot in self.slots) and not self.symbol.is_alias
+        if not (of_class or of_type or of_module or is_loose):
             return
         reason = f"'{name}' of an object whose class is not known"
         for path in snapshot.files_naming(name):
             record, other = snapshot.records[path], self.resolver.others.language(path)
             if other is None or (other.module != here.module and other.module not in here.kin):
                 continue
-            if not (of_class or of_type) and not _has_module_objects(record):
+            if not (of_class or of_type or is_loose) and not _has_module_objects(record):
                 continue
             known = set(mentions.get(path, ()))
             for index in record.occurrences_of(name):
                 role = record.occurrences.role[index]
                 if index in known:
                     continue
-                if role in _MEMBERS and not self.resolver.of_occurrence(path, index):
+                if is_loose and role in _NAMES and not self.resolver.of_occurrence(path, index):
+                    unknown = f"'{name}', which is not known to be bound anywhere"
+                    yield path, Edit(record.occurrences.span(index), self.new_name, unknown)
+                elif (
+                    role in _MEMBERS
+                    and (of_class or of_type or of_module)
+                    and not self.resolver.of_occurrence(path, index)
+                ):
                     yield path, Edit(record.occurrences.span(index), self.new_name, reason)
                 elif of_class and here.has_twins and role in (_READ, _DEFINED):
                     text = snapshot.text(path)

@@ -76,6 +76,7 @@ class Rust(Language):
     has_twins = True
     namespaces_closed = True
     inherits = False
+    loose_names = True
     aliases_hold = True
 
     # --- reading --------------------------------------------------------------------------------------

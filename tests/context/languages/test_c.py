@@ -165,3 +165,9 @@ def test_renames_that_would_change_a_meaning_are_refused():
         '-- a.h --\nint b;\n-- a.c --\n#include "a.h"\nint $0a; int f(void) { return a + b; }\n', "b", "would mean"
     )
     check_refused("-- a.c --\nint f(void) { return prin$0tf(1); }\n", "x", "not known")
+
+
+def test_what_an_include_path_may_show_is_offered():
+    check_references("-- lib/own.h --\nint $1f$0(void);\n-- a.c --\n#include <own.h>\nint x = $2f();\n")
+    result = check_rename('-- lib/own.h --\nint $1f$0(void);\n-- a.c --\n#include "generated.h"\nint x = f();\n', "g")
+    assert doubts(result) == ["'f', which is not known to be bound anywhere"]
