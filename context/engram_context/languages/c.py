@@ -324,6 +324,8 @@ class _Declaration:
         if name.type not in reading.language.names:
             return  # an operator, a destructor
         word = reading.word(name)
+        if word.decode("utf-8", "replace") in reading.language.keywords:
+            return  # `MACRO if (x)` looks like a declaration
         if is_function and node.child_by_field_name("type") is None:
             # A constructor is called as its class is: it is a mention of the class.
             reading.mention(*name.byte_range, "type")

@@ -121,7 +121,11 @@ class Names:
             role = _READ
         if role == _DEFINITION:
             return ()
-        return self.of_name(path, occurrences.scope[index], name, start, role)
+        found = self.of_name(path, occurrences.scope[index], name, start, role)
+        if not found and role == _TYPE and here.loose_names:
+            # Behind a macro that the grammar takes for a type, variables look like types.
+            found = self.of_name(path, occurrences.scope[index], name, start, _READ)
+        return found
 
     def _defined_at(self, path: str, record: FileRecord, name: str, start: int) -> Iterator[Slot]:
         starts = record.symbols.start

@@ -171,3 +171,9 @@ def test_what_an_include_path_may_show_is_offered():
     check_references("-- lib/own.h --\nint $1f$0(void);\n-- a.c --\n#include <own.h>\nint x = $2f();\n")
     result = check_rename('-- lib/own.h --\nint $1f$0(void);\n-- a.c --\n#include "generated.h"\nint x = f();\n', "g")
     assert doubts(result) == ["'f', which is not known to be bound anywhere"]
+
+
+def test_variables_behind_a_macro_are_mentions_of_themselves():
+    check_references(
+        "-- a.c --\nint f(void) {\n  int $1$0n = g();\n  END_THREADS\n\n  if (bad($2n)) { return $3n; }\n  return 0;\n}\n"
+    )
