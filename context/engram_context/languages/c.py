@@ -235,6 +235,25 @@ class C(Language):
                 name = record.names[record.symbols.name[row]]
                 yield name, Slot(file, 0, name)
 
+    def doubtful_local(self, names: Names, slot: Slot) -> str | None:
+        """`MACRO name = value;` looks like a declaration, and may be an assignment to the variable around."""
+        record = names.record(slot.path)
+        bound = names.bound(slot.path, slot.name)
+        if slot.scope == 0 or record.scopes.kind[slot.scope] in (_CLASS, _NAMESPACE) or len(bound) < 2:
+            return None
+        own = record.scopes[slot.scope].span
+        for scope in bound:
+            other = record.scopes[scope].span
+            if scope in (0, slot.scope) or not (own.contains(other) or other.contains(own)):
+                continue
+            for row in (*bound[scope], *bound.get(slot.scope, ())):
+                ref = record.symbols.annotation[row]
+                if ref >= 0 and not names.resolver.of_occurrence(slot.path, ref):
+                    return (
+                        f"'{slot.name}' is declared once more inside, by a type that is not known, which may be a macro"
+                    )
+        return None
+
     def of_path(self, names: Names, path: str, imported: Import, index: int) -> tuple[Target, ...]:
         return self.imported(names, path, imported) if imported.name is None else ()
 

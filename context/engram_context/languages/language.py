@@ -193,6 +193,10 @@ class Language:
         """Why all edits of a member's rename should be looked at; None when that is not so."""
         return None
 
+    def doubtful_local(self, names: Names, slot: Slot) -> str | None:
+        """The same of a local variable's."""
+        return None
+
     def may_override(self, names: Names, slot: Slot) -> bool:
         """Whether a member can be one that a class from outside the project declares."""
         return True

@@ -159,6 +159,8 @@ class _Renaming:
         """The mentions; adds every slot that must be called the same."""
         if self.symbol.is_alias:
             return self._mentions()
+        for slot in self.symbol.slots:
+            self.doubt = self.doubt or self.symbol.language.doubtful_local(self.resolver.others, slot)
         looked_at: set[Slot] = set()
         while True:
             known = set(self.slots)

@@ -177,3 +177,10 @@ def test_variables_behind_a_macro_are_mentions_of_themselves():
     check_references(
         "-- a.c --\nint f(void) {\n  int $1$0n = g();\n  END_THREADS\n\n  if (bad($2n)) { return $3n; }\n  return 0;\n}\n"
     )
+
+
+def test_what_may_be_an_assignment_behind_a_macro_asks():
+    source = (
+        "-- a.c --\nint f(void) {\n  int n$0 = 0;\n  while (1) { BEGIN_THREADS n = g(); if (n) { return n; } }\n}\n"
+    )
+    assert doubts(check_rename(source, "m"))
