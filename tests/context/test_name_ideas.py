@@ -1,5 +1,5 @@
 from engram_context.name_ideas import name_ideas, spelled, spelling_of
-from engram_context.unproven import words_of
+from engram_context.prose import words_of
 from fixture import parse_fixture
 
 

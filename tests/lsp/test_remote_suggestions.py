@@ -178,7 +178,7 @@ def test_people_can_ask_a_server_for_one_place(
         assert server.connections == 0
         servers.write_text(server.base, encoding="utf-8")
         code, said = complete(f"{tmp_path / 'secret' / 'app.py'}:2:12")
-        assert code == 2 and ".engramignore: secret/" in said
+        assert code == 2 and ".engramignore:1: secret/" in said
         assert server.connections == 0
         code, said = complete(f"{file}:2:12")
         assert code == 0 and '"text": "width * height # größe"' in said
