@@ -274,7 +274,7 @@ class _Renaming:
         node = self._node(path, text, span.start) if here.has_twins else None
         if role == _IMPORTED and self.symbol.is_alias:
             imported = record.imports[record.occurrences.link[index]]
-            if imported.alias is None:
+            if imported.alias is None and imported.bound is not None:
                 if node is not None and here.twin(node):
                     return Edit(span, here.spelled(node, self.new_name, False))
                 alias = here.with_alias(name, self.new_name)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engram_context.languages.resolving import Holder, Names
 
 _CLASS, _NAMESPACE = SCOPE_KIND["class"], SCOPE_KIND["namespace"]
+_LOCAL = (SCOPE_KIND["block"], SCOPE_KIND["function"])
 _MODULE = KIND["namespace"]
 _ROOTS = ("lib", "main", "build")
 _UNBOUND = {("field_pattern", "field_identifier"), ("struct_pattern", "type_identifier")}
@@ -101,6 +102,8 @@ class Rust(Language):
     def on_statement(self, reading: Reading, kind: str, node: Node) -> None:
         if kind == "use":
             _read_use(reading, node, node, ())
+        elif kind == "extern":
+            _read_extern(reading, node)
         elif kind == "token":
             before = reading.data[max(node.start_byte - 2, 0) : node.start_byte]
             if before.endswith(b"::") or (before.endswith(b".") and before != b".."):
@@ -243,6 +246,18 @@ class Rust(Language):
                 return f"'{old_name}' is the name of a file"
         return super().unfit(names, slots, old_name, new_name)
 
+    def doubtful_local(self, names: Names, slot: Slot) -> str | None:
+        """Of two `let` with a `#[cfg]` before them only one is there."""
+        record, text = names.record(slot.path), names.snapshot.text(slot.path)
+        bound = names.bound(slot.path, slot.name)
+        if len(bound) < 2 or text is None or record.scopes.kind[slot.scope] not in _LOCAL:
+            return None
+        for row in (row for rows in bound.values() for row in rows):
+            before = text.data[max(record.symbols.body_start[row] - 200, 0) : record.symbols.body_start[row]].rstrip()
+            if before.endswith(b"]") and b"#[cfg" in before:
+                return f"'{slot.name}' is declared more than once, on conditions"
+        return None
+
     def is_identifier(self, name: str) -> bool:
         return super().is_identifier(name.removeprefix("r#"))
 
@@ -307,6 +322,16 @@ def _read_use(
     word = None if alias is None else reading.word(alias)
     row = Imported(node.byte_range, _joined(parts), reading.word(last), word, defined, -1, last.start_byte)
     reading.imports.append(row)
+
+
+def _read_extern(reading: Reading, node: Node) -> None:
+    name, alias = node.child_by_field_name("name"), node.child_by_field_name("alias")
+    if name is None or name.type != "identifier":
+        return
+    reading.mention(*name.byte_range, "import")
+    bound = reading.define(alias or name, "import", node)
+    word = None if alias is None else reading.word(alias)
+    reading.imports.append(Imported(node.byte_range, "", reading.word(name), word, bound, -1, name.start_byte))
 
 
 def _path_of(

@@ -155,3 +155,16 @@ def test_renames_that_would_change_a_meaning_are_refused():
     check_refused("-- a.rs --\nfn $0f() {}\nfn g() {}\n", "g", "already defined")
     check_refused("-- a.rs --\nfn $0f() {}\n", "match", "keyword")
     check_refused("-- src/lib.rs --\nmod a$0;\n-- src/a.rs --\n", "b", "the name of a file")
+
+
+def test_declarations_on_conditions_ask():
+    source = "-- a.rs --\nfn f() { #[cfg(a)]\n let x = 1;\n #[cfg(b)]\n let x$0 = 2;\n x; }\n"
+    assert doubts(check_rename(source, "y"))
+
+
+def test_an_extern_crate_is_renamed_under_an_alias():
+    check_rename(
+        "-- a.rs --\nextern crate $1alloc;\nuse $2al$0loc::vec::Vec;\n",
+        "heap",
+        "-- a.rs --\nextern crate alloc as heap;\nuse heap::vec::Vec;\n",
+    )

@@ -27,7 +27,7 @@
 (use_declaration argument: (_) @statement.use)
 (mod_item name: (identifier) @define.namespace) @body
 (mod_item name: (identifier) @define.namespace body: (declaration_list)) @scope.namespace
-(extern_crate_declaration alias: (identifier) @define.import) @body
+(extern_crate_declaration) @statement.extern
 
 ; functions
 (function_item name: (identifier) @define.function) @scope.function
