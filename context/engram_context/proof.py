@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -76,6 +77,8 @@ class Proof:
             moved = _moved(record, records[path], of_file)
             if moved is None:
                 return Refusal(f"with '{self.new_name}', {path} would read differently")
+            if _compiles(texts[path]) and not _compiles(edited):
+                return Refusal(f"with '{self.new_name}', {path} would be no valid Python")
             places[path] = moved
         after = Resolver(before.after(records))
         touched = {*edits, *before.files_naming(self.old_name), *before.files_naming(self.new_name)}
@@ -132,6 +135,18 @@ def _moved(old: FileRecord, new: FileRecord, edits: Iterable[Edit]) -> dict[int,
         moved[index] = there + 1 if edit is not None and " as " in edit.new_text else there
     aliases = sum(" as " in edit.new_text for edit in by_start.values())
     return moved if len(new.occurrences) == len(old.occurrences) + aliases else None
+
+
+def _compiles(text: Text) -> bool:
+    """Whether Python takes a text: it knows rules about names that are no matter of grammar, such as that `:=` does not
+    bind what a comprehension loops over."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(text.data, "", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
 
 
 def where(snapshot: Snapshot, path: str, offset: int) -> str:

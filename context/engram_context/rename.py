@@ -22,7 +22,7 @@ from engram_context.environment import Environment
 from engram_context.families import Family, Hierarchy, family_of
 from engram_context.imports import Module
 from engram_context.injected import naming_strings
-from engram_context.keyed import keys
+from engram_context.keyed import is_key, keys
 from engram_context.languages import rename as languages
 from engram_context.lookups import looked_up
 from engram_context.proof import Proof, where
@@ -34,6 +34,7 @@ from engram_context.resolve import Resolver
 from engram_context.targets import Builtin, External, Slot, Target
 from engram_context.text import Place, Span, Text
 from engram_context.unproven import guesses
+from engram_context.unseen import unseen
 
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot
@@ -145,6 +146,8 @@ class _Symbol:
             if occurrence.role == "keyword":
                 return Refusal(f"it is not known which function takes the argument '{name}' here")
             return Refusal(f"it is not known what '{name}' is")
+        if unicodedata.normalize("NFKC", name) != name:
+            return Refusal(f"Python reads '{name}' as '{unicodedata.normalize('NFKC', name)}', and may find it as that")
         if not slots:
             if not all(isinstance(target, External) for target in others):
                 what = "a builtin" if isinstance(others[0], Builtin) else "the name of several modules"
@@ -228,7 +231,8 @@ class _Renaming:
         texts = self._texts({*certain, *doubtful})
         if isinstance(texts, Refusal):
             return texts
-        reason = looked_up(Hierarchy(self.resolver, self.environment), self.slots, self.family, self.new_name)
+        hierarchy = Hierarchy(self.resolver, self.environment)
+        reason = looked_up(hierarchy, self.slots, self.family, self.new_name)
         if reason is not None:
             return Refusal(reason)
         refusal = Proof(self.resolver, self.slots, self.symbol.name, self.new_name).check(certain, texts)
@@ -238,7 +242,7 @@ class _Renaming:
             wanted = Wanted(self.symbol.name, self.new_name, frozenset(self.slots), mentions)
             for path, edit in guesses(self.resolver, wanted):
                 doubtful.setdefault(path, []).append(edit)
-        doubt = self.family.doubt
+        doubt = self.family.doubt or unseen(hierarchy, self.slots)
         if doubt is not None:
             certain = {path: [Edit(e.span, e.new_text, doubt) for e in edits] for path, edits in certain.items()}
         taken = {(path, edit.span) for path, edits in certain.items() for edit in edits}
@@ -313,7 +317,8 @@ class _Renaming:
                 return Refusal(
                     f"'{self.new_name}' is already defined at {self._where(slot.path, record.symbols.start[rows[0]])}"
                 )
-        for owner in self.family.classes:
+        hierarchy = Hierarchy(self.resolver, self.environment)
+        for owner in dict.fromkeys(base for one in self.family.classes for base in hierarchy.order(one)):
             record = self.resolver.snapshot.records[owner.path]
             rows = record.bindings(owner.scope, self.new_name)
             if rows:
@@ -327,6 +332,9 @@ class _Renaming:
             )
             if taken is not None or stray is not None:
                 return Refusal(f"'{taken or stray}' names a private member by the class's name")
+        is_field = any(is_key(self.resolver, slot, frozenset({"NamedTuple"})) for slot in self.slots)
+        if self.new_name.startswith("_") and not self.symbol.name.startswith("_") and is_field:
+            return Refusal("the fields of a named tuple cannot begin with an underscore")
         if self.new_name in self.family.outside_names:
             return Refusal(f"a base class from outside the project already has '{self.new_name}'")
         return None

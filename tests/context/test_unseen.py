@@ -1,0 +1,118 @@
+"""Renames that meet something which names are no proof of: refused, or asked about."""
+
+import pytest
+from engram_context.edits import ProjectEdit, Refusal
+from engram_context.rename import rename
+from fixture import parse_fixture
+
+
+def renamed(source: str, new_name: str) -> ProjectEdit | Refusal:
+    fixture = parse_fixture(source)
+    return rename(fixture.snapshot(), fixture.cursor, new_name)
+
+
+def check_refused(source: str, new_name: str, reason: str) -> None:
+    result = renamed(source, new_name)
+    assert isinstance(result, Refusal), result
+    assert reason in result.reason, result.reason
+
+
+def check_asked(source: str, new_name: str, reason: str) -> None:
+    """Every edit asks, for the reason."""
+    result = renamed(source, new_name)
+    assert isinstance(result, ProjectEdit), result
+    edits = [edit for of_file in result.edits.values() for edit in of_file]
+    assert edits
+    assert all(edit.annotation is not None for edit in edits)
+    assert any(reason in (edit.annotation or "") for edit in edits), edits
+
+
+def check_certain(source: str, new_name: str) -> None:
+    result = renamed(source, new_name)
+    assert isinstance(result, ProjectEdit), result
+    assert len(result)
+    assert not result.needs_confirmation
+
+
+@pytest.mark.parametrize(("source", "new_name"), [("$0hit", "d"), ("hit", "hit")])
+def test_a_walrus_does_not_get_the_name_of_what_its_comprehension_loops_over(source: str, new_name: str):
+    loop = "d" if source.startswith("$0") else "$0d"
+    text = f"def f(data):\n    any(({source} := d) > 2 for {loop} in data)\n    return hit\n"
+    check_refused(text, new_name, "no valid Python")
+
+
+def test_a_member_does_not_override_one_of_a_base_by_chance():
+    check_refused(
+        """
+        class A:
+            value = 3
+            def show(self): return self.value
+        class B(A):
+            def $0peek(self): return 2
+        """,
+        "value",
+        "a class of the same family already has 'value'",
+    )
+
+
+def test_fields_of_a_named_tuple_get_no_underscore():
+    source = "from typing import NamedTuple\nclass P(NamedTuple):\n    $0x: int\n"
+    check_refused(source, "_x", "cannot begin with an underscore")
+    check_certain(source, "z")
+
+
+def test_a_name_that_python_reads_as_another_is_refused():
+    check_refused("$0ﬁle = 1\nprint(file)\n", "other", "Python reads")
+
+
+PROTOCOL = """
+from typing import Protocol
+class Closer(Protocol):
+    def {}close(self): ...
+class File:
+    def {}close(self): ...
+def shut(c: Closer): c.close()
+shut(File())
+"""
+
+
+def test_a_protocol_and_what_keeps_to_it_are_asked_about():
+    check_asked(PROTOCOL.format("$0", ""), "end", "File may have 'close' because Closer asks for it")
+    check_asked(PROTOCOL.format("", "$0"), "end", "File may have 'close' because Closer asks for it")
+
+
+def test_a_class_that_lacks_a_part_of_a_protocol_does_not_keep_to_it():
+    lacking = PROTOCOL.replace("(self): ...\nclass File", "(self): ...\n    def open(self): ...\nclass File")
+    check_certain(lacking.format("", "$0"), "end")
+
+
+@pytest.mark.parametrize("call", ["'%(a)s' % locals()", "eval('a')", "'{a}'.format(**vars())"])
+def test_a_function_that_asks_for_its_own_variables_is_asked_about(call: str):
+    check_asked(f"def f($0a):\n    return {call}\n", "other", "may name 'a' in f")
+    check_certain(f"def g():\n    return {call}\ndef f($0a):\n    return a\n", "other")
+
+
+def test_a_modules_name_in_the_source_of_an_eval_is_asked_about():
+    check_asked("$0val = 3\nprint(eval('val + 1'))\n", "other", "eval() at main.py:2 may name 'val'")
+    check_certain("$0val = 3\nprint(val, eval('valid'))\n", "other")
+
+
+def test_a_parameter_that_a_class_statement_passes_is_asked_about():
+    check_asked(
+        """
+        class Base:
+            def __init_subclass__(cls, $0tag=None): cls.tag = tag
+        class Sub(Base, tag="s"): ...
+        """,
+        "label",
+        "a class statement in main.py passes 'tag'",
+    )
+
+
+@pytest.mark.parametrize("call", ["f(1, **{'b': 3})", "options = dict(b=8)\nf(1, **options)"])
+def test_a_parameter_that_unpacked_arguments_may_name_is_asked_about(call: str):
+    check_asked(f"def f(a, $0b=2): return a, b\n{call}\n", "other", "calls f with unpacked arguments")
+
+
+def test_unpacked_arguments_where_nothing_spells_the_parameter_are_no_reason_to_ask():
+    check_certain("def f(a, $0b=2): return a, b\ndef g(**options): return f(1, **options)\n", "other")
