@@ -21,7 +21,7 @@ from engram_context.languages.resolving import is_shared
 from engram_context.reader import parse, read_record
 from engram_context.records import KIND, NO_REF, ROLE, SCOPE_KIND, FileRecord, Kind
 from engram_context.resolve import Resolver
-from engram_context.targets import Slot, Target
+from engram_context.targets import External, Slot, Target
 from engram_context.text import Place, Span, Text
 
 if TYPE_CHECKING:
@@ -272,9 +272,11 @@ class _Renaming:
         span, role = record.occurrences.span(index), record.occurrences.role[index]
         here, name = self.symbol.language, self.symbol.name
         node = self._node(path, text, span.start) if here.has_twins else None
-        if role == _IMPORTED and self.symbol.is_alias:
+        if role == _IMPORTED:
             imported = record.imports[record.occurrences.link[index]]
-            if imported.alias is None and imported.bound is not None:
+            sources = self.resolver.imported(path, imported)
+            is_outside = bool(sources) and all(isinstance(source, External) for source in sources)
+            if is_outside and imported.alias is None and imported.bound is not None:
                 if node is not None and here.twin(node):
                     return Edit(span, here.spelled(node, self.new_name, False))
                 alias = here.with_alias(name, self.new_name)

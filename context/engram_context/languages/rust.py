@@ -127,12 +127,7 @@ class Rust(Language):
         found = self._starred(names, path, here, name, set())
         if found:
             return found
-        for folder in folders_of(names, name, "cargo-package"):
-            for root in ("src/lib.rs", "lib.rs", "src/main.rs"):
-                file = posixpath.join(folder, root)
-                if file in names.snapshot.records:
-                    return (Module(file),)
-        return ()
+        return _crate(names, name)
 
     def imported(self, names: Names, path: str, imported: Import) -> tuple[Target, ...]:
         if imported.name == "*":
@@ -140,6 +135,8 @@ class Rust(Language):
         parts = imported.module.split("::") if imported.module else []
         if imported.name is None:
             return ()
+        if imported.level:  # `extern crate`
+            return _crate(names, imported.name) or (outside(imported.name, None),)
         holders = self._path(names, path, imported.scope, parts)
         if not parts:
             head = self._head(names, path, imported.scope, imported.name, imported.bound)
@@ -331,7 +328,7 @@ def _read_extern(reading: Reading, node: Node) -> None:
     reading.mention(*name.byte_range, "import")
     bound = reading.define(alias or name, "import", node)
     word = None if alias is None else reading.word(alias)
-    reading.imports.append(Imported(node.byte_range, "", reading.word(name), word, bound, -1, name.start_byte))
+    reading.imports.append(Imported(node.byte_range, "", reading.word(name), word, bound, -1, name.start_byte, 1))
 
 
 def _path_of(
@@ -379,6 +376,16 @@ def _is_format(reading: Reading, node: Node) -> bool:
 
 
 # --- the tree of modules ------------------------------------------------------------------------------
+
+
+def _crate(names: Names, name: str) -> tuple[Target, ...]:
+    """A crate of the repository by its name."""
+    for folder in folders_of(names, name, "cargo-package"):
+        for root in ("src/lib.rs", "lib.rs", "src/main.rs"):
+            file = posixpath.join(folder, root)
+            if file in names.snapshot.records:
+                return (Module(file),)
+    return ()
 
 
 def _module_scope(record: FileRecord, scope: int) -> int:
