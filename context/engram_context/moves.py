@@ -98,6 +98,7 @@ class _Moving:
     moves: Moves
     renamed: dict[Module, str] = field(default_factory=dict[Module, str])  # modules with a new last name
     kept: set[Slot] = field(default_factory=set[Slot])  # imported names that keep the old spelling, as an alias
+    read: dict[str, tuple[list[Edit], FileRecord]] = field(default_factory=dict[str, tuple[list[Edit], FileRecord]])
 
     @property
     def snapshot(self) -> Snapshot:
@@ -126,10 +127,18 @@ class _Moving:
         texts = self._texts({*edits, *python})
         if isinstance(texts, Refusal):
             return texts
-        refusal = self._respell(files, edits, texts)
+        after = self._after(edits, texts)
+        if isinstance(after, Refusal):
+            return after
+        renamings = {path: list(of_file) for path, of_file in edits.items()}
+        refusal = self._respell(after, files, edits, texts)
         if refusal is not None:
             return refusal
-        refusal = self._proof(files, edits, texts)
+        if edits != renamings:
+            after = self._after(edits, texts)
+            if isinstance(after, Refusal):
+                return after
+        refusal = self._proof(after, files, edits)
         if refusal is not None:
             return refusal
         for path, edit in self._strings():
@@ -236,20 +245,23 @@ class _Moving:
         for path in {*edits, *(path for path in changes if path in texts)}:
             record = self.snapshot.records[path]
             if path in edits:
-                try:
-                    record = read_record(apply(texts[path], edits[path]), record.language)
-                except EditError as error:
-                    return Refusal(f"the edits of {path} do not fit together: {error}")
+                known = self.read.get(path)
+                if known is None or known[0] != edits[path]:
+                    try:
+                        known = list(edits[path]), read_record(apply(texts[path], edits[path]), record.language)
+                    except EditError as error:
+                        return Refusal(f"the edits of {path} do not fit together: {error}")
+                    self.read[path] = known
+                record = known[1]
             changes[self.moves.path(path)] = record
         for path in [path for path, record in changes.items() if record is None]:
             changes.setdefault(self.moves.path(path), self.snapshot.records[path])
         return Resolver(self.snapshot.after(changes))
 
-    def _respell(self, files: Iterable[str], edits: dict[str, list[Edit]], texts: dict[str, Text]) -> Refusal | None:
+    def _respell(
+        self, after: Resolver, files: Iterable[str], edits: dict[str, list[Edit]], texts: dict[str, Text]
+    ) -> Refusal | None:
         """Finds the import statements that would bring something else, and adds edits that spell them anew."""
-        after = self._after(edits, texts)
-        if isinstance(after, Refusal):
-            return after
         for path in files:
             record = self.snapshot.records[path]
             there = self.moves.path(path)
@@ -299,14 +311,9 @@ class _Moving:
 
     # --- the proof ----------------------------------------------------------------------------------------
 
-    def _proof(
-        self, files: Iterable[str], edits: Mapping[str, list[Edit]], texts: Mapping[str, Text]
-    ) -> Refusal | None:
+    def _proof(self, after: Resolver, files: Iterable[str], edits: Mapping[str, list[Edit]]) -> Refusal | None:
         """Every import of the files concerned, and every mention of what they import or of a name that changes, must
         mean what it meant."""
-        after = self._after(edits, texts)
-        if isinstance(after, Refusal):
-            return after
         changing = {*self._old_names, *self.renamed.values()}
         for path in files:
             record, there = self.snapshot.records[path], self.moves.path(path)
