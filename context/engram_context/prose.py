@@ -257,12 +257,19 @@ class _Prose:
         if region in ("string", "setting", "code"):
             is_whole = before[-1:] in (b'"', b"'") and after == before[-1:]
             return f"a string that spells '{name}'", self._string(start) if is_whole and region == "string" else 0.1
+        if self._is_example(start) and any(slot.path == self.path for slot in self.wanted.slots):
+            return f"an example that uses '{name}'", 0.8
         if _DESCRIBES.search(before):
             return f"the documentation of a parameter '{name}'", 0.1
         marked = before[-1:] == b"`" or before[-2:] == b"`~"
         if marked or after == b"(":
             return f"a text that mentions '{name}' as code", 0.75 if is_distinctive(name) else 0.3 if marked else 0.15
         return f"a text that mentions '{name}'", 0.5 if is_distinctive(name) else 0.05
+
+    def _is_example(self, start: int) -> bool:
+        """Whether a place is in a line of a doctest."""
+        line = self.text.data[self.text.line_start(self.text.line_of(start)) : start].lstrip()
+        return self._is_python and line.startswith((b">>> ", b"... "))
 
     def _string(self, start: int) -> float:
         """A string is a name where something is looked up by it; elsewhere it is a word."""
@@ -273,6 +280,8 @@ class _Prose:
             return 0.8
         data, end = self.text.data, start + len(self.wanted.name.encode()) + 1
         before, after = data[max(start - 200, 0) : start - 1].rstrip(), data[end : end + 200].lstrip()
+        if _NAMESPACE.search(before):
+            return 0.9 if any(slot.path == self.path for slot in self.wanted.slots) else 0.4
         is_argument = before[-1:] in (b"(", b",") and after[:1] in (b",", b")")
         call = innermost_call(record, start) if is_argument else None
         called = "" if call is None else called_name(record, call)
@@ -310,6 +319,8 @@ class _Prose:
 
 
 _KEEPING = frozenset({KIND["variable"], KIND["constant"], KIND["attribute"]})
+# What stands before a key that is a name of an object, or of a module.
+_NAMESPACE = re.compile(rb"(?:\.__dict__|\b(?:vars|globals|locals)\(\w*\))(?:\[|\.(?:get|pop|setdefault)\()\Z")
 _LOOP = re.compile(rb"\bfor\s+(\w+)\s+in\b")
 
 

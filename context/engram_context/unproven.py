@@ -30,6 +30,8 @@ LEAST = 0.5
 _UNKNOWN = "of something that is not known"
 # An argument of this name, in a call of something unknown that is called like the function.
 _OF_ARGUMENT = 0.7
+# An argument of this name beside the function itself: `partial(f, name=1)`.
+_OF_PASSED = 0.9
 
 _ATTRIBUTES = frozenset({ROLE["attribute"], ROLE["attribute-write"]})
 _WRITE = ROLE["attribute-write"]
@@ -148,6 +150,13 @@ class Judge:
                     yield path, index, chance_of(self.features(path, index, self.ours, self.others))
                 elif callee_name(record, index) in self.callees:
                     yield path, index, _OF_ARGUMENT
+                elif record.occurrences.link[index] >= 0 and self._is_passed(record, record.occurrences.link[index]):
+                    yield path, index, _OF_PASSED
+
+    def _is_passed(self, record: FileRecord, call: int) -> bool:
+        """Whether a call has the function of the parameter as an argument."""
+        values = (record.arguments.value[at] for at in record.calls[call].arguments)
+        return any(value >= 0 and record.names[record.occurrences.name[value]] in self.callees for value in values)
 
     def features(self, path: str, index: int, ours: int, others: int) -> tuple[float, ...]:
         """What is known about an unknown mention, in the order of FEATURES."""

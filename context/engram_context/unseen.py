@@ -18,8 +18,9 @@ from engram_context.resolve import Resolver
 from engram_context.targets import Slot
 from engram_context.unproven import called_as
 
-_CLASS, _FUNCTION = SCOPE_KIND["class"], SCOPE_KIND["function"]
+_CLASS, _FUNCTION, _LAMBDA = SCOPE_KIND["class"], SCOPE_KIND["function"], SCOPE_KIND["lambda"]
 _KEYWORD, _PARAMETER = ROLE["keyword"], KIND["parameter"]
+_DEFINITIONS = frozenset({KIND["function"], KIND["method"], KIND["class"]})
 _OWN_NAMES = ("locals", "vars", "eval", "exec")  # what sees the variables of the function that calls it
 _MAKING_CLASSES = ("__init_subclass__", "__new__", "__init__", "__prepare__", "__call__")
 
@@ -31,7 +32,9 @@ def unseen(hierarchy: Hierarchy, slots: Iterable[Slot]) -> str | None:
         record = resolver.snapshot.records[slot.path]
         kind = record.scopes.kind[slot.scope]
         if kind == _CLASS:
-            reason = _by_structure(hierarchy, slot)
+            reason = _by_structure(hierarchy, slot) or _by_unpacked_fields(resolver, record, slot)
+        elif kind == _LAMBDA:
+            reason = _by_whoever_calls(resolver, record, slot)
         elif kind == _FUNCTION:
             reason = _by_itself(record, slot) or _by_unpacking(resolver, record, slot)
         else:
@@ -134,10 +137,51 @@ def _by_unpacking(resolver: Resolver, record: FileRecord, slot: Slot) -> str | N
         if any(other.occurrences.link[index] < 0 for index in other.occurrences_of(name, frozenset({_KEYWORD}))):
             return f"a class statement in {path} passes '{name}'"
     for called in called_as(resolver, slot):
-        for path in snapshot.files_naming(called):
-            other = snapshot.records[path]
-            if any(_unpacks(other, called)) and _is_named(resolver, path, name):
-                return f"{path} calls {called} with unpacked arguments, which may name '{name}'"
+        reason = _unpacked(resolver, called, name) or _passed(resolver, called, name)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _by_unpacked_fields(resolver: Resolver, record: FileRecord, slot: Slot) -> str | None:
+    """A class that a decorator makes, such as a dataclass, is given its fields as arguments."""
+    symbol = record.scopes[slot.scope].symbol
+    if symbol is None or not record.symbols[symbol].decorators:
+        return None
+    if record.symbols.kind[record.bindings(slot.scope, slot.name)[0]] in _DEFINITIONS:
+        return None
+    called = (*called_as(resolver, slot), "replace")
+    return next((reason for name in called if (reason := _unpacked(resolver, name, slot.name)) is not None), None)
+
+
+def _by_whoever_calls(resolver: Resolver, record: FileRecord, slot: Slot) -> str | None:
+    """A lambda has no name by which its calls could be found."""
+    for index in record.occurrences_of(slot.name, frozenset({_KEYWORD})):
+        if not resolver.is_decided(slot.path, index):
+            return f"a call in {slot.path} passes '{slot.name}', perhaps to this lambda"
+    return None
+
+
+def _unpacked(resolver: Resolver, called: str, name: str) -> str | None:
+    """A call of what has a name that unpacks a dictionary, where something in the file is called like the parameter."""
+    for path in resolver.snapshot.files_naming(called):
+        if any(_unpacks(resolver.snapshot.records[path], called)) and _is_named(resolver, path, name):
+            return f"{path} calls {called} with unpacked arguments, which may name '{name}'"
+    return None
+
+
+def _passed(resolver: Resolver, called: str, name: str) -> str | None:
+    """A call that is given a function, and names its parameter in a text: `Thread(target=f, kwargs={"name": 1})`."""
+    spelled = re.compile(rb"""(["'])%s\1|\b%s\s*=""" % (name.encode(), name.encode()))
+    for path in resolver.snapshot.files_naming(called, name):
+        record, text = resolver.snapshot.records[path], resolver.snapshot.text(path)
+        if text is None or name.encode() not in text.data:
+            continue
+        given = {at for index in record.occurrences_of(called) for at in rows_with(record.arguments.value, index)}
+        for row in range(len(record.calls)) if given else ():
+            call = record.calls[row]
+            if not given.isdisjoint(call.arguments) and spelled.search(text.data, call.inside.start, call.inside.end):
+                return f"{path} passes {called} on, together with '{name}'"
     return None
 
 

@@ -116,3 +116,58 @@ def test_a_parameter_that_unpacked_arguments_may_name_is_asked_about(call: str):
 
 def test_unpacked_arguments_where_nothing_spells_the_parameter_are_no_reason_to_ask():
     check_certain("def f(a, $0b=2): return a, b\ndef g(**options): return f(1, **options)\n", "other")
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["partial(f, 1, b=5)", "Thread(target=f, args=(1,), kwargs={'b': 3})", "Thread(target=f, kwargs=dict(a=1, b=2))"],
+)
+def test_a_parameter_that_is_named_where_its_function_is_passed_on_is_asked_about(call: str):
+    source = f"from threading import Thread\nfrom functools import partial\ndef f(a, $0b=2): return a, b\n{call}\n"
+    check_asked(source, "other", "passes f on, together with 'b'")
+
+
+def test_the_argument_beside_a_function_that_is_passed_on_is_renamed():
+    source = "from functools import partial\ndef f(a, $0b=2): return a, b\npartial(f, 1, b=5)\n"
+    result = renamed(source, "other")
+    assert isinstance(result, ProjectEdit)
+    [edits] = result.edits.values()
+    assert len(edits) == 3
+
+
+def test_a_function_that_is_passed_on_by_itself_is_no_reason_to_ask():
+    check_certain("def f(a, $0b=2): return a, b\nb = 1\nmap(f, [b])\n", "other")
+
+
+def test_a_lambdas_parameter_that_some_call_may_pass_is_asked_about():
+    check_asked("fs = {'a': lambda x, $0y=1: x + y}\nfs['a'](1, y=2)\n", "z", "perhaps to this lambda")
+    check_certain("f = lambda x, $0y=1: x + y\nf(1, 2)\n", "z")
+
+
+def test_a_field_that_unpacked_arguments_may_name_is_asked_about():
+    source = """
+    from dataclasses import dataclass, replace
+    @dataclass
+    class P:
+        $0x: int
+        def moved(self, **changes): return replace(self, **changes)
+    P(1).moved({})
+    """
+    check_asked(source.format("x=2"), "z", "unpacked arguments")
+    check_certain(source.format("y=2"), "z")
+
+
+@pytest.mark.parametrize("key", ["vars(self)['full']", "self.__dict__['full']", "self.__dict__.get('full')"])
+def test_a_key_of_an_objects_own_names_is_offered(key: str):
+    result = renamed(f"class A:\n    def f(self):\n        self.$0full = 1\n        return {key}\n", "whole")
+    assert isinstance(result, ProjectEdit)
+    [edits] = result.edits.values()
+    assert [edit.likelihood for edit in edits if edit.annotation is not None] == [0.9]
+
+
+def test_an_example_in_a_docstring_is_offered():
+    source = 'def $0add(a, b):\n    """Add.\n\n    >>> add(1, b=2)\n    3\n    """\n    return a + b\n'
+    result = renamed(source, "plus")
+    assert isinstance(result, ProjectEdit)
+    [edits] = result.edits.values()
+    assert [edit.annotation for edit in edits] == [None, "an example that uses 'add'"]
