@@ -84,7 +84,7 @@ class ModelSettings:
         (), "ONNX Runtime execution providers, best first; empty: what the machine has"
     )
     threads: int = _setting(0, "CPU threads of the model; 0: chosen for the machine")
-    cache_mb: int = _setting(32, "memory for the state of texts that the model has read, in megabytes")
+    cache_mb: int = _setting(64, "memory for the state of texts that the model has read, in megabytes")
 
 
 @dataclass(frozen=True, slots=True)

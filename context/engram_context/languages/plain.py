@@ -32,7 +32,7 @@ GRAMMARS = frozenset(SUFFIXES.values()) | frozenset(NAMES.values()) - {"text"}
 
 LARGEST = 100_000
 """Texts that are no code are read up to so many bytes."""
-MOST = 2_000_000
+MOST = 8_000_000
 """And so many bytes of them in a project, those near its root."""
 _MINIFIED = 300  # bytes a line, in a file of some size
 _SIZE = 5_000
