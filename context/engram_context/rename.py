@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _ATTRIBUTE_ROLES = (ROLE["attribute"], ROLE["attribute-write"])
 _IMPORT = ROLE["import"]
 _DUNDER = re.compile(r"__\w+__\Z")
+_PRIVATE_OF = re.compile(r"_[^\W_]\w*__\w*[^_]_?\Z")
 _MANGLED = re.compile(r"__\w*[^_]_?\Z")
 
 
@@ -182,6 +183,8 @@ def _unfit_name(symbol: _Symbol, new_name: str) -> Refusal | None:
         return Refusal(f"'{new_name}' has a meaning to Python itself")
     if bool(_MANGLED.match(new_name)) != bool(_MANGLED.match(symbol.name)) and symbol.kind in ("method", "attribute"):
         return Refusal("names with two leading underscores are private to a class; renaming to or from one is not safe")
+    if _PRIVATE_OF.match(new_name) and symbol.kind in ("method", "attribute"):
+        return Refusal(f"Python gives names like '{new_name}' to the private members of classes")
     return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from engram_context.families import Hierarchy
 from engram_context.members import ClassType
-from engram_context.prose import quoted
+from engram_context.prose import is_distinctive, quoted
 from engram_context.reach import is_local
 from engram_context.records import KIND, NO_REF, ROLE, SCOPE_KIND, FileRecord, rows_with
 from engram_context.resolve import Resolver
@@ -19,7 +19,7 @@ from engram_context.targets import Slot
 from engram_context.unproven import called_as
 
 _CLASS, _FUNCTION, _LAMBDA = SCOPE_KIND["class"], SCOPE_KIND["function"], SCOPE_KIND["lambda"]
-_KEYWORD, _PARAMETER = ROLE["keyword"], KIND["parameter"]
+_KEYWORD, _READ, _PARAMETER = ROLE["keyword"], ROLE["read"], KIND["parameter"]
 _DEFINITIONS = frozenset({KIND["function"], KIND["method"], KIND["class"]})
 _OWN_NAMES = ("locals", "vars", "eval", "exec")  # what sees the variables of the function that calls it
 _MAKING_CLASSES = ("__init_subclass__", "__new__", "__init__", "__prepare__", "__call__")
@@ -137,7 +137,7 @@ def _by_unpacking(resolver: Resolver, record: FileRecord, slot: Slot) -> str | N
         if any(other.occurrences.link[index] < 0 for index in other.occurrences_of(name, frozenset({_KEYWORD}))):
             return f"a class statement in {path} passes '{name}'"
     for called in called_as(resolver, slot):
-        reason = _unpacked(resolver, called, name) or _passed(resolver, called, name)
+        reason = _unpacked(resolver, called, slot) or _passed(resolver, called, name)
         if reason is not None:
             return reason
     return None
@@ -151,7 +151,7 @@ def _by_unpacked_fields(resolver: Resolver, record: FileRecord, slot: Slot) -> s
     if record.symbols.kind[record.bindings(slot.scope, slot.name)[0]] in _DEFINITIONS:
         return None
     called = (*called_as(resolver, slot), "replace")
-    return next((reason for name in called if (reason := _unpacked(resolver, name, slot.name)) is not None), None)
+    return next((reason for name in called if (reason := _unpacked(resolver, name, slot)) is not None), None)
 
 
 def _by_whoever_calls(resolver: Resolver, record: FileRecord, slot: Slot) -> str | None:
@@ -162,11 +162,12 @@ def _by_whoever_calls(resolver: Resolver, record: FileRecord, slot: Slot) -> str
     return None
 
 
-def _unpacked(resolver: Resolver, called: str, name: str) -> str | None:
+def _unpacked(resolver: Resolver, called: str, slot: Slot) -> str | None:
     """A call of what has a name that unpacks a dictionary, where something in the file is called like the parameter."""
     for path in resolver.snapshot.files_naming(called):
-        if any(_unpacks(resolver.snapshot.records[path], called)) and _is_named(resolver, path, name):
-            return f"{path} calls {called} with unpacked arguments, which may name '{name}'"
+        callees = _unpacking(resolver.snapshot.records[path], called)
+        if any(_may_call(resolver, path, index, slot) for index in callees) and _is_named(resolver, path, slot.name):
+            return f"{path} calls {called} with unpacked arguments, which may name '{slot.name}'"
     return None
 
 
@@ -185,13 +186,29 @@ def _passed(resolver: Resolver, called: str, name: str) -> str | None:
     return None
 
 
-def _unpacks(record: FileRecord, called: str) -> Iterator[bool]:
-    """For the calls of what has a name, whether they unpack a dictionary."""
+def _may_call(resolver: Resolver, path: str, index: int, slot: Slot) -> bool:
+    """Whether a call may give a slot its value: what is known to be called must be its function, or its class."""
+    record, there = resolver.snapshot.records[path], resolver.snapshot.records[slot.path]
+    targets = resolver.meanings(path, index)
+    name = record.names[record.occurrences.name[index]]
+    if not targets:
+        return record.occurrences.role[index] == _READ or is_distinctive(name)
+    owners = {(target.path, target.scope) for target in targets if isinstance(target, Slot)}
+    scope, chain = slot.scope, set[tuple[str, int]]()
+    while scope > 0:
+        scope = there.scopes.parent[scope]
+        chain.add((slot.path, scope))
+    return not owners.isdisjoint(chain) or name in ("cls", "replace")
+
+
+def _unpacking(record: FileRecord, called: str) -> Iterator[int]:
+    """The callees, by a name, of the calls that unpack a dictionary."""
     if 2 not in record.arguments.stars:
         return
     for index in record.occurrences_of(called):
         for row in rows_with(record.calls.callee, index):
-            yield any(record.arguments.stars[at] == 2 for at in record.calls[row].arguments)
+            if any(record.arguments.stars[at] == 2 for at in record.calls[row].arguments):
+                yield index
 
 
 def _is_named(resolver: Resolver, path: str, name: str) -> bool:

@@ -171,3 +171,21 @@ def test_an_example_in_a_docstring_is_offered():
     assert isinstance(result, ProjectEdit)
     [edits] = result.edits.values()
     assert [edit.annotation for edit in edits] == [None, "an example that uses 'add'"]
+
+
+def test_unpacked_arguments_of_another_function_of_that_name_are_no_reason_to_ask():
+    check_certain(
+        """
+        class A:
+            def get(self, $0key=1): return key
+        class B:
+            def get(self, **options): return options
+        B().get(**{"key": 2})
+        """,
+        "other",
+    )
+
+
+def test_a_member_does_not_get_the_name_that_python_gives_to_a_private_one():
+    source = "class A:\n    def __secret(self): ...\nclass B(A):\n    def $0peek(self): ...\n"
+    check_refused(source, "_A__secret", "private members of classes")
