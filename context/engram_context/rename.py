@@ -33,7 +33,7 @@ from engram_context.records import ROLE, FileRecord, Kind
 from engram_context.resolve import Resolver
 from engram_context.targets import Builtin, External, Slot, Target
 from engram_context.text import Place, Span, Text
-from engram_context.unproven import guesses
+from engram_context.unproven import called_as, callee_name, guesses
 from engram_context.unseen import unseen
 
 if TYPE_CHECKING:
@@ -335,12 +335,26 @@ class _Renaming:
             )
             if taken is not None or stray is not None:
                 return Refusal(f"'{taken or stray}' names a private member by the class's name")
+        passed = next(self._passed_already(), None)
+        if passed is not None:
+            return Refusal(f"'{self.new_name}' is passed as an argument already ({passed})")
         is_field = any(is_key(self.resolver, slot, frozenset({"NamedTuple"})) for slot in self.slots)
         if self.new_name.startswith("_") and not self.symbol.name.startswith("_") and is_field:
             return Refusal("the fields of a named tuple cannot begin with an underscore")
         if self.new_name in self.family.outside_names:
             return Refusal(f"a base class from outside the project already has '{self.new_name}'")
         return None
+
+    def _passed_already(self) -> Iterator[str]:
+        """Where a call passes the new name to the function of a parameter: what its `**others` takes."""
+        if self.symbol.kind != "parameter":
+            return
+        called = {name for slot in self.slots for name in called_as(self.resolver, slot)}
+        for path in self.resolver.snapshot.files_naming(self.new_name):
+            record = self.resolver.snapshot.records[path]
+            for index in record.occurrences_of(self.new_name, frozenset({ROLE["keyword"]})):
+                if callee_name(record, index) in called and not self.resolver.is_decided(path, index):
+                    yield self._where(path, record.occurrences.start[index])
 
     # --- edits ----------------------------------------------------------------------------------------
 

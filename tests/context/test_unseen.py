@@ -189,3 +189,15 @@ def test_unpacked_arguments_of_another_function_of_that_name_are_no_reason_to_as
 def test_a_member_does_not_get_the_name_that_python_gives_to_a_private_one():
     source = "class A:\n    def __secret(self): ...\nclass B(A):\n    def $0peek(self): ...\n"
     check_refused(source, "_A__secret", "private members of classes")
+
+
+@pytest.mark.parametrize("parameters", ["$0self, a=1, **others", "self, $0a=1, **others"])
+def test_a_parameter_does_not_get_the_name_of_what_calls_pass_besides(parameters: str):
+    source = f"class T:\n    def __init__({parameters}): self.others = others\nT(b=1)\n"
+    check_refused(source, "b", "passed as an argument already (main.py:3)")
+    check_certain(source, "c")
+
+
+def test_what_is_passed_to_another_function_of_that_name_is_no_hindrance():
+    source = "class A:\n    def get(self, $0a): return a\nclass B:\n    def get(self, b): ...\nB().get(b=1)\n"
+    check_certain(source, "b")
