@@ -2,7 +2,7 @@
 
 from engram_context.edits import ProjectEdit, Refusal
 from engram_context.records import FileRecord
-from engram_context.rename import RenameTarget, rename, rename_target
+from engram_context.renames.rename import RenameTarget, rename, rename_target
 from fixture import parse_fixture, starts
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from engram_context.ngrams import NgramMemory
+from engram_context.memory.ngrams import NgramMemory
 from engram_context.text import Text
 from engram_lsp.predictor import Query
 from engram_runtime.engine import Prediction, Request, Step

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from engram_context.limits import Deadline
+from engram_context.disk.limits import Deadline
 from engram_context.records import (
     CONDITIONAL,
     KIND,

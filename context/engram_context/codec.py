@@ -14,8 +14,8 @@ from functools import partial
 from typing import Final
 
 from engram_context.records import TABLES, FileRecord, LazyRecord, SyntaxProblem, tables_of
-from engram_context.symbols import defined_names, defined_rows
 from engram_context.text import Span
+from engram_context.views.symbols import defined_names, defined_rows
 
 _MAGIC: Final = b"engram-record-8\n"
 """Raise the number whenever the layout changes, or what a reader puts into it: stored records are then read anew."""

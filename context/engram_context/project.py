@@ -26,25 +26,25 @@ from numpy.typing import NDArray
 from tree_sitter import Tree
 
 from engram_context import checks, codec, languages
-from engram_context.builtin_rules import is_private, is_secret
-from engram_context.environment import Environment
-from engram_context.excerpts import Excerpt, Excerpts, names_in
+from engram_context.disk.builtin_rules import is_private, is_secret
+from engram_context.disk.ignore import RULE_FILES, FileState, Ignore, Reason
+from engram_context.disk.indexing import Cancelled, Coding, Progress, Readers, Wanted, read_entries, tokens_of
+from engram_context.disk.store import Entry, Store, default_cache_folder
+from engram_context.disk.unread import Unread
 from engram_context.findings import Finding
-from engram_context.ignore import RULE_FILES, FileState, Ignore, Reason
-from engram_context.indexing import Cancelled, Coding, Progress, Readers, Wanted, read_entries, tokens_of
 from engram_context.languages import is_code, language_of
 from engram_context.languages import plain as plain_text
-from engram_context.library import Library
-from engram_context.lines import LineEncoder
-from engram_context.matches import MemoryView
-from engram_context.ngrams import NgramMemory
+from engram_context.memory.excerpts import Excerpt, Excerpts, names_in
+from engram_context.memory.lines import LineEncoder
+from engram_context.memory.matches import MemoryView
+from engram_context.memory.ngrams import NgramMemory
+from engram_context.outside.environment import Environment
+from engram_context.outside.library import Library
+from engram_context.outside.record_cache import RecordCache
 from engram_context.reader import parse, read_record
-from engram_context.record_cache import RecordCache
 from engram_context.records import FileRecord, digest_if_known, empty_record
 from engram_context.snapshot import Snapshot
-from engram_context.store import Entry, Store, default_cache_folder
 from engram_context.text import READ_LIMIT, Span, Text, Unreadable, decode, read_text
-from engram_context.unread import Unread
 
 # Bytes of the files' texts that are kept for the next question, besides the open documents'.
 _TEXTS_KEPT = 24 << 20

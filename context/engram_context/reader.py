@@ -17,10 +17,10 @@ from itertools import islice
 from tree_sitter import Node, Parser, Tree
 
 from engram_context.builder import RecordBuilder
+from engram_context.disk.limits import Deadline, TooSlowError
 from engram_context.languages import grammar, language_named
 from engram_context.languages.manifests import MANIFESTS, read_manifest
 from engram_context.languages.reading import read as read_other
-from engram_context.limits import Deadline, TooSlowError
 from engram_context.python import read_python
 from engram_context.records import NO_REF, FileRecord, Role, SyntaxProblem, empty_record
 from engram_context.text import Span, Text, decode

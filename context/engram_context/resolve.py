@@ -10,11 +10,11 @@ import builtins
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from engram_context import members
 from engram_context.imports import Module
+from engram_context.inference import members
 from engram_context.languages.resolving import Names, is_shared
 from engram_context.lazy import lazy_member
-from engram_context.library import Library, is_outside
+from engram_context.outside.library import Library, is_outside
 from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord, Import, rows_with
 from engram_context.scopes import NameScopes
 from engram_context.targets import Builtin, External, Slot, Target

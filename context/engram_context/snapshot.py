@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from engram_context import candidates, codec, hover, rename, resolve, symbols
-from engram_context.candidates import Candidate
+from engram_context import codec, resolve
+from engram_context.completion import candidates
+from engram_context.completion.candidates import Candidate
+from engram_context.disk.unread import ScannedNames, Unread
 from engram_context.edits import ProjectEdit, Refusal
-from engram_context.hover import HoverText
 from engram_context.imports import ModuleMap
-from engram_context.library import Library, is_outside
-from engram_context.name_table import NameTable
+from engram_context.outside.library import Library, is_outside
 from engram_context.records import FileRecord, Symbol
-from engram_context.rename import RenameTarget
-from engram_context.symbols import SymbolNode
+from engram_context.renames import rename
+from engram_context.renames.rename import RenameTarget
 from engram_context.text import Location, Place, Text
-from engram_context.unread import ScannedNames, Unread
+from engram_context.views import hover, symbols
+from engram_context.views.hover import HoverText
+from engram_context.views.name_table import NameTable
+from engram_context.views.symbols import SymbolNode
 
 Read = Callable[[str], Text | None]
 

@@ -8,7 +8,7 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
-from engram_context.indexing import Coding
+from engram_context.disk.indexing import Coding
 from engram_runtime.tokenizer import Tokenizer
 
 

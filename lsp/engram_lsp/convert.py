@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import numpy as np
-from engram_context.casing import ignores_case
+from engram_context.disk.casing import ignores_case
 from engram_context.edits import Edit
 from engram_context.text import Span, Text, Unit
 from lsprotocol import types

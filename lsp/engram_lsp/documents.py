@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engram_context.builtin_rules import is_secret
+from engram_context.disk.builtin_rules import is_secret
 from engram_context.languages import language_of
 from engram_context.text import Span, Text, Unit
 from lsprotocol import types

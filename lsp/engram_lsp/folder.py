@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engram_context.casing import Casing, ignores_case
-from engram_context.environment import Environment
+from engram_context.disk.casing import Casing, ignores_case
+from engram_context.disk.watcher import Watcher
 from engram_context.languages import language_of
-from engram_context.library import Library
+from engram_context.outside.environment import Environment
+from engram_context.outside.library import Library
 from engram_context.project import Change, Project
 from engram_context.reader import parse, read_record
 from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot
 from engram_context.text import Text
-from engram_context.watcher import Watcher
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
-from engram_context.builtin_rules import is_private
-from engram_context.ignore import Ignore
-from engram_context.indexing import Coding
+from engram_context.disk.builtin_rules import is_private
+from engram_context.disk.ignore import Ignore
+from engram_context.disk.indexing import Coding
 from engram_context.languages import is_code, language_of
 from engram_context.text import Unreadable, read_text
 from engram_runtime.engine import Engine

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from engram_context.candidates import Candidate
-from engram_context.excerpts import Excerpt
+from engram_context.completion.candidates import Candidate
+from engram_context.memory.excerpts import Excerpt
 from engram_context.text import Text
 from engram_runtime.engine import Engine, OnnxEngine, never
 from engram_runtime.sampling import Opinion, Prior, blended, mixed

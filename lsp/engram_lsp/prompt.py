@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from engram_context.excerpts import Excerpt
+from engram_context.memory.excerpts import Excerpt
 from engram_context.text import Span, Text
 from engram_runtime import fim
 from engram_runtime.tokenizer import Tokenizer

@@ -22,7 +22,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from engram_context.candidates import Candidate
+from engram_context.completion.candidates import Candidate
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span
 from engram_runtime.engine import never

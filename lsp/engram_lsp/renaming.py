@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from engram_context.edits import Edit, ProjectEdit
-from engram_context.name_ideas import NameIdea, name_ideas, spelled, style_of
-from engram_context.prose import words_of
 from engram_context.records import ROLE, FileRecord
-from engram_context.rename import RenameTarget
+from engram_context.renames.name_ideas import NameIdea, name_ideas, spelled, style_of
+from engram_context.renames.prose import words_of
+from engram_context.renames.rename import RenameTarget
+from engram_context.renames.unproven import LEAST, is_unknown
 from engram_context.snapshot import Snapshot
 from engram_context.text import Place, Span, Text
-from engram_context.unproven import LEAST, is_unknown
 
 if TYPE_CHECKING:
     from engram_lsp.predictor import Cancelled

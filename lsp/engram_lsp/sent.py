@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from engram_context.candidates import Candidate
+from engram_context.completion.candidates import Candidate
 from engram_context.snapshot import Snapshot
 from numpy.typing import NDArray
 

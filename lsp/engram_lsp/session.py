@@ -15,15 +15,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from engram_context.builtin_rules import is_private
-from engram_context.candidates import Candidates
-from engram_context.excerpts import Excerpt
-from engram_context.ignore import Ignore
-from engram_context.indexing import Coding
+from engram_context.completion.candidates import Candidates
+from engram_context.disk.builtin_rules import is_private
+from engram_context.disk.ignore import Ignore
+from engram_context.disk.indexing import Coding
+from engram_context.disk.watcher import Watcher
+from engram_context.memory.excerpts import Excerpt
 from engram_context.project import Change, Project
 from engram_context.snapshot import Snapshot
 from engram_context.text import Place, Text, Unit
-from engram_context.watcher import Watcher
 from lsprotocol import types
 
 from engram_lsp import convert, guard, heap, model

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from engram_context.checks import findings
-from engram_context.environment import Environment
+from engram_context.outside.environment import Environment
 from engram_context.reader import read_record
 from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot

@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from engram_context import call_hierarchy, declarations, type_hierarchy
-from engram_context.folding import folds
-from engram_context.highlight import highlights
-from engram_context.hints import Wishes, hints
-from engram_context.lenses import lenses, mentions
-from engram_context.links import links
 from engram_context.project import Project
-from engram_context.selection import selections
-from engram_context.semantic import encoded, semantic_tokens
-from engram_context.signatures import signature_help
 from engram_context.text import Place, Span, Text
+from engram_context.views import call_hierarchy, declarations, type_hierarchy
+from engram_context.views.folding import folds
+from engram_context.views.highlight import highlights
+from engram_context.views.hints import Wishes, hints
+from engram_context.views.lenses import lenses, mentions
+from engram_context.views.links import links
+from engram_context.views.selection import selections
+from engram_context.views.semantic import encoded, semantic_tokens
+from engram_context.views.signatures import signature_help
 from engram_lsp.client import Client
 from rich.console import Console
 from rich.table import Table

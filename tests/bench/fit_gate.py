@@ -5,7 +5,7 @@
 
 To be run again after the model was trained anew, on projects that neither the model was trained on nor anything is
 measured on: a model that knows the projects by heart would be trusted too much. Each project is its own memory, without
-the hidden line. `--prior context/engram_context/prior.json` also learns the table that stands in where no gate fits.
+the hidden line. `--prior context/engram_context/memory/prior.json` also learns the table that stands in where no gate fits.
 
 Reported in bits a token, for projects left out of the fit, a quarter at a time: model, memory with the model for what it
 leaves over, the table's trust, and the gate's; and how often the likeliest token is right.
@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from engram_context import prior
-from engram_context.ngrams import NgramMemory
+from engram_context.memory import prior
+from engram_context.memory.ngrams import NgramMemory
 from engram_runtime import fim
 from engram_runtime.cache import Cache
 from engram_runtime.gate import FILE, Gate, Glance, features

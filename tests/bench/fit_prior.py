@@ -1,7 +1,7 @@
-"""Learn the shares in context/engram_context/prior.json.
+"""Learn the shares in context/engram_context/memory/prior.json.
 
     pip download --no-deps --dest wheels requests urllib3 marshmallow boltons networkx werkzeug tornado ...
-    python tests/bench/fit_prior.py --write context/engram_context/prior.json wheels/*.whl
+    python tests/bench/fit_prior.py --write context/engram_context/memory/prior.json wheels/*.whl
 
 Each project is its own memory. At random places in its code the rest of the function's file is kept and the text from
 the place to a few lines further is hidden, exactly as for a cursor in an open document; every token of the line is then
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from engram_context import prior
-from engram_context.ngrams import NgramMemory
+from engram_context.memory import prior
+from engram_context.memory.ngrams import NgramMemory
 from engram_runtime.tokenizer import Tokenizer
 from numpy.typing import NDArray
 

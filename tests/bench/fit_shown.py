@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from engram_context.ngrams import NgramMemory
+from engram_context.memory.ngrams import NgramMemory
 from engram_context.text import Text
 from engram_lsp.predictor import Predictor, Query, Style
 from engram_lsp.prompt import finished

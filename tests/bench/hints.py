@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from engram_context.edits import apply
-from engram_context.hints import Hint, Wishes, hints
 from engram_context.project import Project
 from engram_context.text import Span, Text
+from engram_context.views.hints import Hint, Wishes, hints
 from rich.console import Console
 
 WISHES = Wishes(parameters="none", variables=True, returns=True)

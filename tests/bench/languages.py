@@ -21,13 +21,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from engram_context.candidates import is_silent
+from engram_context.completion.candidates import is_silent
+from engram_context.disk.ignore import Ignore
 from engram_context.edits import ProjectEdit
-from engram_context.ignore import Ignore
 from engram_context.languages import language_named, language_of
 from engram_context.reader import read_record
 from engram_context.records import FileRecord
-from engram_context.rename import rename
+from engram_context.renames.rename import rename
 from engram_context.resolve import Resolver
 from engram_context.snapshot import Snapshot
 from engram_context.text import Place, Text, Unreadable, read_text

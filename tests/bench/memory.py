@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from engram_context.matches import MemoryView
-from engram_context.ngrams import NgramMemory
+from engram_context.memory.matches import MemoryView
+from engram_context.memory.ngrams import NgramMemory
 from engram_runtime.tokenizer import Tokenizer
 from rich.console import Console
 from rich.table import Table

@@ -22,7 +22,7 @@ from pathlib import Path
 from checks import snapshot_of
 from engram_context.edits import Refusal
 from engram_context.imports import ModuleMap
-from engram_context.moves import Moves, move
+from engram_context.renames.moves import Moves, move
 
 # Imports every module named on standard input, and says which could be.
 IMPORT_ALL = """

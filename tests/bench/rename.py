@@ -21,9 +21,9 @@ from pathlib import Path
 from checks import snapshot_of
 from engram_context.checks import findings
 from engram_context.edits import ProjectEdit, Refusal
-from engram_context.environment import Environment
+from engram_context.outside.environment import Environment
 from engram_context.reader import read_record
-from engram_context.rename import rename
+from engram_context.renames.rename import rename
 from engram_context.snapshot import Snapshot
 from engram_context.text import Place, Text
 

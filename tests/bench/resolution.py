@@ -21,8 +21,8 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from checks import snapshot_of
-from engram_context.environment import Environment
-from engram_context.library import Library
+from engram_context.outside.environment import Environment
+from engram_context.outside.library import Library
 from engram_context.records import ROLE
 from engram_context.snapshot import Snapshot
 from engram_context.text import Place, Text

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from engram_context.matches import MemoryView
-from engram_context.ngrams import NgramMemory
+from engram_context.memory.matches import MemoryView
+from engram_context.memory.ngrams import NgramMemory
 from engram_context.text import Text
 from engram_lsp.prompt import Limits, window
 from engram_runtime import fim

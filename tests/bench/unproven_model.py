@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 from checks import snapshot_of
-from engram_context.environment import Environment
-from engram_context.families import Hierarchy, family_of
-from engram_context.prose import Wanted
+from engram_context.outside.environment import Environment
 from engram_context.records import ROLE, SCOPE_KIND
+from engram_context.renames.families import Hierarchy, family_of
+from engram_context.renames.prose import Wanted
+from engram_context.renames.unproven import Judge, chance_of
 from engram_context.resolve import Resolver
 from engram_context.targets import Slot
 from engram_context.text import Text
-from engram_context.unproven import Judge, chance_of
 from engram_lsp.model import open_predictor
 from engram_lsp.predictor import Predictor, Query
 from engram_lsp.settings import ModelSettings

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engram_context.call_hierarchy import definitions_at, incoming, outgoing, show
-from engram_context.environment import Environment
-from engram_context.folding import folds
-from engram_context.highlight import highlights
 from engram_context.languages import language_of
-from engram_context.lenses import lenses
+from engram_context.outside.environment import Environment
 from engram_context.reader import parse
-from engram_context.selection import selections
-from engram_context.semantic import TOKEN_TYPES, semantic_tokens
-from engram_context.signatures import signature_help
 from engram_context.text import Place, Span
-from engram_context.type_hierarchy import classes_at, implementations, subtypes, supertypes
+from engram_context.views.call_hierarchy import definitions_at, incoming, outgoing, show
+from engram_context.views.folding import folds
+from engram_context.views.highlight import highlights
+from engram_context.views.lenses import lenses
+from engram_context.views.selection import selections
+from engram_context.views.semantic import TOKEN_TYPES, semantic_tokens
+from engram_context.views.signatures import signature_help
+from engram_context.views.type_hierarchy import classes_at, implementations, subtypes, supertypes
 from fixture import Fixture, parse_fixture, starts
 
 TYPESCRIPT = """

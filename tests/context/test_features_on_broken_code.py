@@ -9,21 +9,21 @@ import typing
 from pathlib import Path
 
 import pytest
-from engram_context.call_hierarchy import definitions_at, incoming, outgoing, show
-from engram_context.declarations import declarations, type_definitions
-from engram_context.environment import Environment
-from engram_context.folding import folds
-from engram_context.highlight import highlights
-from engram_context.hints import Wishes, hints
 from engram_context.languages import language_of
-from engram_context.lenses import lenses
-from engram_context.links import links
+from engram_context.outside.environment import Environment
 from engram_context.reader import parse
-from engram_context.selection import selections
-from engram_context.semantic import encoded, semantic_tokens
-from engram_context.signatures import signature_help
 from engram_context.text import Place, Span, Text
-from engram_context.type_hierarchy import implementations
+from engram_context.views.call_hierarchy import definitions_at, incoming, outgoing, show
+from engram_context.views.declarations import declarations, type_definitions
+from engram_context.views.folding import folds
+from engram_context.views.highlight import highlights
+from engram_context.views.hints import Wishes, hints
+from engram_context.views.lenses import lenses
+from engram_context.views.links import links
+from engram_context.views.selection import selections
+from engram_context.views.semantic import encoded, semantic_tokens
+from engram_context.views.signatures import signature_help
+from engram_context.views.type_hierarchy import implementations
 from fixture import snapshot_of
 
 SOURCES = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in (textwrap, typing, argparse)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engram_context.indexing import Coding
+from engram_context.disk.indexing import Coding
 from engram_context.project import Change, Project
 from engram_context.text import Text
 from hypothesis import HealthCheck, settings
@@ -94,7 +94,7 @@ def test_a_second_start_reads_only_what_changed_and_ends_the_same(root: Path, tm
 def test_worker_processes_read_what_this_process_reads(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engram_context.indexing._WORTH_WORKERS", 0)
+    monkeypatch.setattr("engram_context.disk.indexing._WORTH_WORKERS", 0)
     write(root, {f"pkg{n % 5}/f{n}.py": f"def name_{n}(a, b): return a.x{n} + {n}\n" * n for n in range(60)})
     write(root, {"bad.py": "\0", "half.py": "def f(:\n  x ="})
     (root / "latin.py").write_bytes(b"# no cookie \xff\n")

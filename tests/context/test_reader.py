@@ -13,8 +13,8 @@ from engram_context import reader
 from engram_context.codec import mentions, names_of
 from engram_context.reader import parse, read_record
 from engram_context.records import CONDITIONAL, PROPERTY, FileRecord, LazyRecord, Symbol, digest_if_known
-from engram_context.symbols import defined_names
 from engram_context.text import Text
+from engram_context.views.symbols import defined_names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from engram_context.casing import Casing
+from engram_context.disk.casing import Casing
 from engram_lsp import convert
 from engram_lsp.documents import Documents
 from engram_lsp.folder import Folder, Loose

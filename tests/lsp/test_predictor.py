@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from engram_context.candidates import Candidate
+from engram_context.completion.candidates import Candidate
 from engram_context.text import Text
 from engram_lsp.predictor import Predictor, Style
 from engram_lsp.prompt import Limits, finished, window

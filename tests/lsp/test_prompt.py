@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from engram_context.excerpts import Excerpt
+from engram_context.memory.excerpts import Excerpt
 from engram_context.project import Project
 from engram_context.text import Span, Text
 from engram_lsp.predictor import Predictor, Query

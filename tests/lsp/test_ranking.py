@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from engram_context.candidates import Candidate
+from engram_context.completion.candidates import Candidate
 from engram_context.text import Text
 from engram_lsp.predictor import Predictor, Query, Style
 from engram_lsp.ranking import FEATURES, ORIGINS, PLACES, TYPED, Weights, learned

@@ -1,9 +1,9 @@
 """What was sent last is found again, and no more than that is kept."""
 
 import numpy as np
-from engram_context.candidates import Candidate
-from engram_context.signatures import signature_help
+from engram_context.completion.candidates import Candidate
 from engram_context.text import Text
+from engram_context.views.signatures import signature_help
 from engram_lsp.features.signature_help import chosen, units
 from engram_lsp.sent import SentList, SentTokens
 from fixture import parse_fixture, snapshot_of

@@ -14,8 +14,8 @@ from engram_context.checks.subject import Subject
 from engram_context.checks.suppression import unsuppressed
 from engram_context.checks.syntax import syntax_errors
 from engram_context.checks.unused import unused_imports, unused_variables
-from engram_context.environment import Environment
 from engram_context.findings import Finding
+from engram_context.outside.environment import Environment
 from engram_context.snapshot import Snapshot
 
 

@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from engram_context.candidates import import_path
 from engram_context.checks.subject import Found, Subject
 from engram_context.checks.surroundings import Surroundings
 from engram_context.checks.usage import Usage
+from engram_context.completion.candidates import import_path
+from engram_context.completion.import_edit import import_edit
 from engram_context.edits import Edit, project_edit
-from engram_context.environment import BUILTIN_NAMES
 from engram_context.findings import Finding, Fix
-from engram_context.import_edit import import_edit
 from engram_context.imports import Module
+from engram_context.outside.environment import BUILTIN_NAMES
 from engram_context.records import ROLES, SCOPE_KINDS, FileRecord
 from engram_context.scopes import visible_scopes
 from engram_context.text import Span, Text

@@ -9,8 +9,8 @@ from functools import cached_property
 from engram_context.checks.module_names import ModuleNames
 from engram_context.checks.surroundings import Surroundings
 from engram_context.checks.usage import Usage
-from engram_context.environment import Environment
 from engram_context.findings import Finding
+from engram_context.outside.environment import Environment
 from engram_context.records import FileRecord
 from engram_context.resolve import Resolver
 from engram_context.snapshot import Snapshot

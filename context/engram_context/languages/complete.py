@@ -17,12 +17,12 @@ from engram_context.languages.resolving import Names
 from engram_context.reader import parse, read_record
 from engram_context.records import EXPORT_ONLY, KIND, SCOPE_KIND, FileRecord
 from engram_context.resolve import Resolver
-from engram_context.symbols import match
 from engram_context.targets import Slot, Target
 from engram_context.text import Span, Text
+from engram_context.views.symbols import match
 
 if TYPE_CHECKING:
-    from engram_context.candidates import Candidate, Origin
+    from engram_context.completion.candidates import Candidate, Origin
     from engram_context.snapshot import Snapshot
 
 Make = Callable[..., "Candidate"]

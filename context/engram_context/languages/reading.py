@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from tree_sitter import Node, QueryCursor, Tree
 
 from engram_context.builder import RecordBuilder
+from engram_context.disk.limits import Deadline, TooSlowError
 from engram_context.languages.language import Language
-from engram_context.limits import Deadline, TooSlowError
 from engram_context.records import EXPORT_ONLY, EXPORTED, NO_REF, FileRecord, Kind, Role, ScopeKind, SyntaxProblem
 from engram_context.text import Span, Text
 

@@ -4,7 +4,7 @@ import argparse
 import time
 from dataclasses import replace
 
-from engram_context.candidates import is_silent
+from engram_context.completion.candidates import is_silent
 from engram_context.languages import language_of
 from engram_context.text import Span
 from engram_runtime.servers import RemoteError

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
-from engram_context.ignore import Ignore
+from engram_context.disk.ignore import Ignore
 
 LARGEST = 10  # modules that lines are taken from, in turn
 

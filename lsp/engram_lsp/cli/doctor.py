@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
-from engram_context.store import default_cache_folder
+from engram_context.disk.store import default_cache_folder
 from rich.markup import escape
 from rich.table import Table
 

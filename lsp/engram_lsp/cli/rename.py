@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engram_context.edits import EditError, ProjectEdit, Refusal
 from engram_context.project import Project
-from engram_context.rename import rename
+from engram_context.renames.rename import rename
 from engram_context.text import Text
 from rich.syntax import Syntax
 

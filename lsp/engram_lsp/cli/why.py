@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engram_context.builtin_rules import is_private
-from engram_context.ignore import Reason
+from engram_context.disk.builtin_rules import is_private
+from engram_context.disk.ignore import Reason
 from engram_context.project import Project
 from engram_context.text import READ_LIMIT
 from rich.markup import escape

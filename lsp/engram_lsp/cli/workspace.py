@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engram_context.indexing import Coding
+from engram_context.disk.indexing import Coding
 from engram_context.project import Project
 from engram_context.text import Place, Text
 from engram_runtime.models import default_model

@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
-from engram_context.candidates import Candidate
-from engram_context.indexing import Coding
-from engram_context.matches import MemoryView
-from engram_context.ngrams import NgramMemory
+from engram_context.completion.candidates import Candidate
+from engram_context.disk.indexing import Coding
+from engram_context.memory.matches import MemoryView
+from engram_context.memory.ngrams import NgramMemory
 from engram_context.project import Project
 from engram_context.snapshot import Snapshot
 from engram_context.text import Place, Span, Text

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
-from engram_context.ignore import Ignore
+from engram_context.disk.ignore import Ignore
 from engram_context.languages import is_code, language_of
 from engram_context.text import Unreadable, read_text
 from engram_runtime.train.corpus import Document, documents, heldout

@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engram_context.indexing import Coding
-from engram_context.ngrams import NgramMemory
+from engram_context.disk.indexing import Coding
+from engram_context.memory.ngrams import NgramMemory
 from engram_runtime.engine import Engine
 from engram_runtime.tokenizer import Tokenizer
 

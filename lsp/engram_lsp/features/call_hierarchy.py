@@ -1,7 +1,7 @@
 """textDocument/prepareCallHierarchy, callHierarchy/incomingCalls and callHierarchy/outgoingCalls"""
 
-from engram_context import call_hierarchy as calls
 from engram_context.text import Span
+from engram_context.views import call_hierarchy as calls
 from lsprotocol import types
 
 from engram_lsp import convert

@@ -1,7 +1,7 @@
 """textDocument/codeLens and codeLens/resolve: how often definitions are mentioned, counted when a lens is in sight"""
 
-from engram_context import lenses
 from engram_context.text import Place
+from engram_context.views import lenses
 from lsprotocol import types
 
 from engram_lsp import convert

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engram_context.candidates import Candidate, is_silent
+from engram_context.completion.candidates import Candidate, is_silent
 from engram_context.languages import language_of
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span, Text

@@ -1,6 +1,6 @@
 """textDocument/declaration"""
 
-from engram_context.declarations import declarations
+from engram_context.views.declarations import declarations
 from lsprotocol import types
 
 from engram_lsp.features import locations

@@ -1,6 +1,6 @@
 """textDocument/documentHighlight"""
 
-from engram_context.highlight import Access, highlights
+from engram_context.views.highlight import Access, highlights
 from lsprotocol import types
 
 from engram_lsp import convert

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engram_context.links import Link, links
+from engram_context.views.links import Link, links
 from lsprotocol import types
 
 from engram_lsp import convert

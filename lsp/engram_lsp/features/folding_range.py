@@ -1,6 +1,6 @@
 """textDocument/foldingRange"""
 
-from engram_context.folding import Fold, FoldKind, folds
+from engram_context.views.folding import Fold, FoldKind, folds
 from lsprotocol import types
 
 from engram_lsp.guard import stale

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from engram_context.call_hierarchy import Definition, definitions_at, show
 from engram_context.snapshot import Snapshot
 from engram_context.text import Place
+from engram_context.views.call_hierarchy import Definition, definitions_at, show
 from lsprotocol import types
 
 from engram_lsp import convert

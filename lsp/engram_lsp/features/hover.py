@@ -1,7 +1,7 @@
 """textDocument/hover"""
 
-from engram_context.hover import HoverText
 from engram_context.languages import language_of
+from engram_context.views.hover import HoverText
 from lsprotocol import types
 
 from engram_lsp import convert

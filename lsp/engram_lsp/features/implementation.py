@@ -1,6 +1,6 @@
 """textDocument/implementation: looks for classes in the whole project, so it runs on a worker."""
 
-from engram_context.type_hierarchy import implementations
+from engram_context.views.type_hierarchy import implementations
 from lsprotocol import types
 
 from engram_lsp.features import locations

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from engram_context.hints import Hint, Wishes, hints
 from engram_context.text import Location, Text, Unit
+from engram_context.views.hints import Hint, Wishes, hints
 from lsprotocol import types
 
 from engram_lsp import convert

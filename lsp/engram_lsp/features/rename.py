@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from engram_context import rename as renaming
 from engram_context.edits import ProjectEdit, Refusal
+from engram_context.renames import rename as renaming
 from lsprotocol import types
 
 from engram_lsp import convert

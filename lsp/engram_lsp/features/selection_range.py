@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from engram_context.selection import selections
 from engram_context.text import Span, Text, Unit
+from engram_context.views.selection import selections
 from lsprotocol import types
 
 from engram_lsp import convert

@@ -1,9 +1,9 @@
 """textDocument/semanticTokens: full, full/delta and range"""
 
 import numpy as np
-from engram_context.semantic import TOKEN_MODIFIERS, TOKEN_TYPES, Ints, difference, encoded
-from engram_context.semantic import semantic_tokens as find
 from engram_context.text import Span
+from engram_context.views.semantic import TOKEN_MODIFIERS, TOKEN_TYPES, Ints, difference, encoded
+from engram_context.views.semantic import semantic_tokens as find
 from lsprotocol import types
 
 from engram_lsp import convert

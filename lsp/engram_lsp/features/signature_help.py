@@ -1,8 +1,8 @@
 """textDocument/signatureHelp"""
 
-from engram_context.signatures import Signature, SignatureHelp
-from engram_context.signatures import signature_help as find
 from engram_context.text import Text, Unit
+from engram_context.views.signatures import Signature, SignatureHelp
+from engram_context.views.signatures import signature_help as find
 from lsprotocol import types
 
 from engram_lsp.capabilities import Client

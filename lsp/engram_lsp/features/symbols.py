@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from engram_context.records import Kind, Symbol
-from engram_context.symbols import SymbolNode
 from engram_context.text import Text, Unit
+from engram_context.views.symbols import SymbolNode
 from lsprotocol import types
 
 from engram_lsp import convert

@@ -1,6 +1,6 @@
 """textDocument/typeDefinition"""
 
-from engram_context.declarations import type_definitions
+from engram_context.views.declarations import type_definitions
 from lsprotocol import types
 
 from engram_lsp.features import locations

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from engram_context import type_hierarchy as classes
-from engram_context.call_hierarchy import Definition
+from engram_context.views import type_hierarchy as classes
+from engram_context.views.call_hierarchy import Definition
 from lsprotocol import types
 
 from engram_lsp.features import hierarchy

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from engram_context import moves
 from engram_context.edits import ProjectEdit, Refusal
+from engram_context.renames import moves
 from lsprotocol import types
 
 from engram_lsp import convert

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from engram_context.checks import findings
-from engram_context.environment import Environment
 from engram_context.findings import Finding
+from engram_context.outside.environment import Environment
 from fixture import parse_fixture
 
 Found = list[tuple[str, str, str]]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from engram_context.checks import findings
-from engram_context.environment import Environment
 from engram_context.findings import Finding
+from engram_context.outside.environment import Environment
 from fixture import snapshot_of
 
 Check = Callable[..., list[tuple[str, str, str]]]

@@ -1,7 +1,7 @@
 """Names that may stand at a place, in every language."""
 
 import pytest
-from engram_context.candidates import Candidates
+from engram_context.completion.candidates import Candidates
 from engram_context.text import Text
 from fixture import parse_fixture
 

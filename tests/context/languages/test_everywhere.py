@@ -9,7 +9,7 @@ from engram_context.edits import ProjectEdit, Refusal
 from engram_context.languages import language_of
 from engram_context.reader import parse, read_record
 from engram_context.records import FileRecord
-from engram_context.rename import rename
+from engram_context.renames.rename import rename
 from engram_context.resolve import Resolver
 from engram_context.text import Place, Text
 from fixture import snapshot_of

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from engram_context.disk.indexing import Coding
 from engram_context.edits import Refusal
-from engram_context.indexing import Coding
 from engram_context.languages import language_of
 from engram_context.project import Project
 from engram_context.reader import read_record
 from engram_context.records import FileRecord
-from engram_context.rename import rename
+from engram_context.renames.rename import rename
 from engram_context.text import Text
 from fixture import parse_fixture
 

@@ -1,0 +1,1 @@
+"""What an expression is, as far as that decides its members."""

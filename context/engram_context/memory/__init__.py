@@ -1,0 +1,1 @@
+"""The n-gram memory: which token followed which, and what that promises."""

@@ -1,0 +1,1 @@
+"""Renames and moves, and the proof that they change no meaning."""

@@ -1,0 +1,1 @@
+"""What an editor shows of a snapshot: outlines, colours, signatures, hierarchies, hints."""
