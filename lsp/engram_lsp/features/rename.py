@@ -41,6 +41,10 @@ async def rename(session: Session, params: types.RenameParams) -> types.Workspac
     if not session.is_current(asked):
         raise stale()
     edit, left_out = for_client(found, session.client)
+    if left_out and not edit.edits:
+        # All of it should be looked at first, and this client would not ask.
+        reason = next(one.annotation for edits in found.edits.values() for one in edits if one.annotation is not None)
+        raise refused(f"this rename is not certain: {reason}")
     edit = await judged(session, asked, edit)
     if not session.is_current(asked):
         raise stale()

@@ -84,3 +84,12 @@ def test_names_are_suggested_and_one_of_them_is_applied(start: Start, tmp_path: 
     assert actions and all(action["command"]["command"] == "engram.renameTo" for action in actions)
     with pytest.raises(ResponseError, match="position"):
         client.request("workspace/executeCommand", {"command": "engram.suggestNames", "arguments": ["x"]})
+
+
+def test_a_client_that_cannot_ask_is_told_why_a_doubtful_rename_is_not_made(start: Start, tmp_path: Path) -> None:
+    root = project(tmp_path / "project")
+    (root / "doubt.py").write_text("def f(some):\n    return locals()\n", encoding="utf-8")
+    client = start(root, editor="eglot")
+    uri = client.open(root / "doubt.py")
+    with pytest.raises(ResponseError, match="not certain"):
+        client.request("textDocument/rename", {**where(uri, 0, 7), "newName": "thing"})
