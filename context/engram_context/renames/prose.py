@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engram_context.edits import Edit
-from engram_context.records import KIND, SCOPE_KIND, FileRecord
+from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord
 from engram_context.resolve import Resolver
 from engram_context.targets import Slot
 from engram_context.text import Span, Text
@@ -217,7 +217,11 @@ class _Prose:
             scope = snapshot.records[slot.path].scopes[slot.scope]
             home = scope.name if scope.kind == "class" else snapshot.modules.dotted(slot.path).rpartition(".")[2]
             found.add(home.encode())
-        return frozenset(found)
+        # A module that imports it has it, too: `package.Name` for what is defined deeper inside.
+        for path in self.wanted.mentions:
+            if snapshot.records[path].bindings(0, self.wanted.name):
+                found.add(snapshot.modules.dotted(path).rpartition(".")[2].encode())
+        return frozenset(found - {b""})
 
     @cached_property
     def _codes(self) -> frozenset[int]:
@@ -278,6 +282,8 @@ class _Prose:
             return 0.1
         if not self.looking.isdisjoint(self._kept_as(record, start)):
             return 0.8
+        if self._is_told_at_run_time:
+            return 0.5
         data, end = self.text.data, start + len(self.wanted.name.encode()) + 1
         before, after = data[max(start - 200, 0) : start - 1].rstrip(), data[end : end + 200].lstrip()
         if _NAMESPACE.search(before):
@@ -303,6 +309,16 @@ class _Prose:
         }
         return 0.95 if slots & self.wanted.slots else 0.02
 
+    @cached_property
+    def _is_told_at_run_time(self) -> bool:
+        """Whether it is a class whose file asks classes for their names, which then stand in what a program says."""
+        for slot in self.wanted.slots:
+            record = self.resolver.snapshot.records[slot.path]
+            is_class = any(record.symbols.kind[row] == KIND["class"] for row in self.resolver.symbols_of(slot))
+            if is_class and record.occurrences_of("__name__", _ATTRIBUTE):
+                return True
+        return False
+
     def _kept_as(self, record: FileRecord, start: int) -> Iterator[str]:
         """The variables that a string is given to, in an assignment or as one of what a loop runs over."""
         symbols = record.symbols
@@ -318,6 +334,7 @@ class _Prose:
             yield loop[1].decode()
 
 
+_ATTRIBUTE = frozenset({ROLE["attribute"]})
 _KEEPING = frozenset({KIND["variable"], KIND["constant"], KIND["attribute"]})
 # What stands before a key that is a name of an object, or of a module.
 _NAMESPACE = re.compile(rb"(?:\.__dict__|\b(?:vars|globals|locals)\(\w*\))(?:\[|\.(?:get|pop|setdefault)\()\Z")

@@ -644,6 +644,22 @@ def test_a_parametrized_argument_is_renamed_in_the_string_that_names_it_and_not_
     )
 
 
+def test_a_text_that_names_it_by_the_package_that_passes_it_on_is_offered():
+    result = check_rename(
+        """
+        -- pkg/__init__.py --
+        from .deep import $1Thing
+        -- pkg/deep.py --
+        class $2Thin$0g: ...
+        -- test_it.py --
+        from pkg import $3Thing
+        PROGRAM = "import pkg; pkg.Thing()"
+        """,
+        "Item",
+    )
+    assert [edit.likelihood for edit in result.edits["test_it.py"] if edit.annotation] == [0.9]
+
+
 def test_a_string_that_a_member_is_looked_up_by_later_is_offered():
     result = check_rename(
         """
