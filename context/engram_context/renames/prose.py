@@ -260,6 +260,8 @@ class _Prose:
             return f"a text that ends in '{name}'", 0.15
         if region in ("string", "setting", "code"):
             is_whole = before[-1:] in (b'"', b"'") and after == before[-1:]
+            if region == "string" and after == b"(" and self._is_told_at_run_time:
+                return f"a text that shows a '{name}'", 0.5
             return f"a string that spells '{name}'", self._string(start) if is_whole and region == "string" else 0.1
         if self._is_example(start) and any(slot.path == self.path for slot in self.wanted.slots):
             return f"an example that uses '{name}'", 0.8
@@ -281,6 +283,8 @@ class _Prose:
         if record is None:
             return 0.1
         if not self.looking.isdisjoint(self._kept_as(record, start)):
+            return 0.8
+        if any(span.start <= start < span.end for span in self._hooked):
             return 0.8
         if self._is_told_at_run_time:
             return 0.5
@@ -310,8 +314,18 @@ class _Prose:
         return 0.95 if slots & self.wanted.slots else 0.02
 
     @cached_property
+    def _hooked(self) -> list[Span]:
+        """The methods in this file by which classes that have it answer for attributes: strings are names there."""
+        record = self.record
+        scopes = [slot.scope for slot in self.wanted.slots if slot.path == self.path]
+        if record is None:
+            return []
+        rows = (row for scope in scopes for hook in sorted(_OWN) for row in record.bindings(scope, hook))
+        return [record.symbols[row].body for row in rows]
+
+    @cached_property
     def _is_told_at_run_time(self) -> bool:
-        """Whether it is a class whose file asks classes for their names, which then stand in what a program says."""
+        """Whether it is a class whose file asks classes for their names: they then stand in what the program prints."""
         for slot in self.wanted.slots:
             record = self.resolver.snapshot.records[slot.path]
             is_class = any(record.symbols.kind[row] == KIND["class"] for row in self.resolver.symbols_of(slot))

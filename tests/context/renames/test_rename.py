@@ -660,6 +660,32 @@ def test_a_text_that_names_it_by_the_package_that_passes_it_on_is_offered():
     assert [edit.likelihood for edit in result.edits["test_it.py"] if edit.annotation] == [0.9]
 
 
+def test_what_a_class_prints_of_itself_and_tests_in_its_hooks_is_offered():
+    result = check_rename(
+        """
+        class $1Bo$0x:
+            def __repr__(self): return f"{type(self).__name__}()"
+        assert repr($2Box()) == "Box()" and "a box, Box" and "Box"
+        """,
+        "Case",
+    )
+    assert [edit.annotation for edit in result.edits["main.py"] if edit.annotation] == [
+        "a text that shows a 'Box'",
+        "a string that spells 'Box'",
+    ]
+    result = check_rename(
+        """
+        class Box:
+            def __init__(self): self.$1_con$0fig = {}
+            def __getattr__(self, name):
+                if name == "_config": raise AttributeError
+        "_config"
+        """,
+        "_settings",
+    )
+    assert [edit.likelihood for edit in result.edits["main.py"] if edit.annotation] == [0.8]
+
+
 def test_a_string_that_a_member_is_looked_up_by_later_is_offered():
     result = check_rename(
         """
