@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,14 @@ PER_PROJECT = 3000
 PATH = Path(unproven.__file__).with_name("unproven.json")
 
 
-def examples(root: Path, rng: random.Random) -> list[tuple[tuple[float, ...], bool]]:
-    snapshot, _ = snapshot_of(root)
-    resolver = Resolver(snapshot)
+Mention = tuple[str, int, bool]
+"""path, occurrence, whether it means the symbol"""
+
+
+def symbols(resolver: Resolver, rng: random.Random) -> Iterator[tuple[Judge, list[Mention]]]:
+    """One class member of each name that a project has, in random order, with all mentions of the name as a member whose
+    meaning is known."""
+    snapshot = resolver.snapshot
     hierarchy = Hierarchy(resolver, Environment.standard())
     members: dict[str, list[Slot]] = {}
     for path in snapshot.paths:
@@ -42,34 +48,37 @@ def examples(root: Path, rng: random.Random) -> list[tuple[tuple[float, ...], bo
             is_member = record.scopes.kind[symbol.scope] == SCOPE_KIND["class"] and symbol.kind != "class"
             if is_member and not symbol.name.startswith("__"):
                 members.setdefault(symbol.name, []).append(Slot(path, symbol.scope, symbol.name))
-    found: list[tuple[tuple[float, ...], bool]] = []
     names = sorted(members)
     rng.shuffle(names)
     for name in names:
-        if len(found) >= PER_PROJECT:
-            break
-        known: list[tuple[str, int, frozenset[Slot]]] = []
+        slot = rng.choice(members[name])
+        family = family_of(hierarchy, [slot]).slots | {slot}
+        known: list[Mention] = []
+        own: dict[str, list[int]] = {}
         for path in snapshot.files_naming(name):
             for index in snapshot.records[path].occurrences_of(name, MEMBERS):
                 targets = resolver.of_occurrence(path, index)
                 if targets:
-                    known.append((path, index, frozenset(t for t in targets if isinstance(t, Slot))))
+                    is_ours = not family.isdisjoint(targets)
+                    known.append((path, index, is_ours))
+                    if is_ours:
+                        own.setdefault(path, []).append(index)
+        yield Judge(resolver, Wanted(name, name, frozenset(family), own)), known
+
+
+def examples(root: Path, rng: random.Random) -> list[tuple[tuple[float, ...], bool]]:
+    snapshot, _ = snapshot_of(root)
+    found: list[tuple[tuple[float, ...], bool]] = []
+    for judge, known in symbols(Resolver(snapshot), rng):
+        if len(found) >= PER_PROJECT:
+            break
         if len(known) < 2:
             continue
-        slot = rng.choice(members[name])
-        family = family_of(hierarchy, [slot]).slots | {slot}
-        own: dict[str, list[int]] = {}
-        for path, index, targets in known:
-            if targets & family:
-                own.setdefault(path, []).append(index)
-        judge = Judge(resolver, Wanted(name, name, frozenset(family), own))
-        ours = sum(map(len, own.values()))
+        ours = sum(is_ours for _, _, is_ours in known)
         others = len(known) - ours
-        for path, index, targets in rng.sample(known, min(len(known), PER_NAME)):
-            is_ours = bool(targets & family)
+        for path, index, is_ours in rng.sample(known, min(len(known), PER_NAME)):
             # What is judged does not count among what is known.
-            features = judge.features(path, index, ours - is_ours, others - (not is_ours))
-            found.append((features, is_ours))
+            found.append((judge.features(path, index, ours - is_ours, others - (not is_ours)), is_ours))
     return found
 
 

@@ -17,20 +17,14 @@ from pathlib import Path
 
 import numpy as np
 from checks import snapshot_of
-from engram_context.outside.environment import Environment
-from engram_context.records import ROLE, SCOPE_KIND
-from engram_context.renames.families import Hierarchy, family_of
-from engram_context.renames.prose import Wanted
-from engram_context.renames.unproven import Judge, chance_of
+from engram_context.renames.unproven import chance_of
 from engram_context.resolve import Resolver
-from engram_context.targets import Slot
 from engram_context.text import Text
 from engram_lsp.model import open_predictor
 from engram_lsp.predictor import Predictor, Query
 from engram_lsp.settings import ModelSettings
-from fit_unproven import fitted, loss
+from fit_unproven import fitted, loss, symbols
 
-MEMBERS = frozenset({ROLE["attribute"], ROLE["attribute-write"]})
 REFERENCES = 3
 
 
@@ -53,38 +47,16 @@ class Expectations:
 
 def examples(root: Path, predictor: Predictor, count: int, rng: random.Random) -> list[tuple[tuple[float, ...], bool]]:
     snapshot, texts = snapshot_of(root)
-    resolver = Resolver(snapshot)
-    hierarchy = Hierarchy(resolver, Environment.standard())
     expectations = Expectations(predictor, texts)
-    members: dict[str, list[Slot]] = {}
-    for path in snapshot.paths:
-        record = snapshot.records[path]
-        for symbol in record.symbols:
-            is_member = record.scopes.kind[symbol.scope] == SCOPE_KIND["class"] and symbol.kind != "class"
-            if is_member and not symbol.name.startswith("__"):
-                members.setdefault(symbol.name, []).append(Slot(path, symbol.scope, symbol.name))
     found: list[tuple[tuple[float, ...], bool]] = []
-    names = sorted(members)
-    rng.shuffle(names)
-    for name in names:
+    for judge, known in symbols(Resolver(snapshot), rng):
         if len(found) >= count:
             break
-        known: list[tuple[str, int, frozenset[Slot]]] = []
-        for path in snapshot.files_naming(name):
-            for index in snapshot.records[path].occurrences_of(name, MEMBERS):
-                targets = resolver.of_occurrence(path, index)
-                if targets:
-                    known.append((path, index, frozenset(t for t in targets if isinstance(t, Slot))))
-        slot = rng.choice(members[name])
-        family = family_of(hierarchy, [slot]).slots | {slot}
-        ours = [(path, index) for path, index, targets in known if targets & family]
-        others = [(path, index) for path, index, targets in known if not targets & family]
+        name = judge.wanted.name
+        ours = [(path, index) for path, index, is_ours in known if is_ours]
+        others = [(path, index) for path, index, is_ours in known if not is_ours]
         if len(ours) < 2 or not others:
             continue  # only where both are known is there anything to tell apart
-        own: dict[str, list[int]] = {}
-        for path, index in ours:
-            own.setdefault(path, []).append(index)
-        judge = Judge(resolver, Wanted(name, name, frozenset(family), own))
 
         def mean(
             places: list[tuple[str, int]], but: tuple[str, int], here: np.ndarray, length: int = len(name)
