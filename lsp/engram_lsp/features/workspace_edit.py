@@ -20,8 +20,11 @@ def workspace_edit(session: Session, folder: Folder, edit: ProjectEdit) -> types
     if edit.moves and not session.client.renames_files:
         raise refused("this would rename a file, which this editor does not let a language server do")
     texts: dict[str, Text] = {}
+    names: dict[str, types.OptionalVersionedTextDocumentIdentifier] = {}
     for path in edit.edits:
         document = session.document_at(folder, path)
+        uri = document.uri if document is not None else convert.uri_of(folder.root / path)
+        names[path] = types.OptionalVersionedTextDocumentIdentifier(uri=uri, version=document and document.version)
         text = document.text if document is not None else folder.snapshot.text(path)
         if text is None or edit.digests.get(path, text.digest) != text.digest:
             # Nobody told us that the file changed: read it, so that the next attempt succeeds.
@@ -30,14 +33,19 @@ def workspace_edit(session: Session, folder: Folder, edit: ProjectEdit) -> types
         texts[path] = text
     if not session.client.document_changes:
         changes = {
-            session.uri_of(folder, path): convert.text_edits(texts[path], edits, session.unit)
-            for path, edits in edit.edits.items()
+            names[path].uri: convert.text_edits(texts[path], edits, session.unit) for path, edits in edit.edits.items()
         }
         return types.WorkspaceEdit(changes=changes)
-    return versioned(session, folder, edit, texts)
+    return versioned(session, folder, edit, texts, names)
 
 
-def versioned(session: Session, folder: Folder, edit: ProjectEdit, texts: Mapping[str, Text]) -> types.WorkspaceEdit:
+def versioned(
+    session: Session,
+    folder: Folder,
+    edit: ProjectEdit,
+    texts: Mapping[str, Text],
+    documents: Mapping[str, types.OptionalVersionedTextDocumentIdentifier],
+) -> types.WorkspaceEdit:
     """With the version of each open document, so that a client refuses what comes too late."""
     unproven = (one for edits in edit.edits.values() for one in edits if one.annotation is not None)
     labels = sorted({(-grade(one), label(one)) for one in unproven})
@@ -52,11 +60,7 @@ def versioned(session: Session, folder: Folder, edit: ProjectEdit, texts: Mappin
 
     changes: list[types.TextDocumentEdit | types.CreateFile | types.RenameFile | types.DeleteFile] = []
     for path, edits in edit.edits.items():
-        document = session.document_at(folder, path)
-        name = types.OptionalVersionedTextDocumentIdentifier(
-            uri=session.uri_of(folder, path), version=document.version if document is not None else None
-        )
-        changes.append(types.TextDocumentEdit(name, [text_edit(texts[path], one) for one in edits]))
+        changes.append(types.TextDocumentEdit(documents[path], [text_edit(texts[path], one) for one in edits]))
     # Moves come last: the edits speak of the files under their old names.
     changes += [
         types.RenameFile(session.uri_of(folder, old), convert.uri_of(folder.root / new)) for old, new in edit.moves
