@@ -291,8 +291,9 @@ class Readers:
                 yield from future.result()
 
 
-def _batches(files: Mapping[str, Wanted], least: int = _BATCH_BYTES) -> list[Batch]:
+def _batches(files: Mapping[str, Wanted], least: int | None = None) -> list[Batch]:
     """Files in batches of at least so many bytes, the largest files first."""
+    least = _BATCH_BYTES if least is None else least
     batches: list[Batch] = []
     size = least
     for path, wanted in sorted(files.items(), key=lambda item: -item[1].state.size):
