@@ -93,8 +93,10 @@ def closed_later(after: str, standing: Standing) -> frozenset[int]:
     outermost = 0
     for closing in reversed([closing for closing in later if not is_string(closing.what)]):
         fitting = (i for i in range(outermost, len(standing.open)) if standing.open[i] == closing.what)
-        outermost = next(fitting, closing.entry) + 1
-        found.add(outermost - 1)
+        entry = next(fitting, None)
+        if entry is not None:  # else it closes what is opened in between, by what is being written
+            outermost = entry + 1
+            found.add(entry)
     return frozenset(found)
 
 

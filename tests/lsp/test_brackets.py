@@ -102,3 +102,8 @@ def test_nothing_is_open_behind_an_expression_and_something_within_it_always_is(
 def test_a_long_text_is_read_from_a_definition_at_its_margin() -> None:
     line = "value = other(1)\n"
     assert standing_at("broken(\n" + line * 2000 + "def f():\n    return (" + "1 +\n" * 5000).open == (")",)
+
+
+def test_a_bracket_that_does_not_fit_the_ones_behind_it_closes_what_is_being_written():
+    assert closed_later(")]", standing_at("f(f(a, [")) == {2}
+    assert closed_later("])", standing_at("f(f(a, [")) == {2, 0}
