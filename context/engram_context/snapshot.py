@@ -210,6 +210,12 @@ class Snapshot:
     def text(self, path: str) -> Text | None:
         return self.library.text(path) if is_outside(path) else self.read(path)
 
+    def is_same_but_for(self, path: str, other: Snapshot) -> bool:
+        """Whether two snapshots of a project differ in one file's record at most."""
+        here, there = self.records, other.records
+        same = self.read == other.read and here.keys() == there.keys()
+        return same and all(here[name] is record for name, record in there.items() if name != path)
+
     def files_naming(self, name: str, beside: str = "") -> tuple[str, ...]:
         """The files that mention a name anywhere, sorted. Where only those matter whose text has the letters `beside`,
         it may leave out others."""

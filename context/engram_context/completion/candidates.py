@@ -128,11 +128,8 @@ class _Reading:
 
     def holds(self, snapshot: Snapshot, path: str, text: Text, start: int) -> bool:
         """Whether reading anew would find the same."""
-        if (path, start) != (self.path, self.start) or text != self.text:
-            return False
-        before, now = self.resolver.snapshot, snapshot.records
-        same = before.read == snapshot.read and before.records.keys() == now.keys()
-        return same and all(before.records[other] is record for other, record in now.items() if other != path)
+        is_here = (path, start) == (self.path, self.start) and text == self.text
+        return is_here and self.resolver.snapshot.is_same_but_for(path, snapshot)
 
     def candidates(self, word: str, grown: int) -> tuple[Candidate, ...]:
         """All of them for a typed word; `text` is so many bytes longer than the one that is edited."""

@@ -98,7 +98,8 @@ def rename(
     refusal = _unfit_name(symbol, new_name)
     if refusal is not None:
         return refusal
-    return _Renaming(resolver, symbol, new_name, environment or Environment.standard()).edits()
+    hierarchy = Hierarchy(resolver, environment or Environment.standard())
+    return _Renaming(resolver, symbol, new_name, hierarchy).edits()
 
 
 # --- what is renamed ----------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ class _Renaming:
     resolver: Resolver
     symbol: _Symbol
     new_name: str
-    environment: Environment
+    hierarchy: Hierarchy  # one for all steps: it reads the classes of a file once
     slots: set[Slot] = field(default_factory=set[Slot])
     family: Family = field(default_factory=Family)
 
@@ -234,8 +235,7 @@ class _Renaming:
         texts = self._texts({*certain, *doubtful})
         if isinstance(texts, Refusal):
             return texts
-        hierarchy = Hierarchy(self.resolver, self.environment)
-        reason = looked_up(hierarchy, self.slots, self.family, self.new_name)
+        reason = looked_up(self.hierarchy, self.slots, self.family, self.new_name)
         if reason is not None:
             return Refusal(reason)
         refusal = Proof(self.resolver, self.slots, self.symbol.name, self.new_name).check(certain, texts)
@@ -245,7 +245,7 @@ class _Renaming:
             wanted = Wanted(self.symbol.name, self.new_name, frozenset(self.slots), mentions)
             for path, edit in guesses(self.resolver, wanted):
                 doubtful.setdefault(path, []).append(edit)
-        doubt = self.family.doubt or unseen(hierarchy, self.slots)
+        doubt = self.family.doubt or unseen(self.hierarchy, self.slots)
         if doubt is not None:
             certain = {path: [Edit(e.span, e.new_text, doubt) for e in edits] for path, edits in certain.items()}
         taken = {(path, edit.span) for path, edits in certain.items() for edit in edits}
@@ -260,11 +260,10 @@ class _Renaming:
         """Add every slot that must be called the same: override families, and what a mention means besides."""
         if self.symbol.is_alias:
             return self._taken_from_here()
-        hierarchy = Hierarchy(self.resolver, self.environment)
         known: set[Slot] = set()
         while known != self.slots:
             known = set(self.slots)
-            self.family = family_of(hierarchy, self.slots)
+            self.family = family_of(self.hierarchy, self.slots)
             if self.family.refusal is not None:
                 return Refusal(self.family.refusal)
             self.slots |= self.family.slots
@@ -320,8 +319,7 @@ class _Renaming:
                 return Refusal(
                     f"'{self.new_name}' is already defined at {self._where(slot.path, record.symbols.start[rows[0]])}"
                 )
-        hierarchy = Hierarchy(self.resolver, self.environment)
-        for owner in dict.fromkeys(base for one in self.family.classes for base in hierarchy.order(one)):
+        for owner in dict.fromkeys(base for one in self.family.classes for base in self.hierarchy.order(one)):
             record = self.resolver.snapshot.records[owner.path]
             rows = record.bindings(owner.scope, self.new_name)
             if rows:
