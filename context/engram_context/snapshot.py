@@ -210,6 +210,16 @@ class Snapshot:
     def text(self, path: str) -> Text | None:
         return self.library.text(path) if is_outside(path) else self.read(path)
 
+    def texts_as_read(self, paths: Iterable[str]) -> dict[str, Text] | Refusal:
+        """The texts of files, which are those that their records are of; refused where one has moved on meanwhile."""
+        texts: dict[str, Text] = {}
+        for path in paths:
+            text = self.text(path)
+            if text is None or text.digest != self.records[path].digest:
+                return Refusal(f"{path} has changed and is being read again; try once more in a moment")
+            texts[path] = text
+        return texts
+
     def is_same_but_for(self, path: str, other: Snapshot) -> bool:
         """Whether two snapshots of a project differ in one file's record at most."""
         here, there = self.records, other.records

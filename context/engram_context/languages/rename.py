@@ -125,7 +125,7 @@ class _Renaming:
         refusal = self._conflict()
         if refusal is not None:
             return refusal
-        texts = self._texts(mentions)
+        texts = self.resolver.snapshot.texts_as_read(mentions)
         if isinstance(texts, Refusal):
             return texts
         edits: dict[str, list[Edit]] = {}
@@ -144,7 +144,7 @@ class _Renaming:
             edits[path] = [self._near_error(path, edit) for edit in of_file]
         for path, edit in (*self._unproven(mentions), *self._in_comments(mentions)):
             edits.setdefault(path, []).append(edit)
-        texts = self._texts(edits)
+        texts = self.resolver.snapshot.texts_as_read(edits)
         if isinstance(texts, Refusal):
             return texts
         moves = tuple(self.symbol.language.moves(self.resolver.others, sorted(self.slots, key=repr), self.new_name))
@@ -365,15 +365,6 @@ class _Renaming:
                     if path not in starts or node.start_byte > starts[path] or re.search(rb"[;}]", between):
                         continue
                 yield path, Edit(Span(*match.span(1)), self.new_name, f"a comment that names '{name}'", _IN_COMMENT)
-
-    def _texts(self, paths: Iterable[str]) -> dict[str, Text] | Refusal:
-        texts: dict[str, Text] = {}
-        for path in paths:
-            text = self.resolver.snapshot.text(path)
-            if text is None or text.digest != self.resolver.snapshot.records[path].digest:
-                return Refusal(f"{path} has changed and is being read again; try once more in a moment")
-            texts[path] = text
-        return texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class _Moving:
             found = list(self._renamings(path))
             if found:
                 edits[path] = found
-        texts = self._texts({*edits, *python})
+        texts = self.snapshot.texts_as_read({*edits, *python})
         if isinstance(texts, Refusal):
             return texts
         after = self._after(edits, texts)
@@ -178,15 +178,6 @@ class _Moving:
         for new in self.renamed.values():
             found.update(self.snapshot.files_naming(new))
         return sorted(path for path in found if path in self.snapshot.modules.files)
-
-    def _texts(self, paths: Iterable[str]) -> dict[str, Text] | Refusal:
-        texts: dict[str, Text] = {}
-        for path in paths:
-            text = self.snapshot.text(path)
-            if text is None or text.digest != self.snapshot.records[path].digest:
-                return Refusal(f"{path} has changed and is being read again; try once more in a moment")
-            texts[path] = text
-        return texts
 
     # --- names of modules that stay where they are --------------------------------------------------------
 
@@ -275,7 +266,7 @@ class _Moving:
             if not wrong:
                 continue
             if path not in texts:
-                text = self._texts([path])
+                text = self.snapshot.texts_as_read([path])
                 if isinstance(text, Refusal):
                     return text
                 texts.update(text)

@@ -34,7 +34,7 @@ from engram_context.renames.unproven import called_as, callee_name, guesses
 from engram_context.renames.unseen import unseen
 from engram_context.resolve import Resolver
 from engram_context.targets import Builtin, External, Slot, Target
-from engram_context.text import Place, Span, Text
+from engram_context.text import Place, Span
 
 if TYPE_CHECKING:
     from engram_context.snapshot import Snapshot
@@ -232,7 +232,7 @@ class _Renaming:
         named = (*naming_strings(resolver, self.slots, name), *keys(resolver, self.slots, name))
         for path, span in named:
             certain.setdefault(path, []).append(Edit(span, self.new_name))
-        texts = self._texts({*certain, *doubtful})
+        texts = self.resolver.snapshot.texts_as_read({*certain, *doubtful})
         if isinstance(texts, Refusal):
             return texts
         reason = looked_up(self.hierarchy, self.slots, self.family, self.new_name)
@@ -251,7 +251,7 @@ class _Renaming:
         taken = {(path, edit.span) for path, edits in certain.items() for edit in edits}
         for path, edits in doubtful.items():
             certain.setdefault(path, []).extend(edit for edit in edits if (path, edit.span) not in taken)
-        texts = self._texts(certain)
+        texts = self.resolver.snapshot.texts_as_read(certain)
         return texts if isinstance(texts, Refusal) else project_edit(certain, texts)
 
     # --- slots ----------------------------------------------------------------------------------------
@@ -409,15 +409,6 @@ class _Renaming:
                     yield path, Edit(record.occurrences.span(index), new)
                 for match in quoted(name).finditer(text.data) if text is not None else ():
                     yield path, Edit(Span(*match.span("name")), new)
-
-    def _texts(self, paths: Iterable[str]) -> dict[str, Text] | Refusal:
-        texts: dict[str, Text] = {}
-        for path in paths:
-            text = self.resolver.snapshot.text(path)
-            if text is None or text.digest != self.resolver.snapshot.records[path].digest:
-                return Refusal(f"{path} has changed and is being read again; try once more in a moment")
-            texts[path] = text
-        return texts
 
     def _where(self, path: str, offset: int) -> str:
         return where(self.resolver.snapshot, path, offset)
