@@ -12,15 +12,18 @@ Tag = Literal["unnecessary", "deprecated"]
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A change that makes a finding go away; `title` names it in a menu."""
+    """A change that makes a finding go away; `title` names it in a menu. `is_safe`: it changes nothing about what the
+    program does, so that all such fixes of a file may be made at once and unseen."""
 
     title: str
     edit: ProjectEdit
+    is_safe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem: a stable code, where, how bad, in words, and what could be done."""
+    """One problem: a stable code, where, how bad, in words, and what could be done. `confidence`: how likely it is
+    that it is one, where that cannot be proven."""
 
     code: str
     severity: Severity
@@ -29,3 +32,4 @@ class Finding:
     related: tuple[tuple[Location, str], ...] = ()
     fixes: tuple[Fix, ...] = ()
     tags: frozenset[Tag] = frozenset()
+    confidence: float = 1.0

@@ -1,34 +1,51 @@
 """Findings in one file of a snapshot: one module per check, stable codes, comments that silence them.
 
-- `syntax-error`: the text is no Python.
-- `unresolved-import`, `unknown-import-name` (imports.py): a module, or a name of a project's module, is not there.
-- `undefined-name`, `undefined-export` (names.py): nothing binds a name that is read, or listed in `__all__`.
-- `unused-import`, `unused-variable` (unused.py): nothing reads what is bound.
+To add a check: a module with a `CHECK`, a line in `CHECKS`, and for each of its codes `pages/<code>.md`, whose examples
+the tests run. What a check knows of the whole project it asks of `subject.whole`, so that all files share it.
 """
 
 from __future__ import annotations
 
-from engram_context.checks.imports import unresolved_imports
-from engram_context.checks.names import undefined_names
+from importlib.resources import files
+
+from engram_context.checks import imports, manifests, names, syntax, unused
+from engram_context.checks.check import Check, Code
 from engram_context.checks.subject import Subject
 from engram_context.checks.suppression import unsuppressed
-from engram_context.checks.syntax import syntax_errors
-from engram_context.checks.unused import unused_imports, unused_variables
 from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
 from engram_context.snapshot import Snapshot
 
+CHECKS: tuple[Check, ...] = (
+    syntax.CHECK,
+    imports.CHECK,
+    names.CHECK,
+    unused.CHECK,
+)
+CODES: dict[str, Code] = {code.name: code for check in CHECKS for code in check.codes}
+
+
+def is_checked(path: str, language: str | None) -> bool:
+    """Whether any check has something to say about a file of this name."""
+    return language == "python" or manifests.is_manifest(path)
+
 
 def findings(snapshot: Snapshot, path: str, environment: Environment) -> tuple[Finding, ...]:
-    """What is wrong in one file, sorted by place. Empty for an unknown file, a language without checks, and a
-    file whose record lags behind its text."""
+    """What is wrong in one file, sorted by place. Empty for an unknown file, a file without checks, and one whose
+    record lags behind its text."""
     record, text = snapshot.record(path), snapshot.text(path)
-    if record is None or text is None or record.language != "python" or record.digest != text.digest:
+    if record is None or text is None or record.digest != text.digest or not is_checked(path, record.language):
         return ()
+    kind = "python" if record.language == "python" else "manifest"
     subject = Subject(snapshot, path, text, record, environment)
-    checks = [syntax_errors, unresolved_imports]
-    if not record.errors:
-        # Half-written code loses bindings and uses: what it seems to lack says nothing.
-        checks += [undefined_names, unused_imports, unused_variables]
-    kept = unsuppressed([found for check in checks for found in check(subject)], text)
+    # Half-written code loses bindings and uses: what it seems to lack says nothing.
+    checks = [check for check in CHECKS if check.files == kind and (check.reads_broken or not record.errors)]
+    kept = unsuppressed([found for check in checks for found in check.find(subject)], text, CODES)
     return tuple(sorted(kept, key=lambda finding: (finding.span.start, finding.span.end, finding.code)))
+
+
+def page_of(code: str) -> str | None:
+    """What users are told about a code, in Markdown; None for a code that does not exist."""
+    if code not in CODES:
+        return None
+    return files("engram_context.checks").joinpath("pages", f"{code}.md").read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from engram_context.checks.check import Check, Code
 from engram_context.checks.subject import Found, Subject
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
@@ -160,3 +161,27 @@ def _makes_modules(subject: Subject, path: str) -> bool:
     """Whether a module extends `__path__` or writes to `sys.modules`, so that files do not tell all."""
     record = subject.snapshot.record(path)
     return record is not None and any(record.name_index(name) is not None for name in ("__path__", "modules"))
+
+
+CHECK = Check(
+    unresolved_imports,
+    (
+        Code(
+            "unresolved-import",
+            "error",
+            frozenset(
+                ("import-error", "E0401", "import-not-found", "import-untyped", "import", "reportMissingImports")
+            ),
+            of_types=True,
+            needs_project=True,
+        ),
+        Code(
+            "unknown-import-name",
+            "error",
+            frozenset(("no-name-in-module", "E0611", "attr-defined", "reportAttributeAccessIssue")),
+            of_types=True,
+            needs_project=True,
+        ),
+    ),
+    reads_broken=True,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 
 from engram_context.imports import Module
@@ -17,17 +18,20 @@ _MODULE_ATTRIBUTES = frozenset(
 
 @dataclass(slots=True)
 class ModuleNames:
-    """The names that modules of one snapshot offer to importers. Made for one round of checks."""
+    """The names that modules of one snapshot offer to importers. Any thread."""
 
     snapshot: Snapshot
     _known: dict[str, frozenset[str] | None] = field(default_factory=dict[str, "frozenset[str] | None"])
+    # Held while a module is read: of a cycle, others must not see what its first member sees.
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def of(self, path: str) -> frozenset[str] | None:
         """All names in a module's namespace, submodules apart; None when only running it would tell."""
-        if path not in self._known:
-            self._known[path] = frozenset()  # what an import cycle sees of a module that is not done yet
-            self._known[path] = self._read(path)
-        return self._known[path]
+        with self._lock:
+            if path not in self._known:
+                self._known[path] = frozenset()  # what an import cycle sees of a module that is not done yet
+                self._known[path] = self._read(path)
+            return self._known[path]
 
     def starred(self, path: str) -> frozenset[str] | None:
         """The names that `from module import *` brings in."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from engram_context.checks.check import Check, Code
 from engram_context.checks.subject import Found, Subject
 from engram_context.checks.surroundings import Surroundings
 from engram_context.checks.usage import Usage
@@ -139,3 +140,22 @@ def _visible(record: FileRecord, usage: Usage, scope: int) -> list[str]:
     """Names that a scope can see: its own and its parents', without the classes' around it."""
     chain = set(visible_scopes(record, scope))
     return [record.names[number] for held, number in usage.symbols if held in chain]
+
+
+CHECK = Check(
+    undefined_names,
+    (
+        Code(
+            "undefined-name",
+            "error",
+            frozenset(("F821", "undefined-variable", "E0602", "name-defined", "reportUndefinedVariable")),
+            of_types=True,
+        ),
+        Code(
+            "undefined-export",
+            "warning",
+            frozenset(("F822", "undefined-all-variable", "E0603", "reportUnsupportedDunderAll")),
+            of_types=True,
+        ),
+    ),
+)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from engram_context.checks.check import Found
 from engram_context.checks.module_names import ModuleNames
 from engram_context.checks.surroundings import Surroundings
 from engram_context.checks.usage import Usage
-from engram_context.findings import Finding
+from engram_context.checks.whole import Whole, whole_of
 from engram_context.outside.environment import Environment
+from engram_context.recent import resolver_of
 from engram_context.records import FileRecord
 from engram_context.resolve import Resolver
 from engram_context.snapshot import Snapshot
-from engram_context.text import Span, Text
+from engram_context.text import Text
 
-Found = Iterator[tuple[Finding, Span]]
-"""Findings, each with the span of the statement whose comments may silence it."""
+__all__ = ["Found", "Subject"]
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,22 @@ class Subject:
     def surroundings(self) -> Surroundings:
         return Surroundings.of(self.text, self.record.language)
 
-    @cached_property
+    @property
     def resolver(self) -> Resolver:
-        return Resolver(self.snapshot)
+        return resolver_of(self.snapshot)
+
+    @property
+    def whole(self) -> Whole:
+        return whole_of(self.snapshot, self.environment)
 
     @cached_property
     def module_names(self) -> ModuleNames:
-        return ModuleNames(self.snapshot)
+        return self.whole.of(_module_names)
 
     def is_on_disk(self, directory: str, name: str) -> bool:
         """Whether a folder of the project has a module that the snapshot has not: compiled, generated, ignored."""
         return self.environment.folder_has(self.environment.root / directory, name)
+
+
+def _module_names(whole: Whole) -> ModuleNames:
+    return ModuleNames(whole.snapshot)

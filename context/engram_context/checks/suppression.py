@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from engram_context.checks.check import Code
 from engram_context.findings import Finding
 from engram_context.text import Span, Text
-
-# What other tools call our codes: flake8 and ruff, then pylint.
-FOREIGN_CODES: dict[str, frozenset[str]] = {
-    "syntax-error": frozenset(("E999", "E902")),
-    "unresolved-import": frozenset(
-        ("import-error", "E0401", "import-not-found", "import-untyped", "import", "reportMissingImports")
-    ),
-    "unknown-import-name": frozenset(("no-name-in-module", "E0611", "attr-defined", "reportAttributeAccessIssue")),
-    "undefined-name": frozenset(("F821", "undefined-variable", "E0602", "name-defined", "reportUndefinedVariable")),
-    "undefined-export": frozenset(("F822", "undefined-all-variable", "E0603", "reportUnsupportedDunderAll")),
-    "unused-import": frozenset(("F401", "unused-import", "W0611", "reportUnusedImport")),
-    "unused-variable": frozenset(("F841", "unused-variable", "W0612", "reportUnusedVariable")),
-}
 
 _COMMENT = re.compile(
     rb"#[^\n\r]*?\b(?:"
@@ -34,11 +22,8 @@ _WHOLE_FILE = re.compile(
     rb"^\s*#\s*(?:(?:flake8|ruff):\s*noqa\s*$|engram:\s*ignore-file\b)", re.IGNORECASE | re.MULTILINE
 )
 
-# A bare `type: ignore` speaks to type checkers: it silences what they report, not what linters report.
-_OF_TYPE_CHECKERS = frozenset(("unresolved-import", "unknown-import-name", "undefined-name", "undefined-export"))
 
-
-def unsuppressed(findings: Iterable[tuple[Finding, Span]], text: Text) -> list[Finding]:
+def unsuppressed(findings: Iterable[tuple[Finding, Span]], text: Text, codes: Mapping[str, Code]) -> list[Finding]:
     """The findings that no comment silences. Beside each finding stands the statement it belongs to: a comment
     on the first or last line of either counts. Syntax errors are never silenced by a line's comment."""
     findings = list(findings)
@@ -50,7 +35,7 @@ def unsuppressed(findings: Iterable[tuple[Finding, Span]], text: Text) -> list[F
         finding
         for finding, statement in findings
         if finding.code == "syntax-error"
-        or not any(_silences(line, finding.code) for line in _lines(text, finding.span, statement))
+        or not any(_silences(line, codes[finding.code]) for line in _lines(text, finding.span, statement))
     ]
 
 
@@ -60,20 +45,20 @@ def _lines(text: Text, *spans: Span) -> set[bytes]:
     return {text.data[span.start : span.end] for span in lines}
 
 
-def _silences(line: bytes, code: str) -> bool:
+def _silences(line: bytes, code: Code) -> bool:
     if b"#" not in line:
         return False
     for match in _COMMENT.finditer(line):
         found = match.groupdict()
-        codes = found["noqa_codes"] or found["engram_codes"] or found["type_codes"] or found["pylint_codes"]
-        if codes is None:
-            if found["noqa"] or found["engram"] or (found["type"] and code in _OF_TYPE_CHECKERS):
+        named = found["noqa_codes"] or found["engram_codes"] or found["type_codes"] or found["pylint_codes"]
+        if named is None:
+            if found["noqa"] or found["engram"] or (found["type"] and code.of_types):
                 return True
             continue
-        names = {name for name in re.split(r"[,\s]+", codes.decode("utf-8", "replace")) if name}
-        if code in names or not names.isdisjoint(FOREIGN_CODES.get(code, ())):
+        names = {name for name in re.split(r"[,\s]+", named.decode("utf-8", "replace")) if name}
+        if code.name in names or not names.isdisjoint(code.foreign):
             return True
         # `noqa: F` silences every F code.
-        if found["noqa"] and any(known.startswith(name) for known in FOREIGN_CODES.get(code, ()) for name in names):
+        if found["noqa"] and any(known.startswith(name) for known in code.foreign for name in names):
             return True
     return False

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import PurePosixPath
 
 import tree_sitter
 
+from engram_context.checks.check import Check, Code
 from engram_context.checks.subject import Found, Subject
 from engram_context.checks.usage import Usage
 from engram_context.edits import Edit, project_edit
@@ -70,7 +72,7 @@ def unused_imports(subject: Subject) -> Found:
         if imported.name is None and imported.alias is None:
             what = imported.module
         removal = _removal(text, statement, name)
-        fixes = (Fix(f"Remove unused import '{what}'", project_edit({path: [removal]}, {path: text})),)
+        fixes = (Fix(f"Remove unused import '{what}'", project_edit({path: [removal]}, {path: text}), is_safe=True),)
         span = Span(name.start_byte, name.end_byte)
         message = f"'{what}' is imported but never used"
         yield Finding("unused-import", "warning", span, message, fixes=fixes, tags=_UNNECESSARY), imported.span
@@ -212,3 +214,16 @@ def remove_statement(text: Text, statement: tree_sitter.Node) -> Edit:
     if rest.strip() and not rest.startswith(b"#"):
         return Edit(Span(start, end + len(after) - len(rest)), "")
     return Edit(Span(line.start, text.line_start(last + 1)), "")
+
+
+def unused(subject: Subject) -> Found:
+    return chain(unused_imports(subject), unused_variables(subject))
+
+
+CHECK = Check(
+    unused,
+    (
+        Code("unused-import", "warning", frozenset(("F401", "unused-import", "W0611", "reportUnusedImport"))),
+        Code("unused-variable", "warning", frozenset(("F841", "unused-variable", "W0612", "reportUnusedVariable"))),
+    ),
+)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 
-from engram_context.checks import findings
+from engram_context.checks import CODES, findings
 from engram_context.findings import Finding
 from engram_context.languages import language_of
 from engram_context.snapshot import Snapshot
@@ -33,8 +33,6 @@ TAGS: dict[str, types.DiagnosticTag] = {
 }
 
 
-# What these say depends on files that may not have been read.
-NEED_PROJECT = frozenset({"unresolved-import", "unknown-import-name"})
 # Files per turn of a worker when the whole workspace is checked.
 _BATCH = 16
 # Other open documents may be affected by an edit, and so is every one by a change on disk: these can wait a little
@@ -155,7 +153,7 @@ def check(session: Session, file: File | Asked) -> Report:
     """
     found = findings(file.snapshot, file.path, file.folder.holder.environment)
     if file.folder.project is None or not file.folder.loaded:
-        found = tuple(finding for finding in found if finding.code not in NEED_PROJECT)
+        found = tuple(finding for finding in found if not CODES[finding.code].needs_project)
     shown = repr((found, sorted(session.settings.diagnostics.severity.items())))
     identity = blake2b(file.text.digest + shown.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
     return Report(found, identity)

@@ -26,7 +26,7 @@ def test_a_module_that_the_project_does_not_have_is_unresolved(check: Check):
     -- pkg/util.py --
     there = 1
     """
-    assert check(source) == [
+    assert check(source, "unresolved-import", "unknown-import-name") == [
         ("pkg/app.py", "unresolved-import", "utl"),
         ("pkg/app.py", "unknown-import-name", "missing"),
         ("pkg/app.py", "unknown-import-name", "absent"),

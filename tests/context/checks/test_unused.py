@@ -18,7 +18,7 @@ def test_an_import_that_nothing_uses_is_unused(check: Check):
         import re
         return sys
     """
-    assert check(source) == [
+    assert check(source, "unused-import", "unused-variable") == [
         ("main.py", "unused-import", "os"),
         ("main.py", "unused-import", "os.path as p"),
         ("main.py", "unused-import", "dumps"),
@@ -79,7 +79,7 @@ def test_what_another_file_takes_from_a_module_is_used(check: Check):
     from pkg import compat as c
     print(loads, pkg.compat.dumps, c.JSONDecoder)
     """
-    assert check(source) == [
+    assert check(source, "unused-import", "unused-variable") == [
         ("pkg/__init__.py", "unused-import", "json"),
         ("pkg/compat.py", "unused-import", "JSONEncoder"),
     ]

@@ -1,0 +1,15 @@
+"""The files in which a project declares what it depends on."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+
+def is_manifest(path: str) -> bool:
+    """pyproject.toml, setup.cfg, and files of requirements, by their names."""
+    place = PurePosixPath(path)
+    if place.name in ("pyproject.toml", "setup.cfg"):
+        return True
+    if place.suffix not in (".txt", ".in"):
+        return False
+    return "requirements" in place.name or place.parent.name == "requirements"
