@@ -381,6 +381,61 @@ class OnnxEngine:
             self._forked = _Fork(tuple(prompt), session, read, log_probabilities(call.logits[0]), self._lock)
         return self._forked.after
 
+    def score(
+        self,
+        prompt: Sequence[int],
+        continuations: Iterable[Sequence[int]],
+        prior: Prior | None = None,
+        cancelled: Callable[[], bool] = never,
+    ) -> tuple[tuple[float, ...], ...] | None:
+        """Log-probabilities of the tokens of each continuation of `prompt`, one after the other, with `prior` mixed in;
+        None when cancelled.
+
+        The prompt is read once, and each continuation costs one graph call for every CHUNK of its tokens. They are not
+        kept, as those of `fork` are not. Raises ValueError where prompt and continuation exceed the context.
+        """
+        wanted = [list(continuation) for continuation in continuations]
+        longest = max(map(len, wanted), default=0)
+        if len(prompt) + longest > self.context:
+            raise ValueError(f"prompt and continuation have at most {self.context} tokens")
+        run = self._run(Request(prompt, max_tokens=1))
+        cache = self._read(run, cancelled)
+        if cache is None or cancelled():
+            return None
+        with self._lock:
+            session = self._opened()
+            call = session.call(cache, run.tokens[cache.position :], logits=1)
+            read = call.cache()
+            self._kept.keep(read)
+        scores: list[tuple[float, ...]] = []
+        for tokens in wanted:
+            rows = [call.logits]
+            with self._lock:
+                # Room for the longest at once: each that needs more would move to a tape of its own.
+                read = after = read.writable(longest)
+                for start in range(0, len(tokens) - 1, CHUNK):
+                    if cancelled():
+                        return None
+                    piece = tokens[start : min(start + CHUNK, len(tokens) - 1)]
+                    made = session.call(after, piece, logits=len(piece))
+                    rows.append(made.logits)
+                    after = made.cache()
+            scores.append(self._scored(np.concatenate(rows)[: len(tokens)], prompt, tokens, prior))
+        return tuple(scores)
+
+    def _scored(
+        self, logits: np.ndarray, prompt: Sequence[int], tokens: Sequence[int], prior: Prior | None
+    ) -> tuple[float, ...]:
+        """Log-probabilities of `tokens`, whose logits are [n, V]."""
+        log_probs = log_probabilities(logits)
+        if prior is None:
+            return tuple(log_probs[np.arange(len(tokens)), tokens].tolist())
+        scores: list[float] = []
+        for at, token in enumerate(tokens):
+            chances = mixed(np.exp(log_probs[at]), prior.next([*prompt, *tokens[:at]]), self.gate)
+            scores.append(float(np.log(max(chances[token], 1e-12))))
+        return tuple(scores)
+
     def read(
         self,
         prompt: Sequence[int],
