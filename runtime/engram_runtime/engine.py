@@ -403,23 +403,23 @@ class OnnxEngine:
         if cache is None or cancelled():
             return None
         with self._lock:
-            session = self._opened()
-            call = session.call(cache, run.tokens[cache.position :], logits=1)
+            session, pending = self._opened(), run.tokens[cache.position :]
+            # Room for the longest at once: what is written behind the prompt is as good as not there afterwards.
+            call = session.call(cache.writable(len(pending) + longest), pending, logits=1)
             read = call.cache()
             self._kept.keep(read)
         scores: list[tuple[float, ...]] = []
         for tokens in wanted:
             rows = [call.logits]
             with self._lock:
-                # Room for the longest at once: each that needs more would move to a tape of its own.
-                read = after = read.writable(longest)
-                for start in range(0, len(tokens) - 1, CHUNK):
+                after, asked = read, tokens[:-1]
+                for start in range(0, len(asked), CHUNK):
                     if cancelled():
                         return None
-                    piece = tokens[start : min(start + CHUNK, len(tokens) - 1)]
-                    made = session.call(after, piece, logits=len(piece))
+                    made = session.call(after, asked[start : start + CHUNK], logits=len(asked[start : start + CHUNK]))
                     rows.append(made.logits)
-                    after = made.cache()
+                    if start + CHUNK < len(asked):
+                        after = made.cache()
             scores.append(self._scored(np.concatenate(rows)[: len(tokens)], prompt, tokens, prior))
         return tuple(scores)
 
