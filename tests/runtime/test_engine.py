@@ -434,7 +434,7 @@ def test_continuations_are_scored_as_if_each_token_were_asked_for(engine: OnnxEn
             assert expected is not None
             np.testing.assert_allclose(found[at], expected[tokens[at]], atol=1e-3)
     assert engine.score(PROMPT, continuations, None, lambda: True) is None
-    assert engine.score(PROMPT, continuations, None, Stop(5)) is None
+    assert engine.score(PROMPT, continuations, None, Stop(3)) is None
 
 
 def test_short_continuations_that_are_scored_leave_no_trace(engine: OnnxEngine) -> None:
