@@ -437,13 +437,6 @@ def test_continuations_are_scored_as_if_each_token_were_asked_for(engine: OnnxEn
     assert engine.score(PROMPT, continuations, None, Stop(3)) is None
 
 
-def test_short_continuations_that_are_scored_leave_no_trace(engine: OnnxEngine) -> None:
-    engine.score(PROMPT, [[7], [9, 11, 8]])
-    kept = engine.describe()["kept_caches"]
-    engine.score(PROMPT, [[7], [9, 11, 8], [7, 12]])
-    assert engine.describe()["kept_caches"] == kept
-
-
 def test_a_prior_has_its_say_in_scores(engine: OnnxEngine) -> None:
     class Always:
         def next(self, tokens: Sequence[int]) -> Opinion:
