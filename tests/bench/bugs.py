@@ -1,0 +1,273 @@
+"""Runtime bugs seeded one at a time into real packages: which functions are suspected, which fixes are proposed.
+
+    python tests/bench/bugs.py select WORK PACKAGE... --python PYTHON [--each 3] [--seed 1]
+    python tests/bench/bugs.py rank WORK [--kind KIND] [--show]
+    python tests/bench/bugs.py fix WORK [--static] [--model] [--limit N] [--show]
+    python tests/bench/bugs.py irrelevant WORK
+
+PACKAGE is an unpacked source distribution with its tests, PYTHON an interpreter that has what these need, and pytest.
+`select` changes one function at a time (bug_seeds.py), runs the test files that reach it, and keeps `each` changes of
+each kind by which a test that passed now fails with a traceback: WORK/seeds.json, a list of `Seed`s. The bugs stand as
+if they were committed: nothing tells what the text was. `tree_of(seed, folder)` makes the changed package in a folder.
+
+`rank` gives the tracer the text of the test run and a snapshot of the changed package, nothing else, and counts how
+often a function that was changed is suspected first, or among the first three. For a definition that was changed with
+callers in other files left as they were, such a caller counts as well as the definition; for a dropped import, the
+module or a function that needs it. `fix` counts fixes: proposed, verified (the failing test passes and no test fails
+that passed before), the very text that was there, and wrong ones shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bug_seeds import KINDS, Source, mutations
+
+# Who calls what: a pytest plugin that writes which functions the tests of each file call.
+CALLS = """
+import json, os, sys
+import pytest
+
+seen = {}
+root = os.getcwd() + os.sep
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    found = seen.setdefault(item.nodeid.split("::")[0], set())
+    def profile(frame, event, arg):
+        if event == "call":
+            code = frame.f_code
+            if code.co_filename.startswith(root):
+                found.add((code.co_filename[len(root):], code.co_firstlineno))
+    sys.setprofile(profile)
+    yield
+    sys.setprofile(None)
+
+def pytest_sessionfinish():
+    with open(os.environ["BENCH_CALLS"], "w") as file:
+        json.dump({name: sorted(found) for name, found in seen.items()}, file)
+"""
+STYLES = ("auto", "native", "short")
+_FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s:]+\.py(?:::(?:[^\s\[]|\[.*?\](?= - |$))+)?)(?: - .*)?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One bug. `line` and `truth` speak of the changed text: (path, line of the def, qualified name), with line 0 and
+    no name for a module's own code. `trace` is what the test run printed; `raised` whether the error was raised in the
+    package's own code, or called from it, rather than by a claim of the test."""
+
+    id: str
+    package: str
+    python: str
+    kind: str
+    path: str
+    line: int
+    what: str
+    original: str
+    changed: str
+    truth: list[tuple[str, int, str]]
+    test: str
+    tests: list[str]
+    deselected: list[str]
+    trace: str
+    raised: bool
+
+
+def seeds_of(work: Path) -> list[Seed]:
+    return [Seed(**one) for one in json.loads((work / "seeds.json").read_text(encoding="utf-8"))]
+
+
+def tree_of(seed: Seed, folder: Path) -> Path:
+    """The package with the bug, in `folder` (made anew)."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(seed.package, folder, ignore=shutil.ignore_patterns("__pycache__", ".git", "*.egg-info"))
+    (folder / seed.path).write_bytes(seed.changed.encode("utf-8"))
+    return folder
+
+
+def run(root: Path, python: str, arguments: Iterable[str], timeout: float, **more: str) -> tuple[int, str]:
+    """pytest in a folder: exit code (-1: it took too long), output."""
+    path = os.pathsep.join((str(root / "src"), str(root)))
+    keep = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
+    env = {**keep, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200", "NO_COLOR": "1", **more}
+    if "BENCH_CALLS" in more:
+        env["PYTHONPATH"] += os.pathsep + str(Path(more["BENCH_CALLS"]).parent)
+    command = [python, "-m", "pytest", "-o", "addopts=", "-p", "no:cacheprovider", "-q", *arguments]
+    process = subprocess.Popen(
+        command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        text=True, encoding="utf-8", errors="replace", start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, _ = process.communicate(timeout=timeout)
+        return process.returncode, output
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return -1, ""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package to put bugs into: its files, which test files call which function, and the tests that fail anyway."""
+
+    root: Path
+    sources: list[Source]
+    mentions: Counter[str]
+    calls: dict[tuple[str, int], list[str]]
+    failing: list[str]
+
+
+def is_test(path: str) -> bool:
+    parts = path.split("/")
+    return parts[-1] == "conftest.py" or bool(re.match(r"tests?\.py|(unit|prop)?_?tests?_|.*_tests?\.py", parts[-1])) or any(
+        part in ("tests", "test", "testing") for part in parts[:-1]
+    )  # fmt: skip
+
+
+def package_of(root: Path, work: Path, python: str) -> Package:
+    sources: list[Source] = []
+    mentions: Counter[str] = Counter()
+    tests: list[str] = []
+    for file in sorted(root.rglob("*.py")):
+        path = file.relative_to(root).as_posix()
+        if is_test(path):
+            mentions.update(re.findall(r"[^\W\d]\w*", file.read_text(encoding="utf-8", errors="replace")))
+            if file.name != "conftest.py":
+                tests.append(path)
+            continue
+        first = path.split("/")[0]
+        if first in (
+            "docs",
+            "doc",
+            "examples",
+            "benchmark",
+            "benchmarks",
+            "scripts",
+            "setup.py",
+            "noxfile.py",
+            "binder",
+        ):
+            continue
+        source = Source.read(path, file.read_bytes())
+        if source is not None and len(source.data) < 300_000:
+            sources.append(source)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "bench_calls.py").write_text(CALLS, encoding="utf-8")
+    written = work / "calls.json"
+    written.unlink(missing_ok=True)
+    folders = sorted({path.rpartition("/")[0] or path for path in tests})
+    roots = [one for one in folders if not any(one != other and one.startswith(f"{other}/") for other in folders)]
+    _, output = run(root, python, ["-p", "bench_calls", "-rfE", *roots], 300, BENCH_CALLS=str(written))
+    calls: dict[tuple[str, int], list[str]] = defaultdict(list)
+    seen = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
+    for test, called in sorted(seen.items(), key=lambda item: len(item[1])):
+        for path, line in called:
+            calls[path, line].append(test)
+    failing = _FAILED.findall(output)
+    print(f"{root.name}: {len(sources)} files, {len(calls)} functions called, {len(failing)} tests fail anyway: {output.splitlines()[-1:]}")  # fmt: skip
+    return Package(root, sources, mentions, dict(calls), failing)
+
+
+def select(options: argparse.Namespace) -> None:
+    """Finds `each` bugs of each kind for each package; what was found of a package before is kept."""
+    work: Path = options.work
+    work.mkdir(parents=True, exist_ok=True)
+    kept = seeds_of(work) if (work / "seeds.json").exists() else []
+    for root in options.packages:
+        if any(seed.package == str(root.resolve()) for seed in kept):
+            continue
+        copy = work / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(root, copy, ignore=shutil.ignore_patterns("__pycache__", ".git", "*.egg-info"))
+        package = package_of(copy, work, options.python)
+        if not package.calls:
+            continue
+        rng = random.Random(f"{options.seed} {root.name}")
+        for kind in KINDS:
+            began, tries, found = time.monotonic(), 0, 0
+            for mutation in mutations(kind, package.sources, package.mentions, rng):
+                tests = list(dict.fromkeys(test for at in mutation.covers for test in package.calls.get(at, ())))
+                if not tests or Source.read("", mutation.data) is None:
+                    continue
+                if found >= options.each or tries >= options.tries * options.each:
+                    break
+                tries += 1
+                seed = _tried(mutation, package, tests[:3], options.python, STYLES[(len(kept)) % len(STYLES)])
+                if seed is not None:
+                    found += 1
+                    name = f"{root.name}-{kind}-{found}"
+                    kept.append(Seed(**{**asdict(seed), "id": name, "package": str(root.resolve())}))
+            print(f"    {kind}: {found} of {tries} tries, {time.monotonic() - began:.0f} s", flush=True)
+        _write(work / "seeds.json", kept)
+    print(f"{len(kept)} seeds:", dict(Counter(seed.kind for seed in kept)))
+
+
+def _write(path: Path, seeds: list[Seed]) -> None:
+    path.write_text(json.dumps([asdict(seed) for seed in seeds], indent=1), encoding="utf-8")
+
+
+def _tried(mutation, package: Package, tests: list[str], python: str, style: str) -> Seed | None:  # type: ignore[no-untyped-def]
+    source: Source = mutation.source
+    file = package.root / source.path
+    deselected = [f"--deselect={one}" for one in package.failing]
+    try:
+        file.write_bytes(mutation.data)
+        code, output = run(package.root, python, ["-x", "-rfE", f"--tb={style}", *deselected, *tests], 25)
+    finally:
+        file.write_bytes(source.data)
+    failed = _FAILED.search(output)
+    if code not in (1, 2) or failed is None:
+        return None
+    test = failed[1]
+    code, output = run(package.root, python, ["-x", test], 25)
+    if code != 0:
+        return None  # it fails by itself without the bug
+    try:
+        file.write_bytes(mutation.data)
+        code, output = run(package.root, python, ["-x", f"--tb={style}", test], 25)
+    finally:
+        file.write_bytes(source.data)
+    if code not in (1, 2) or not re.search(r'^(E  |  File ".*", line \d+)|\.py:\d+: ', output, re.MULTILINE):
+        return None
+    own = {one.path for one in package.sources}
+    named: list[str] = re.findall(r'(?:File "|^)([^"\s]+?\.py)(?:", line |:)\d+', output, re.MULTILINE)
+    raised = any(line.removeprefix(f"{package.root}/") in own for line in named)
+    if mutation.kind == "api" and not raised:
+        return None  # a test calls it, and would have been changed with it
+    return Seed(
+        "", "", python, mutation.kind, source.path, mutation.line, mutation.what, source.data.decode("utf-8"),
+        mutation.data.decode("utf-8"), mutation.truth, test, tests, package.failing, output, raised,
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("select")
+    command.add_argument("work", type=Path)
+    command.add_argument("packages", type=Path, nargs="+")
+    command.add_argument("--python", default=sys.executable)
+    command.add_argument("--each", type=int, default=3)
+    command.add_argument("--tries", type=int, default=5, help="changes tried for each bug that is wanted")
+    command.add_argument("--seed", type=int, default=1)
+    command.set_defaults(run=select)
+    options = parser.parse_args()
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()
