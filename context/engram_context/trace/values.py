@@ -9,10 +9,12 @@ from typing import Literal
 from engram_context.text import Place, Span
 
 Kind = Literal["exception", "syntax", "assertion"]
-"""`syntax`: the last frame is the place of the error in a text that was never run. `assertion`: a test's claim failed."""
+"""`syntax`: the last frame is where a text could not be read. `assertion`: a test's claim failed."""
 
 Relation = Literal["cause", "context", "member", "suppressed"]
 """How a further trace belongs to one: what it was raised from, what was being handled, one of a group, set aside."""
+
+_NOWHERE = Span(0, 0)
 
 Sureness = Literal["exact", "moved", "likely", "line", "file"]
 """How sure a frame's line is, the surest first.
@@ -46,8 +48,9 @@ class Frame:
 class Trace:
     """One error with the calls that led to it, outermost first.
 
-    `error` is the name of its class as printed (`KeyError`, `pkg.errors.Refused`, `panic`), `message` what follows
-    (several lines are kept). `notes` are lines that were added to it. `values` are (expression, value) pairs as the
+    `error` is the name of its class as printed (`KeyError`, `pkg.errors.Refused`, `panic`; "" if it is not said),
+    `message` the line that follows it, and `notes` the lines behind that: more of the message, and what was added to
+    it, which no trace tells apart. `values` are (expression, value) pairs as the
     trace shows them: a test's introspection, locals that were printed. `test` is the id of the test that failed, if
     the trace says one. `others` are the traces that belong to it, each with how.
     """
@@ -92,7 +95,7 @@ class LocatedFrame:
     frame: Frame
     path: str | None = None
     line: int = 0
-    span: Span = Span(0, 0)
+    span: Span = _NOWHERE
     function: int = -1
     sureness: Sureness = "file"
     test: bool = False
