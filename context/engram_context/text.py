@@ -13,10 +13,12 @@ import os
 import re
 import stat
 import tokenize
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,6 +237,11 @@ def read_text(path: Path, limit: int = READ_LIMIT) -> Text | Unreadable:
         return Unreadable(getattr(error, "strerror", None) or str(error))
     if len(data) > limit:
         return Unreadable(f"larger than the limit of {limit:,} bytes")
+    return text_of_file(data)
+
+
+def text_of_file(data: bytes) -> Text | Unreadable:
+    """The text of a file that has these bytes; see `read_text`."""
     data = data.removeprefix(codecs.BOM_UTF8)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return Unreadable("UTF-16, and source files are UTF-8")
@@ -248,15 +255,22 @@ def read_text(path: Path, limit: int = READ_LIMIT) -> Text | Unreadable:
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """The first `most` bytes of a file. Raises OSError for what is no regular file: opening a pipe would wait for
-    somebody who writes, and a device may never end."""
+    """The first `most` bytes of a file. Raises OSError for what is no regular file."""
+    with open_regular(path) as file:
+        return file.read(most)
+
+
+@contextmanager
+def open_regular(path: Path) -> Generator[BinaryIO]:
+    """A file to read. Raises OSError for what is no regular file: opening a pipe would wait for somebody who writes,
+    and a device may never end."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(most)
+            yield file
     finally:
         os.close(descriptor)
 
