@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tree_sitter import Tree
 
-from engram_context import checks, codec, languages
+from engram_context import codec, languages
+from engram_context.checks.checked import Checked
 from engram_context.disk.builtin_rules import is_private, is_secret
 from engram_context.disk.ignore import RULE_FILES, FileState, Ignore, Reason
 from engram_context.disk.indexing import Cancelled, Coding, Progress, Readers, Wanted, read_entries, tokens_of
@@ -150,6 +151,7 @@ class Project:
         self.memory = NgramMemory(self._coding.vocab_size)
         self.environment = Environment.discover(self.root, interpreter)
         self.snapshot = Snapshot.empty(self.text, Library(self.environment, RecordCache(folder / "library")))
+        self.checked = Checked(self.environment)
         self._excerpts = Excerpts()
         self._tickets = itertools.count(1)
         self._applied: dict[str, int] = {}
@@ -256,7 +258,7 @@ class Project:
 
     def findings(self, path: str) -> tuple[Finding, ...]:
         """What the checks find in a file."""
-        return checks.findings(self.snapshot, path, self.environment)
+        return self.checked.findings(self.snapshot, path)
 
     def why_not(self, path: str) -> str | None:
         """Why a file is not part of the project, in words; None when it is."""

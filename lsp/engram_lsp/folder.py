@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engram_context.checks.checked import Checked
 from engram_context.disk.casing import Casing, ignores_case
 from engram_context.disk.watcher import Watcher
 from engram_context.languages import language_of
@@ -29,6 +30,7 @@ class Loose:
     def __init__(self, root: Path, interpreter: Path | None) -> None:
         self._texts: dict[str, Text] = {}
         self.environment = Environment.discover(root, interpreter)
+        self.checked = Checked(self.environment)
         self.snapshot = Snapshot.empty(self._texts.get, Library(self.environment))
 
     @property

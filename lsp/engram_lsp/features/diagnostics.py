@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 
-from engram_context.checks import CODES, findings
+from engram_context.checks import CODES
 from engram_context.findings import Finding
 from engram_context.languages import language_of
 from engram_context.snapshot import Snapshot
@@ -151,7 +151,7 @@ def check(session: Session, file: File | Asked) -> Report:
 
     Until the folder is read, and for documents outside all folders, nothing is known about what they import.
     """
-    found = findings(file.snapshot, file.path, file.folder.holder.environment)
+    found = file.folder.holder.checked.findings(file.snapshot, file.path)
     if file.folder.project is None or not file.folder.loaded:
         found = tuple(finding for finding in found if not CODES[finding.code].needs_project)
     shown = repr((found, sorted(session.settings.diagnostics.severity.items())))

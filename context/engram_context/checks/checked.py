@@ -1,0 +1,85 @@
+"""Findings that are kept from one snapshot to the next, as long as no change can have changed them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from engram_context.checks import findings
+from engram_context.checks.incremental import affected
+from engram_context.findings import Finding
+from engram_context.outside.environment import Environment
+from engram_context.snapshot import Snapshot
+
+_MANY = 200
+"""Of a change of more files than this, nobody asks what it did not affect."""
+
+
+class Checked:
+    """The newest findings of a project's files. Any thread."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._snapshot: Snapshot | None = None
+        self._found: dict[str, tuple[Finding, ...]] = {}
+        self._lock = threading.Lock()
+
+    def findings(self, snapshot: Snapshot, path: str) -> tuple[Finding, ...]:
+        """What the checks find in a file: what is kept, or found now."""
+        with self._lock:
+            self._advance(snapshot)
+            if self._snapshot is snapshot and path in self._found and _is_read(snapshot, path):
+                return self._found[path]
+        found = findings(snapshot, path, self._environment)
+        with self._lock:
+            if self._snapshot is snapshot and _is_read(snapshot, path):
+                self._found[path] = found
+        return found
+
+    def differing(self, before: Snapshot, after: Snapshot) -> frozenset[str] | None:
+        """The files whose findings may differ between two snapshots; None where so much changed that it may be any."""
+        return None if _is_much(before, after) else affected(before, after, self._environment)
+
+    def _advance(self, snapshot: Snapshot) -> None:
+        before = self._snapshot
+        if before is snapshot or (before is not None and before.revision > snapshot.revision):
+            return
+        self._snapshot = snapshot
+        if before is None or _is_much(before, snapshot):
+            self._found = {}
+        elif self._found:
+            for path in (
+                *affected(before, snapshot, self._environment),
+                *(self._found.keys() - snapshot.records.keys()),
+            ):
+                self._found.pop(path, None)
+
+
+def _is_much(before: Snapshot, after: Snapshot) -> bool:
+    # While names are scanned for, asking which files have them would read the project.
+    if not (before.index.is_read and after.index.is_read) or before.read != after.read:
+        return True
+    old, new = before.records, after.records
+    return sum(1 for path in old.keys() | new.keys() if old.get(path) is not new.get(path)) > _MANY
+
+
+def _is_read(snapshot: Snapshot, path: str) -> bool:
+    """Whether a file's record is of the text that it has now."""
+    record, text = snapshot.record(path), snapshot.text(path)
+    return record is not None and text is not None and record.digest == text.digest
+
+
+def new_ones(before: Sequence[Finding], after: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings that were not there before, wherever they stood: by code and message, counted."""
+    left: dict[tuple[str, str], int] = {}
+    for finding in before:
+        key = (finding.code, finding.message)
+        left[key] = left.get(key, 0) + 1
+    found: list[Finding] = []
+    for finding in after:
+        key = (finding.code, finding.message)
+        if left.get(key):
+            left[key] -= 1
+        else:
+            found.append(finding)
+    return tuple(found)

@@ -1,0 +1,188 @@
+"""That what `affected` leaves out has the findings it had: compared with checks from scratch after random edits."""
+
+import pytest
+from engram_context.checks import findings
+from engram_context.checks.definitions import definitions
+from engram_context.checks.incremental import affected
+from engram_context.findings import Finding
+from engram_context.outside.environment import Environment
+from engram_context.reader import read_record
+from engram_context.snapshot import Snapshot
+from engram_context.text import Text
+from fixture import parse_fixture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+PROJECT = """
+    -- shop/__init__.py --
+    from .prices import total
+    from .store import *
+    __all__ = ["total", "Store"]
+    -- shop/prices.py --
+    import shop.store
+    from .taxes import rate, Rates
+    from .basket import Basket
+    def total(basket: Basket, tax=rate):
+        return sum(price for price in basket.prices) * (1 + tax)
+    def _unused(value):
+        return value
+    def cheapest(basket):
+        found = basket.first()
+        return found.name, Rates().usual
+    -- shop/taxes.py --
+    rate = 0.2
+    class Rates:
+        usual = rate
+        def of(self, country):
+            return self.usual
+    -- shop/basket.py --
+    from typing import TYPE_CHECKING
+    if TYPE_CHECKING:
+        from .store import Item
+    class Basket:
+        def __init__(self, prices):
+            self.prices = prices
+            self.items = []
+        def first(self) -> "Item":
+            return self.items[0]
+        def add(self, item, count=1):
+            self.items.append((item, count))
+    -- shop/store.py --
+    from . import basket
+    __all__ = ["Store", "Item"]
+    class Item:
+        name = "x"
+    class Store:
+        def open(self):
+            return basket.Basket([1])
+        def sell(self, item: Item, count):
+            opened = self.open()
+            opened.add(item, count=count)
+            return opened
+    -- app.py --
+    from shop import Store, total
+    import shop.taxes
+    store = Store()
+    print(total(store.open()), shop.taxes.rate, store.open().first().name)
+    store.sell(None, 1)
+    -- tests/test_shop.py --
+    from shop.prices import total, cheapest
+    from shop.basket import Basket
+    def test_total():
+        assert total(Basket([1, 2]), 0) == 3
+        assert cheapest(Basket([])) is not None
+    -- requirements.txt --
+    requests
+"""
+# What is written in place of what: names that mean something else, other signatures, other results, other imports.
+CHANGES = (
+    ("rate", "ratio"), ("total", "amount"), ("def total(basket: Basket, tax=rate)", "def total(basket)"),
+    ("return sum", "sum"), ("Basket", "Bag"), ("first", "last"), ("-> \"Item\"", ""), ("Item", "Thing"),
+    ("usual", "common"), ("class Rates:", "class Rates(dict):"), ("count=1", "count"), (", count", ""),
+    ("self.items = []", "self.things = []"), ("return self.items[0]", "return None"), ("def ", "async def "),
+    ("from .store import *", ""), ("__all__", "_all"), ("import shop.store", "import shop.stores"),
+    ("import shop.taxes", "from shop import taxes"), ("return basket.Basket([1])", "return None"),
+    ("print(", "exec("), ("def open(self)", "def open(self, hour)"), ("(", "(("), ("if TYPE_CHECKING:\n    ", ""),
+    ("import", "from"), ("name", "label"), ("requests", "shop"), ("class Store", "class Store(Item)"),
+    ("def sell(self, item: Item, count)", "@property\ndef sell(self)"), ("print", "import requests; print"),
+    ("", "def __getattr__(name): return name\n"), ("", "import shop\n"), ("", "# nothing\n"),
+    ("", "from shop.prices import cheapest, _unused\n"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return Environment.discover(tmp_path_factory.mktemp("empty"))
+
+
+class Edited:
+    """A project whose files are edited, with the findings of every file, of which only the affected are found anew."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.texts = {path: Text.of(text) for path, text in parse_fixture(PROJECT).files.items()}
+        self.snapshot = self._from_scratch()
+        self.found = self._found(self.snapshot)
+
+    def _from_scratch(self) -> Snapshot:
+        records = {
+            path: read_record(text, "python" if path.endswith(".py") else "text") for path, text in self.texts.items()
+        }
+        return Snapshot.empty(dict(self.texts).get).after(records)
+
+    def _found(self, snapshot: Snapshot) -> dict[str, tuple[Finding, ...]]:
+        return {path: findings(snapshot, path, self.environment) for path in snapshot.records}
+
+    def write(self, path: str, text: str | None) -> frozenset[str]:
+        if text is None:
+            self.texts.pop(path, None)
+        else:
+            self.texts[path] = Text.of(text)
+        read = dict(self.texts).get
+        record = None if text is None else read_record(self.texts[path], "python" if path.endswith(".py") else "text")
+        before, after = self.snapshot, Snapshot(
+            self.snapshot.revision, self.snapshot.records, read, self.snapshot.modules, self.snapshot.index,
+            self.snapshot.definers, self.snapshot.library,
+        ).after({path: record})  # fmt: skip
+        anew = affected(before, after, self.environment)
+        kept = {at: found for at, found in self.found.items() if at in after.records and at not in anew}
+        self.found = kept | {at: findings(after, at, self.environment) for at in anew}
+        self.snapshot = after
+        return anew
+
+    def check(self) -> None:
+        scratch = self._found(self._from_scratch())
+        for path, found in scratch.items():
+            assert self.found[path] == found, path
+        assert self.found.keys() == scratch.keys()
+
+
+PATHS = tuple(parse_fixture(PROJECT).files)
+edits = st.tuples(st.sampled_from(PATHS), st.sampled_from((None, "back", *CHANGES)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(edits, min_size=1, max_size=5))
+def test_what_an_edit_leaves_out_has_the_findings_it_had(environment: Environment, steps: list[tuple[str, object]]):
+    project = Edited(environment)
+    original = parse_fixture(PROJECT).files
+    for path, change in steps:
+        if change is None:
+            project.write(path, None)
+        elif change == "back":
+            project.write(path, original[path])
+        elif path in project.texts:
+            assert isinstance(change, tuple)
+            text = project.texts[path].data.decode()
+            project.write(path, text.replace(change[0], change[1]) if change[0] else change[1] + text)
+    project.check()
+
+
+def test_an_edit_inside_an_annotated_function_affects_its_file_alone(environment: Environment):
+    project = Edited(environment)
+    text = project.texts["shop/basket.py"].data.decode()
+    anew = project.write("shop/basket.py", text.replace("return self.items[0]", "return self.items[-1]"))
+    assert anew == {"shop/basket.py"}
+
+
+def test_a_comment_affects_its_file_alone(environment: Environment):
+    project = Edited(environment)
+    for path in PATHS[:-1]:
+        assert project.write(path, "# more\n" + project.texts[path].data.decode()) == {path}
+
+
+def test_a_changed_parameter_affects_the_files_that_call(environment: Environment):
+    project = Edited(environment)
+    text = project.texts["shop/store.py"].data.decode()
+    anew = project.write("shop/store.py", text.replace("def open(self)", "def open(self, hour)"))
+    assert {"shop/store.py", "app.py"} <= anew
+    assert "shop/taxes.py" not in anew
+
+
+def test_definitions_say_nothing_of_where_things_stand():
+    source = "import os\n\n\ndef f(a, b=1) -> int:\n    c = a\n    return c\n\n\nclass A(dict):\n    x: int = 1\n"
+    moved = "# first\nimport os\ndef f(a, b=1) -> int:\n    d = b\n    return d\nclass A(dict):\n    x: int = 1\n"
+    one, other = (definitions(read_record(Text.of(text), "python")) for text in (source, moved))
+    assert {name: found.digest for name, found in one.items()} == {name: found.digest for name, found in other.items()}
+    renamed = definitions(read_record(Text.of(source.replace("b=1", "b=2")), "python"))
+    assert {name for name in one if one[name] != renamed[name]} == {"f"}
