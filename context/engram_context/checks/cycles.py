@@ -27,8 +27,6 @@ from engram_context.records import (
 from engram_context.text import Location, Span
 
 _RUN_LATER = frozenset((SCOPE_KIND["function"], SCOPE_KIND["lambda"]))
-# A module that mentions one of these may have any name at any time.
-_DYNAMIC = frozenset(("__getattr__", "globals", "vars", "exec", "setattr", "modules", "__dict__", "__path__"))
 _MAIN_TEST = 64  # bytes from `__name__` to the block behind `if __name__ == "__main__":`
 _MOST_TRIED = 400  # modules of one circle that are tried as the first to be imported
 _MOST_STEPS = 20_000
@@ -50,7 +48,7 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Program:
     """What a module does when it is imported: `bound` says of each name how many steps are done when it may first be
-    there; `is_open`: it may have others."""
+    there; `is_open`: it may make them when they are asked for."""
 
     steps: tuple[Step, ...]
     bound: Mapping[str, int]
@@ -69,17 +67,18 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A step that fails when `first` is imported before all others; `chain` are the (file, step) that lead from the
-    module it takes from back to it, itself last."""
+    """A step that fails when `first` is imported before all others, for lack of `name`; `chain` are the (file, step)
+    that lead from the module it takes that from back to it, itself last."""
 
     first: str
     chain: tuple[tuple[str, int], ...]
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cycles:
-    """`edges`: what each file of the project runs; `circle`: the number of the circle a file is in; `breaks` by (file,
-    step)."""
+    """`edges`: what each file of the project runs; `circle`: the number of the circle a file is in; `breaks` by the
+    (file, step) of their chains."""
 
     programs: Mapping[str, Program]
     edges: Mapping[str, tuple[Edge, ...]]
@@ -141,7 +140,7 @@ def program_of(record: FileRecord) -> Program:
                 bound[name] = done
     else:
         bound = {record.names[record.symbols.name[symbol]]: 0 for symbol in rows_with(record.symbols.scope, 0)}
-    return Program(tuple(steps), bound, bool(record.errors) or not _DYNAMIC.isdisjoint(record.names))
+    return Program(tuple(steps), bound, bool(record.errors) or "__getattr__" in bound)
 
 
 def _is_main_only(record: FileRecord, mains: Sequence[int], start: int) -> bool:
@@ -174,7 +173,9 @@ def cycles_of(whole: Whole) -> Cycles:
         for first in sorted(one)[:_MOST_TRIED]:
             found = _Run(programs, edges, snapshot.modules).start(first)
             if found is not None:
-                breaks.setdefault(found.chain[-1], found)
+                for at in found.chain:
+                    if at not in breaks or at == found.chain[-1] != breaks[at].chain[-1]:
+                        breaks[at] = found
     return Cycles(programs, edges, circle, members, breaks)
 
 
@@ -281,7 +282,8 @@ class _Run:
                 continue
             chain = self._run(path)
             if chain is not None:
-                return Break(first, chain)
+                path, step = chain[-1]
+                return Break(first, chain, self._programs[path].steps[step].name or "")
         return None
 
     def _run(self, path: str) -> tuple[tuple[str, int], ...] | None:
@@ -339,19 +341,21 @@ def import_cycles(subject: Subject) -> Found:
     if number is None:
         return
     dotted = subject.snapshot.modules.dotted
-    told: set[tuple[int, str]] = set()
+    found: dict[Span, tuple[Edge, Break | None]] = {}
     for edge in cycles.edges[path]:
         if cycles.circle.get(edge.target) != number:
             continue
-        step = cycles.programs[path].steps[edge.step]
-        broken = cycles.breaks.get((path, edge.step)) if edge.needs is not None else None
-        start = record.imports.start[step.row]
-        if broken is None and (start, edge.target) in told:
-            continue
-        told.add((start, edge.target))
+        broken = cycles.breaks.get((path, edge.step))
+        if broken is not None and edge.target != _after(broken, path):
+            broken = None
+        span = _span(record, cycles.programs[path].steps[edge.step])
+        if span not in found or (found[span][1] is None and broken is not None):
+            found[span] = (edge, broken)
+    for span, (edge, broken) in found.items():
         if broken is not None:
-            way = [one for one, _ in broken.chain]
-            way = [way[-1], *way]
+            files = [one for one, _ in broken.chain]
+            at = files.index(path)
+            way = [*files[at:], *files[: at + 1]]
         else:
             way = [path, *cycles.around(path, edge.target)]
         names = [dotted(one) or one for one in way]
@@ -359,13 +363,19 @@ def import_cycles(subject: Subject) -> Found:
             names = [*names[: _SHOWN // 2], "…", *names[-_SHOWN // 2 :]]
         message = f"import cycle: {' → '.join(names)}"
         if broken is not None:
-            message += (
-                f"; '{step.name}' is not defined yet when {dotted(broken.first) or broken.first} is imported first"
-            )
+            last = broken.chain[-1][0]
+            where = "" if last == path else f" in {dotted(last) or last}"
+            first = dotted(broken.first) or broken.first
+            message += f"; '{broken.name}' is not defined yet{where} when {first} is imported first"
         related = tuple(_related(subject, cycles, way))
         severity = "hint" if broken is None else "error"
-        span = _span(record, step)
-        yield Finding("import-cycle", severity, span, message, related), record.imports[step.row].span
+        yield Finding("import-cycle", severity, span, message, related), span
+
+
+def _after(broken: Break, path: str) -> str:
+    """The file that comes behind another in what leads to a failure."""
+    files = [one for one, _ in broken.chain]
+    return files[(files.index(path) + 1) % len(files)]
 
 
 def _related(subject: Subject, cycles: Cycles, way: list[str]) -> Iterator[tuple[Location, str]]:
