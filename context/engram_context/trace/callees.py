@@ -1,0 +1,223 @@
+"""Which functions of the project a piece of code runs: by what its names mean, and where that is not known by name."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engram_context.imports import Module
+from engram_context.inference.inferred import ClassType, Function, Instance, Type
+from engram_context.outside.library import is_outside
+from engram_context.records import KIND, PROPERTY, ROLE, FileRecord
+from engram_context.resolve import MEMBER_ROLES, Resolver
+from engram_context.targets import Slot, Target
+from engram_context.text import Span
+from engram_context.views.call_hierarchy import Definition
+
+_DEFS = frozenset(KIND[kind] for kind in ("function", "method"))
+_CLASS = KIND["class"]
+_READS = frozenset({ROLE["read"], ROLE["attribute"]})
+_BUILTIN_METHODS = frozenset(
+    name for one in (str, bytes, list, dict, set, tuple, int, float, object) for name in dir(one)
+)
+_BY_NAME = 6
+"""No more functions than this are taken for an attribute of which only the name is known."""
+_OVERRIDE, _UNKNOWN, _COMMON, _VALUE, _IMPLICIT = 0.5, 0.7, 0.3, 0.5, 0.5
+_RUN_BY: tuple[tuple[bytes, tuple[str, ...]], ...] = (
+    (b"==", ("__eq__",)),
+    (b"!=", ("__eq__", "__ne__")),
+    (b"assertEqual", ("__eq__",)),
+    (b"<", ("__lt__", "__gt__", "__le__")),
+    (b">", ("__gt__", "__lt__", "__ge__")),
+    (b"[", ("__getitem__", "__setitem__", "__delitem__", "__class_getitem__")),
+    (b" in ", ("__contains__", "__iter__")),
+    (b"len(", ("__len__",)),
+    (b"list(", ("__iter__",)),
+    (b"set(", ("__iter__",)),
+    (b"tuple(", ("__iter__",)),
+    (b"sorted(", ("__iter__",)),
+    (b"for ", ("__iter__", "__next__")),
+    (b"next(", ("__next__",)),
+    (b"str(", ("__str__", "__repr__")),
+    (b"repr(", ("__repr__",)),
+    (b"bool(", ("__bool__", "__len__")),
+    (b"not ", ("__bool__", "__len__")),
+    (b"hash(", ("__hash__",)),
+    (b"with ", ("__enter__", "__exit__", "__aenter__", "__aexit__")),
+    (b" + ", ("__add__", "__radd__")),
+    (b" - ", ("__sub__", "__rsub__")),
+    (b" * ", ("__mul__", "__rmul__")),
+    (b" / ", ("__truediv__", "__rtruediv__")),
+    (b" & ", ("__and__", "__rand__")),
+    (b" | ", ("__or__", "__ror__")),
+    (b"~", ("__invert__",)),
+)
+"""Methods that are run by what is written in other ways than a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One function that code may run. `share`: how likely it is that one, 0 to 1. `span`: where it is named."""
+
+    definition: Definition
+    span: Span
+    share: float
+
+
+class Callees:
+    """Answers about one snapshot, through one resolver."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self.resolver = resolver
+        self._kept: dict[tuple[str, int, int], tuple[Use, ...]] = {}
+        self._named: dict[str, tuple[Definition, ...]] = {}
+
+    def record(self, path: str) -> FileRecord | None:
+        record = self.resolver.record(path)
+        return record if record is not None and record.language == "python" else None
+
+    def of(self, path: str, span: Span) -> tuple[Use, ...]:
+        """What the code in a span of a file runs, each function once, in the order in which it is named."""
+        key = (path, span.start, span.end)
+        if key not in self._kept:
+            best: dict[Definition, Use] = {}
+            for use in self._uses(path, span):
+                known = best.get(use.definition)
+                if known is None or known.share < use.share:
+                    best[use.definition] = use
+            self._kept[key] = tuple(best.values())
+        return self._kept[key]
+
+    def _uses(self, path: str, span: Span) -> Iterator[Use]:
+        record = self.record(path)
+        if record is None:
+            return
+        calls, occurrences = record.calls, record.occurrences
+        called: set[int] = set()
+        for row in range(bisect_left(calls.start, span.start), bisect_left(calls.start, span.end)):
+            callee = calls.callee[row]
+            called.add(callee)
+            where = occurrences.span(callee) if callee >= 0 else Span(calls.start[row], calls.inside_start[row])
+            yield from self._called(path, record, callee, where)
+        reads = [
+            index
+            for index in range(bisect_left(occurrences.start, span.start), bisect_left(occurrences.start, span.end))
+            if occurrences.role[index] in _READS
+        ]
+        for index in reads:
+            if index not in called:
+                yield from self._read(path, record, index)
+        yield from self._implicit(path, record, span, reads)
+
+    def _called(self, path: str, record: FileRecord, callee: int, where: Span) -> Iterator[Use]:
+        types = self.resolver.types
+        found: dict[Definition, None] = {}
+        known = types.of_ref(path, callee)
+        for one in known:
+            for function in types.functions(one):
+                definition = self.definition(function.path, function.symbol)
+                if definition is not None:
+                    found[definition] = None
+        for definition in found:
+            yield Use(definition, where, 1.0)
+        name = record.names[record.occurrences.name[callee]] if callee >= 0 else ""
+        if callee >= 0 and record.occurrences.role[callee] in MEMBER_ROLES:
+            share = _OVERRIDE if found else _UNKNOWN
+            if known and not found:
+                return  # it is something outside
+            if name in _BUILTIN_METHODS:
+                share *= _COMMON
+            for definition in self.named(name):
+                yield Use(definition, where, share)
+        elif not found:
+            for one in known:
+                if isinstance(one, ClassType) and not is_outside(one.path):
+                    # A class without a constructor of its own: what its body says.
+                    home = self.resolver.record(one.path)
+                    row = -1 if home is None else home.scopes.symbol[one.scope]
+                    if row >= 0:
+                        yield Use(Definition(one.path, row), where, 0.3)
+
+    def _read(self, path: str, record: FileRecord, index: int) -> Iterator[Use]:
+        """A name that is no call: a property, or a function that is handed on."""
+        where = record.occurrences.span(index)
+        for target in self._targets(path, record, index):
+            home = self.resolver.record(target.path) if isinstance(target, Slot) else None
+            if home is None or not isinstance(target, Slot) or is_outside(target.path):
+                continue
+            for row in self.resolver.symbols_of(target):
+                if home.symbols.kind[row] in _DEFS:
+                    is_property = home.symbols.flags[row] & PROPERTY
+                    yield Use(Definition(target.path, row), where, 1.0 if is_property else _VALUE)
+
+    def _targets(self, path: str, record: FileRecord, index: int) -> Iterator[Target]:
+        for target in self.resolver.of_occurrence(path, index):
+            yield from self.resolver.origins(target)
+
+    def _implicit(self, path: str, record: FileRecord, span: Span, reads: list[int]) -> Iterator[Use]:
+        """What operators, loops and builtin functions run of the objects that are named."""
+        text = self.resolver.snapshot.text(path)
+        data = b"" if text is None else text.data[span.start : span.end]
+        names = tuple(name for token, methods in _RUN_BY if token in data for name in methods)
+        if not names:
+            return
+        occurrences = record.occurrences
+        for index in reads[:24]:
+            for one in self.resolver.types.of_ref(path, index):
+                yield from self._methods(one, names, occurrences.span(index))
+        calls = record.calls
+        for row in range(bisect_left(calls.start, span.start), bisect_left(calls.start, span.end)):
+            for one in self.resolver.types.of_ref(path, calls.callee[row]):
+                for made in self.resolver.types.called(one) if isinstance(one, ClassType | Function) else ():
+                    yield from self._methods(made, names, Span(calls.start[row], calls.end[row]))
+
+    def _methods(self, one: Type, names: tuple[str, ...], where: Span) -> Iterator[Use]:
+        if not isinstance(one, Instance) or is_outside(one.path):
+            return
+        for name in names:
+            for slot in self.resolver.types.slots(one, name):
+                if isinstance(slot, Slot) and not is_outside(slot.path):
+                    for row in self.resolver.symbols_of(slot):
+                        definition = self.definition(slot.path, row)
+                        if definition is not None:
+                            yield Use(definition, where, _IMPLICIT)
+
+    def definition(self, path: str, row: int) -> Definition | None:
+        """A def of the project; None for one outside."""
+        record = None if is_outside(path) else self.resolver.record(path)
+        if record is None or record.symbols.kind[row] not in _DEFS:
+            return None
+        return Definition(path, row)
+
+    def named(self, name: str) -> tuple[Definition, ...]:
+        """The methods and functions of a name in the project, none if there are too many to tell."""
+        if name not in self._named:
+            found: list[Definition] = []
+            for path in self.resolver.snapshot.definers[name][: 4 * _BY_NAME]:
+                record = self.record(path)
+                for rows in () if record is None else record.bound(name).values():
+                    found += [
+                        Definition(path, row)
+                        for row in rows
+                        if record is not None and record.symbols.kind[row] in _DEFS
+                    ]
+            self._named[name] = tuple(found) if len(found) <= _BY_NAME else ()
+        return self._named[name]
+
+    def body(self, definition: Definition) -> Span:
+        """A def from its decorators to its end; the whole file for a module."""
+        record = self.resolver.record(definition.path)
+        if record is None:
+            return Span(0, 0)
+        if definition.row < 0:
+            return Span(0, record.size)
+        symbols = record.symbols
+        return Span(symbols.body_start[definition.row], symbols.body_end[definition.row])
+
+    def modules(self, path: str, index: int) -> Iterator[Module]:
+        """The modules of the project that a name means."""
+        record = self.record(path)
+        for target in () if record is None else self._targets(path, record, index):
+            if isinstance(target, Module) and not is_outside(target.path):
+                yield target

@@ -1,0 +1,241 @@
+"""What the words of an error and of its test say of functions, and what in their code goes with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+
+from engram_context.outside.library import is_outside
+from engram_context.records import GENERATOR, KIND, ROLE, value_row
+from engram_context.text import Span
+from engram_context.trace.locating import function_around, is_test
+from engram_context.trace.origins import Evidence, Origins
+from engram_context.trace.values import Trace
+from engram_context.views.call_hierarchy import Definition
+
+_DEFS = frozenset(KIND[kind] for kind in ("function", "method"))
+_READ = frozenset({ROLE["read"]})
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_TEXT_WORD = re.compile(r"[^\W\d_]{2,40}")
+_LITERAL = re.compile(r"""(?s)("{3}|'{3})(.{0,2000}?)\1|"([^"\\\n]{0,300})"|'([^'\\\n]{0,300})'""")
+_QUOTED = re.compile(rb"""["']([A-Za-z_]\w{1,60})["']""")
+_COMMON = frozenset((
+    "test", "tests", "get", "set", "is", "to", "of", "a", "the", "in", "and", "for", "with", "from", "by", "on", "new",
+    "self", "it", "that", "not", "no", "do", "does", "init", "call", "make", "run",
+))  # fmt: skip
+_NEAR = 0.72
+"""How alike two names must be for one to be a slip of the other."""
+_FILES, _BYTES = 300, 6 << 20
+"""Files, and bytes, that are looked through for names."""
+_RARE = 2
+"""Mentions that a slip can have in a project."""
+_NONE = re.compile(r"\bNone(?:Type)?\b")
+
+
+def evidence(origins: Origins, trace: Trace) -> Iterator[Evidence]:
+    yield from _named(origins, trace)
+    yield from _worded(origins, trace)
+    yield from _returning_none(origins, trace)
+    yield from _idle(origins)
+    yield from _undefined(origins, trace)
+    yield from _similar(origins, trace)
+    yield from _signature(origins)
+
+
+# --- names and texts -------------------------------------------------------------------------------------------------
+
+
+def words_of(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def _named(origins: Origins, trace: Trace) -> Iterator[Evidence]:
+    """The names of the test, its class and its file, in those of a function, its class and its file."""
+    tests = [frame for frame in origins.frames if frame.test]
+    said = [trace.test.rpartition("[")[0] or trace.test]
+    said += [frame.frame.function for frame in tests]
+    said += [(frame.path or "").rpartition("/")[2].removesuffix(".py") for frame in tests]
+    spoken = {word for one in said for word in words_of(one)} - _COMMON
+    if not spoken:
+        return
+    for definition in origins.reached:
+        record = origins.callees.record(definition.path)
+        if record is None or definition.row < 0 or is_test(definition.path):
+            continue
+        name = record.names[record.symbols.name[definition.row]]
+        own = set(words_of(name)) - _COMMON
+        if own and (share := len(own & spoken) / len(own)):
+            yield Evidence(definition, "named", share, f"the test's name speaks of {name}")
+        scope = record.symbols.scope[definition.row]
+        owner = record.names[record.scopes.owner_name[scope]] if record.scopes.owner_name[scope] >= 0 else ""
+        own = set(words_of(owner)) - _COMMON
+        if own and (share := len(own & spoken) / len(own)):
+            yield Evidence(definition, "class-named", share, f"the test's name speaks of {owner}")
+        stem = definition.path.rpartition("/")[2].removesuffix(".py")
+        own = set(words_of(stem)) - _COMMON
+        if own and (share := len(own & spoken) / len(own)):
+            yield Evidence(definition, "file-named", share, f"the test's name speaks of {stem}")
+
+
+def _worded(origins: Origins, trace: Trace) -> Iterator[Evidence]:
+    """Words of the values that differ, or of the message, which a function has in its texts."""
+    said = " ".join((trace.message, *trace.notes[:20]))
+    left, _, right = trace.message.partition(" == ")
+    words = set(_TEXT_WORD.findall(left)) ^ set(_TEXT_WORD.findall(right)) if right else set(_TEXT_WORD.findall(said))
+    words = {word for word in words if word not in ("assert", "None", "True", "False", "where", "and", "in", "is")}
+    if not words:
+        return
+    holders: dict[str, int] = {}
+    found: dict[Definition, set[str]] = {}
+    for definition in origins.reached:
+        text = origins.snapshot.text(definition.path)
+        if text is None or definition.row < 0 or is_test(definition.path):
+            continue
+        body = text.slice(origins.callees.body(definition))[:20_000]
+        literals = " ".join("".join(match.groups("")[1:]) for match in _LITERAL.finditer(body))
+        own = words & set(_TEXT_WORD.findall(literals))
+        found[definition] = own
+        for word in own:
+            holders[word] = holders.get(word, 0) + 1
+    for definition, own in found.items():
+        # A word that only one function has says more than one that all have.
+        amount = sum(1 / holders[word] ** 0.5 for word in own)
+        if amount > 0.3:
+            shown = ", ".join(sorted(own, key=lambda word: (holders[word], word))[:3])
+            yield Evidence(definition, "words", min(amount, 1.5) / 1.5, f"its texts have {shown}, as the failure")
+
+
+# --- None -----------------------------------------------------------------------------------------------------------
+
+
+def _returning_none(origins: Origins, trace: Trace) -> Iterator[Evidence]:
+    """Functions that give None where something was expected."""
+    if not _NONE.search(trace.message) and not any(_NONE.search(note) for note in trace.notes[:6]):
+        return
+    exact: dict[Definition, float] = {}
+    frame = origins.innermost
+    if frame is not None and frame.path is not None:
+        span = origins.marked(frame)
+        refs = list(origins.receivers(frame.path, span, origins.trouble.name)) if origins.trouble.name else []
+        for ref in refs:
+            for definition, _ in origins.callees_of_ref(frame.path, ref):
+                exact[definition] = 1.0
+    for definition in {**dict.fromkeys(origins.reached), **exact}:
+        record = origins.callees.record(definition.path)
+        if record is None or definition.row < 0:
+            continue
+        symbol = record.symbols[definition.row]
+        if symbol.inner is None or symbol.flags & GENERATOR or symbol.name in ("__init__", "__exit__", "__setitem__"):
+            continue
+        returned = record.scopes[symbol.inner].refs
+        amount = 0.0
+        if any((row := value_row(ref)) is not None and record.values[row].kind == "none" for ref in returned):
+            amount, words = 0.5, "it returns None on a path"
+        elif not returned:
+            amount, words = 0.7, "it returns nothing"
+        else:
+            syntax = origins.syntax(definition.path)
+            if syntax is not None and syntax.falls_off(origins.callees.body(definition)):
+                amount, words = 0.6, "it can end without returning anything"
+            else:
+                words = ""
+        if definition in exact:
+            amount, words = amount + 0.5, f"{words or 'it gave the value'}, and the value that was None is its result"
+        if amount:
+            yield Evidence(definition, "returns-none", amount, words)
+
+
+def _idle(origins: Origins) -> Iterator[Evidence]:
+    """Statements that compute something for nothing, as where a `return` was forgotten."""
+    for definition, reach in origins.reached.items():
+        if reach.weight < 0.05 or definition.row < 0 or is_test(definition.path):
+            continue
+        syntax = origins.syntax(definition.path)
+        spans = [] if syntax is None else syntax.idle(origins.callees.body(definition))
+        if spans:
+            yield Evidence(
+                definition, "idle", 1.0, "a statement computes a value and does nothing with it", tuple(spans)
+            )
+
+
+# --- names that are not there ---------------------------------------------------------------------------------------
+
+
+def _undefined(origins: Origins, trace: Trace) -> Iterator[Evidence]:
+    """Functions that read a name which nothing binds, wherever they are."""
+    if origins.trouble.kind != "name":
+        match = re.search(r"name '(\w+)' is not defined", " ".join((trace.error, trace.message, *trace.notes[:20])))
+        name = match[1] if match else ""
+    else:
+        name = origins.trouble.name
+    if not name:
+        return
+    for path in origins.snapshot.files_naming(name)[:_FILES]:
+        record = origins.callees.record(path)
+        if record is None:
+            continue
+        for index in record.occurrences_of(name, _READ):
+            if not origins.resolver.of_occurrence(path, index):
+                span = record.occurrences.span(index)
+                definition = Definition(path, function_around(record, span.start))
+                yield Evidence(definition, "undefined", 1.0, f"it reads {name}, which nothing defines", (span,))
+
+
+def _similar(origins: Origins, trace: Trace) -> Iterator[Evidence]:
+    """A key that is not there, and one much like it that is hardly ever mentioned: a slip."""
+    trouble = origins.trouble
+    name = trouble.name
+    if trouble.kind != "key" or not name.isidentifier() or len(name) < 3:
+        return
+    frames = [frame.path or "" for frame in reversed(origins.frames) if not frame.test]
+    paths = list(dict.fromkeys([*frames, *(one.path for one in origins.reached), *origins.snapshot.paths]))
+    places: dict[str, list[tuple[str, Span]]] = {}
+    read = 0
+    for path in paths[:_FILES]:
+        text = None if is_test(path) or is_outside(path) else origins.snapshot.text(path)
+        if text is None or read > _BYTES or origins.callees.record(path) is None:
+            continue
+        read += len(text.data)
+        for match in _QUOTED.finditer(text.data):
+            other = match[1].decode("ascii", "replace")
+            known = places.get(other)
+            if known is None and not is_slip(name, other):
+                continue
+            if known is None:
+                known = places[other] = []
+            if len(known) <= _RARE:
+                known.append((path, Span(*match.span())))
+    for other, found in places.items():
+        if len(found) > _RARE:
+            continue
+        for path, span in found:
+            record = origins.callees.record(path)
+            if record is not None:
+                definition = Definition(path, function_around(record, span.start))
+                yield Evidence(definition, "similar", 1.0, f"it says '{other}', where '{name}' is missing", (span,))
+
+
+def is_slip(name: str, other: str) -> bool:
+    """Whether one name can be a slip for the other: not the same, and much alike."""
+    if name == other or abs(len(name) - len(other)) > 6:
+        return False
+    if name in other or other in name:
+        return len(name) > 3 and len(other) > 3
+    matcher = SequenceMatcher(None, name, other, autojunk=False)
+    return matcher.real_quick_ratio() >= _NEAR and matcher.quick_ratio() >= _NEAR and matcher.ratio() >= _NEAR
+
+
+def _signature(origins: Origins) -> Iterator[Evidence]:
+    """The definition whose parameters do not fit the call."""
+    trouble = origins.trouble
+    frame = origins.innermost
+    if trouble.kind not in ("missing-argument", "extra-argument", "keyword") or frame is None or not trouble.owner:
+        return
+    for use in origins.callees.of(frame.path or "", origins.statement(frame)):
+        record = origins.callees.record(use.definition.path)
+        if record is None:
+            continue
+        name = record.names[record.symbols.name[use.definition.row]]
+        if name in (trouble.owner, "__init__", "__new__", "__call__"):
+            yield Evidence(use.definition, "signature", 1.0, "the call does not fit its parameters")

@@ -1,0 +1,302 @@
+"""Where the value that failed came from: backwards from the expression, through names, attributes, arguments and calls.
+
+The walk begins at what the trace marks. A name leads to the assignments that reach it, a parameter to the call in the
+frame above, an attribute to the methods that assign it, a call to the functions that it may run; from these on to what
+they run themselves. Every step makes it less likely that the fault lies there, and the walk ends after a number of
+steps, so that its cost is bounded in any project.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from engram_context.outside.library import is_outside
+from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord, value_row
+from engram_context.resolve import MEMBER_ROLES, Resolver
+from engram_context.snapshot import Snapshot
+from engram_context.targets import Slot
+from engram_context.text import Span
+from engram_context.trace.callees import Callees
+from engram_context.trace.locating import is_test
+from engram_context.trace.repairs.trouble import Trouble
+from engram_context.trace.syntax import Syntax
+from engram_context.trace.values import LocatedFrame
+from engram_context.views.call_hierarchy import Definition
+
+_PARAMETER, _IMPORT, _METHOD = KIND["parameter"], KIND["import"], KIND["method"]
+_FUNCTION = SCOPE_KIND["function"]
+_READS = frozenset({ROLE["read"], ROLE["attribute"]})
+_BY_NAME, _BY_ATTRIBUTE, _BY_ARGUMENT, _BY_BODY, _BY_CALL = 0.85, 0.6, 0.8, 0.45, 0.62
+"""What a step leaves of the likelihood: to an assignment, an attribute's, the caller's argument, what ran before in the
+same test, what a function calls."""
+_STEPS = 4
+"""Assignments that are followed one after another."""
+_SPANS = 400
+_FUNCTIONS = 250
+"""Functions whose bodies are looked into for what they call."""
+_LEAST = 0.015
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a function is reached from the failure. `weight` is 1 for what is called where it failed. `by` is the
+    function that calls it, None where the failing code does; `steps` how many calls lie between."""
+
+    weight: float
+    words: str
+    span: Span
+    by: Definition | None = None
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Something that speaks for one function. `amount` says how much of its kind, 1 for all of it."""
+
+    definition: Definition
+    kind: str
+    amount: float
+    words: str
+    spans: tuple[Span, ...] = ()
+
+
+class Origins:
+    """The walk for one trace. `frames` are located, outermost first."""
+
+    def __init__(
+        self, snapshot: Snapshot, resolver: Resolver, frames: Sequence[LocatedFrame], trouble: Trouble
+    ) -> None:
+        self.snapshot = snapshot
+        self.resolver = resolver
+        self.callees = Callees(resolver)
+        self.frames = [frame for frame in frames if frame.path is not None]
+        self.trouble = trouble
+        self.reached: dict[Definition, Reach] = {}
+        self.evidence: list[Evidence] = []
+        self._syntax: dict[str, Syntax | None] = {}
+        self._walked: dict[tuple[str, int, int], float] = {}
+
+    @cached_property
+    def innermost(self) -> LocatedFrame | None:
+        """The innermost frame in a file of the project."""
+        return self.frames[-1] if self.frames else None
+
+    def syntax(self, path: str) -> Syntax | None:
+        if path not in self._syntax:
+            text, record = self.snapshot.text(path), self.callees.record(path)
+            self._syntax[path] = Syntax(text) if text is not None and record is not None else None
+        return self._syntax[path]
+
+    def statement(self, frame: LocatedFrame) -> Span:
+        """The statement of a frame, or its line where nothing more is known."""
+        syntax = self.syntax(frame.path or "")
+        found = None if syntax is None else syntax.statement(frame.span.start)
+        return found or frame.span
+
+    def marked(self, frame: LocatedFrame) -> Span:
+        """The expression that a trace marks in a frame's line, else the whole statement."""
+        columns = frame.frame.columns
+        text = self.snapshot.text(frame.path or "")
+        if columns is None or text is None or frame.sureness not in ("exact", "moved"):
+            return self.statement(frame)
+        code = text.slice(frame.span)
+        start, end = (len(code[:column].encode("utf-8", "surrogatepass")) for column in columns)
+        return Span(frame.span.start + start, frame.span.start + end) if start < end else self.statement(frame)
+
+    # --- the walk -------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Fills `reached` and `evidence`."""
+        frame = self.innermost
+        if frame is None:
+            return
+        if frame.test:
+            self._from_test(frame)
+        else:
+            self._from_code(frame)
+        self._close()
+
+    def _from_test(self, frame: LocatedFrame) -> None:
+        """The error is a claim of the test, or came from outside while the test ran."""
+        path = frame.path or ""
+        whole = self.statement(frame)
+        self.walk(path, self.marked(frame), 1.0, "run where it failed")
+        self.walk(path, whole, 0.95, "gives what is claimed")
+        syntax = self.syntax(path)
+        if syntax is not None and (body := syntax.body(frame.span.start)) is not None:
+            self.walk(path, body, 0.95, "run where it failed")
+        self._before(frame, whole, _BY_BODY)
+        for outer in reversed(self.frames[:-1]):
+            if outer.test:
+                self.walk(outer.path or "", self.statement(outer), 0.8, "run by the test")
+                self._before(outer, self.statement(outer), _BY_BODY * 0.8)
+
+    def _before(self, frame: LocatedFrame, statement: Span, weight: float) -> None:
+        """What ran before in the same function may have left the state that made it fail."""
+        record = self.callees.record(frame.path or "")
+        if record is None or frame.function < 0:
+            return
+        start = record.symbols.body_start[frame.function]
+        self.walk(frame.path or "", Span(start, statement.start), weight, "run by the test before")
+
+    def _from_code(self, frame: LocatedFrame) -> None:
+        path = frame.path or ""
+        marked, whole = self.marked(frame), self.statement(frame)
+        syntax = self.syntax(path)
+        if syntax is not None and syntax.kind(frame.span.start) in ("raise_statement", "assert_statement"):
+            for at, condition in enumerate(syntax.conditions(frame.span.start)):
+                self.walk(path, condition, 0.9 * 0.8**at, "decides that it is raised")
+        self.walk(path, marked, 0.9, "gives a value that failed")
+        if whole != marked:
+            self.walk(path, whole, 0.4, "run by the statement that failed")
+        outer = [one for one in self.frames if one.test]
+        if outer:
+            last = outer[-1]
+            self.walk(last.path or "", self.statement(last), 0.25, "run by the test")
+            self._before(last, self.statement(last), 0.2)
+
+    def walk(self, path: str, span: Span, weight: float, words: str, steps: int = _STEPS) -> None:
+        """Takes what a span runs, and follows the names in it."""
+        key = (path, span.start, span.end)
+        if weight < _LEAST or self._walked.get(key, 0.0) >= weight or len(self._walked) >= _SPANS:
+            return
+        self._walked[key] = weight
+        record = self.callees.record(path)
+        if record is None:
+            return
+        for use in self.callees.of(path, span):
+            self.reach(use.definition, Reach(weight * use.share, words, use.span))
+        if steps <= 0:
+            return
+        occurrences = record.occurrences
+        first, end = bisect_left(occurrences.start, span.start), bisect_left(occurrences.start, span.end)
+        for index in range(first, end):
+            if occurrences.role[index] in _READS:
+                self._follow(path, record, index, weight, words, steps)
+
+    def _follow(self, path: str, record: FileRecord, index: int, weight: float, words: str, steps: int) -> None:
+        """A name that is read, to where its value comes from."""
+        is_member = record.occurrences.role[index] in MEMBER_ROLES
+        for target in self.resolver.of_occurrence(path, index):
+            if not isinstance(target, Slot) or is_outside(target.path):
+                continue
+            rows = self.resolver.symbols_of(target)
+            home = self.resolver.record(target.path)
+            if home is None or not rows:
+                continue
+            if target.path == path and not is_member and len(rows) > 1:
+                rows = self.resolver.types.flow(path, record).reaching(rows, index)
+            for row in rows[-8:]:
+                if home.symbols.kind[row] == _PARAMETER:
+                    self._argument(target.path, home, row, weight * _BY_ARGUMENT, words, steps)
+                elif home.symbols.inner[row] < 0 and home.symbols.kind[row] != _IMPORT:
+                    share = _BY_ATTRIBUTE if is_member else _BY_NAME
+                    body = Span(home.symbols.body_start[row], home.symbols.body_end[row])
+                    if is_member:
+                        self._assigner(target.path, home, row, weight * share)
+                    self.walk(target.path, body, weight * share, words, steps - 1)
+
+    def _assigner(self, path: str, record: FileRecord, row: int, weight: float) -> None:
+        """The method that assigns an attribute which is read where it failed."""
+        at = record.scope_at(record.symbols.start[row])
+        while at > 0 and not (record.scopes.kind[at] == _FUNCTION and record.scopes.symbol[at] >= 0):
+            at = record.scopes.parent[at]
+        definition = self.callees.definition(path, record.scopes.symbol[at]) if at > 0 else None
+        if definition is not None:
+            name = record.names[record.symbols.name[row]]
+            self.reach(definition, Reach(weight, f"assigns {name}, which is used there", record.symbols.span(row)))
+
+    def _argument(self, path: str, record: FileRecord, row: int, weight: float, words: str, steps: int) -> None:
+        """A parameter's value comes from the frame above, a test's from the fixture of its name."""
+        scope = record.symbols.scope[row]
+        function = record.scopes.symbol[scope]
+        name = record.names[record.symbols.name[row]]
+        if is_test(path) and name != "self":
+            for one in self.snapshot.definers[name][:8]:
+                home = self.callees.record(one)
+                for symbol in () if home is None or not is_test(one) else home.bound(name).get(0, ()):
+                    if home is not None and home.symbols.inner[symbol] >= 0:
+                        body = Span(home.symbols.body_start[symbol], home.symbols.body_end[symbol])
+                        self.walk(one, body, weight, words, steps - 1)
+        for at in range(len(self.frames) - 1, 0, -1):
+            frame, above = self.frames[at], self.frames[at - 1]
+            if frame.path == path and frame.function == function:
+                self.walk(above.path or "", self.marked(above), weight * 0.7, "gives an argument", steps - 1)
+                return
+
+    def reach(self, definition: Definition, reach: Reach) -> None:
+        known = self.reached.get(definition)
+        if known is None or known.weight < reach.weight:
+            self.reached[definition] = reach
+
+    def _close(self) -> None:
+        """What the functions that are reached call, and so on, the likeliest first."""
+        waiting = [(-reach.weight, definition) for definition, reach in self.reached.items()]
+        heapq.heapify(waiting)
+        done: set[Definition] = set()
+        while waiting and len(done) < _FUNCTIONS:
+            _, definition = heapq.heappop(waiting)
+            if definition in done:
+                continue
+            done.add(definition)
+            reach = self.reached[definition]
+            uses = self.callees.of(definition.path, self.callees.body(definition))
+            if not uses:
+                continue
+            left = reach.weight * _BY_CALL / max(len(uses), 1) ** 0.2
+            if left < _LEAST:
+                continue
+            for use in uses:
+                if use.definition in done:
+                    continue
+                further = Reach(left * use.share, reach.words, use.span, definition, reach.steps + 1)
+                known = self.reached.get(use.definition)
+                if known is None or known.weight < further.weight:
+                    self.reached[use.definition] = further
+                    heapq.heappush(waiting, (-further.weight, use.definition))
+
+    # --- what the message says ------------------------------------------------------------------------
+
+    def receivers(self, path: str, span: Span, name: str) -> Iterator[int]:
+        """The refs of the expressions in a span of which an attribute is taken."""
+        record = self.callees.record(path)
+        if record is None:
+            return
+        for index in record.occurrences_of(name, MEMBER_ROLES):
+            if span.start <= record.occurrences.start[index] < span.end:
+                yield record.occurrences.link[index]
+
+    def callees_of_ref(self, path: str, ref: int, depth: int = 3) -> Iterator[tuple[Definition, Span]]:
+        """The functions whose result an expression may be: the call itself, or by way of names."""
+        record = self.callees.record(path)
+        if record is None or depth <= 0:
+            return
+        row = value_row(ref)
+        if row is None:
+            if ref < 0:
+                return
+            for target in self.resolver.of_occurrence(path, ref):
+                if not isinstance(target, Slot) or is_outside(target.path):
+                    continue
+                rows = self.resolver.symbols_of(target)
+                if target.path == path and len(rows) > 1 and record.occurrences.role[ref] not in MEMBER_ROLES:
+                    rows = self.resolver.types.flow(path, record).reaching(rows, ref)
+                home = self.resolver.record(target.path)
+                for symbol in () if home is None else rows[-8:]:
+                    if home is not None and home.symbols.inner[symbol] < 0:
+                        yield from self.callees_of_ref(target.path, home.symbols.value[symbol], depth - 1)
+            return
+        value = record.values[row]
+        if value.kind == "call":
+            call = value.second
+            whole = Span(record.calls.start[call], record.calls.inside_start[call])
+            for use in self.callees.of(path, whole):
+                if use.span.end <= whole.end:
+                    yield use.definition, use.span
+        elif value.kind in ("either", "otherwise", "await", "part", "element", "subscript", "entered"):
+            for inner in (value.first, value.second) if value.kind in ("either", "otherwise") else (value.first,):
+                yield from self.callees_of_ref(path, inner, depth)
