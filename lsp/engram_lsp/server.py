@@ -37,6 +37,7 @@ from engram_lsp.features import (
     configuration,
     definition,
     diagnostics,
+    elsewhere,
     execute_command,
     folders,
     hover,
@@ -48,6 +49,7 @@ from engram_lsp.features import (
     synchronization,
     watched_files,
     will_rename_files,
+    workspace_diagnostic,
 )
 from engram_lsp.session import Session
 from engram_lsp.settings import Settings
@@ -89,14 +91,8 @@ ROUTES: tuple[tuple[str, Handler, Any], ...] = (
     (types.WORKSPACE_DID_CHANGE_CONFIGURATION, configuration.did_change_configuration, None),
     (types.WORKSPACE_DID_CHANGE_WATCHED_FILES, watched_files.did_change_watched_files, None),
 )
-# Only for clients that ask for problems; to the others they are pushed.
-PULL = (
-    types.TEXT_DOCUMENT_DIAGNOSTIC,
-    diagnostics.pull,
-    types.DiagnosticOptions(inter_file_dependencies=True, workspace_diagnostics=False, identifier="engram"),
-)
-# Answered to whoever asks, but not advertised: clients that know of it ask without end.
-UNADVERTISED = (types.WORKSPACE_DIAGNOSTIC, diagnostics.pull_workspace)
+# Answered to whoever asks, and advertised where the user wants to see the problems of the whole workspace.
+WORKSPACE = (types.WORKSPACE_DIAGNOSTIC, workspace_diagnostic.pull)
 # What is said instead of null where null is no answer, when a handler fails.
 NOTHING: dict[str, Any] = {
     types.TEXT_DOCUMENT_DIAGNOSTIC: types.RelatedFullDocumentDiagnosticReport(items=[]),
@@ -233,8 +229,12 @@ def initialize(session: Session, params: types.InitializeParams) -> None:
     session.when_changed = partial(changed, session)
     session.when_closed = partial(diagnostics.withdraw, session)
     session.roots = folders.roots_of(params)
-    if session.client.pulls_diagnostics:
-        session.server.route(*PULL)
+    if session.client.pulls_diagnostics:  # to the others they are pushed
+        whole = settings.diagnostics.scope == "workspace"
+        options = types.DiagnosticOptions(
+            inter_file_dependencies=True, workspace_diagnostics=whole, identifier="engram"
+        )
+        session.server.route(types.TEXT_DOCUMENT_DIAGNOSTIC, diagnostics.pull, options)
     documents = params.capabilities.text_document
     for field, method, handler, options in announced.ROUTES:
         if getattr(documents, field, None) is not None:
@@ -243,12 +243,15 @@ def initialize(session: Session, params: types.InitializeParams) -> None:
 
 def changed(session: Session, document: Document | None) -> None:
     """What is shown of documents may be out of date."""
+    session.change.set()
+    session.change = asyncio.Event()
     diagnostics.schedule(session, document)
+    elsewhere.schedule(session, document)
     refresh.schedule(session, document)
 
 
 async def initialized(session: Session, _: types.InitializedParams) -> None:
-    session.server.route(*UNADVERTISED)
+    session.server.route(*WORKSPACE)
     for route in announced.ROUTES:
         if route[1] not in session.server.protocol.fm.features:
             session.server.route(route[1], announced.later(route[2]))

@@ -41,6 +41,7 @@ from engram_lsp.settings import Settings
 from engram_lsp.suggestion import Suggestion
 
 if TYPE_CHECKING:  # with the runtime behind them, these take a while to import: no first answer waits for them
+    from engram_lsp.features.elsewhere import Told
     from engram_lsp.predictor import Predictor, Query
     from engram_lsp.remote import Remote
     from engram_lsp.server import Server
@@ -119,7 +120,11 @@ class Session:
         self.offers = Offers()
         self.pace = Pace()
         self.newest_ranking = Newest()
+        # Set, and replaced by a new one, whenever anything changes.
+        self.change = asyncio.Event()
+        self.asks_for_workspace = False  # the client asks about the whole workspace by itself
         # Sent last.
+        self.told: dict[Folder, Told] = {}
         self.tokens = SentTokens()
         self.listed = SentList()
 

@@ -48,6 +48,10 @@ class InlineSettings:
 class DiagnosticsSettings:
     enable: bool = _setting(True, "report problems; false lets another server do it")
     debounce_ms: int = _setting(200, "how long the text must rest before problems are pushed, in milliseconds")
+    scope: Literal["open", "affected", "workspace"] = _setting(
+        "affected",
+        "which files problems are reported of: open documents; also those that a change broke meanwhile; or all",
+    )
     severity: Mapping[str, Level] = _setting(
         types.MappingProxyType({}),
         'severity by code of the problem: "error", "warning", "information", "hint" or "off"',

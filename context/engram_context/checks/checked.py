@@ -36,6 +36,10 @@ class Checked:
                 self._found[path] = found
         return found
 
+    def anew(self, snapshot: Snapshot, path: str) -> tuple[Finding, ...]:
+        """What the checks find in a file of a snapshot that need not be the newest."""
+        return findings(snapshot, path, self._environment)
+
     def differing(self, before: Snapshot, after: Snapshot) -> frozenset[str] | None:
         """The files whose findings may differ between two snapshots; None where so much changed that it may be any."""
         return None if _is_much(before, after) else affected(before, after, self._environment)

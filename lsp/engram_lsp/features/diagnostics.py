@@ -1,13 +1,11 @@
 """Problems, pushed to clients that cannot ask for them and answered to those that can; never both."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 
 from engram_context.checks import CODES
 from engram_context.findings import Finding
-from engram_context.languages import language_of
 from engram_context.snapshot import Snapshot
 from engram_context.text import Text
 from lsprotocol import types
@@ -18,7 +16,6 @@ from engram_lsp.documents import Document
 from engram_lsp.features import locations
 from engram_lsp.folder import Folder
 from engram_lsp.guard import stale
-from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Asked, Session
 
 SEVERITIES: dict[str, types.DiagnosticSeverity] = {
@@ -33,8 +30,6 @@ TAGS: dict[str, types.DiagnosticTag] = {
 }
 
 
-# Files per turn of a worker when the whole workspace is checked.
-_BATCH = 16
 # Other open documents may be affected by an edit, and so is every one by a change on disk: these can wait a little
 # longer than the document in hand, in seconds.
 _OTHERS = 0.5
@@ -101,33 +96,6 @@ async def pull(session: Session, params: types.DocumentDiagnosticParams) -> type
     )
 
 
-async def pull_workspace(session: Session, params: types.WorkspaceDiagnosticParams) -> types.WorkspaceDiagnosticReport:
-    """workspace/diagnostic: every file of every folder, a few at a time."""
-    previous = {convert.key_of(item.uri): item.value for item in params.previous_result_ids}
-    items: list[types.WorkspaceDocumentDiagnosticReport] = []
-    if session.settings.diagnostics.enable:
-        for folder in tuple(session.folders.values()):
-            await folder.settled()
-            snapshot = folder.snapshot
-            paths = [path for path in snapshot.paths if language_of(path) == "python"]  # the checks know no other
-            for start in range(0, len(paths), _BATCH):
-                batch = paths[start : start + _BATCH]
-                reports = await session.in_background(partial(check_files, session, folder, snapshot, batch))
-                items += [workspace_report(session, file, report, previous) for file, report in reports]
-    return types.WorkspaceDiagnosticReport(items)
-
-
-def workspace_report(
-    session: Session, file: File, report: Report, previous: Mapping[str, str]
-) -> types.WorkspaceDocumentDiagnosticReport:
-    document = session.document_at(file.folder, file.path)
-    version, uri = document.version if document is not None else None, session.uri_of(file.folder, file.path)
-    if previous.get(convert.key_of(uri)) == report.identity:
-        return types.WorkspaceUnchangedDocumentDiagnosticReport(uri=uri, result_id=report.identity, version=version)
-    shown = diagnostics(session, file, report)
-    return types.WorkspaceFullDocumentDiagnosticReport(uri=uri, items=shown, version=version, result_id=report.identity)
-
-
 async def push(session: Session, uri: str) -> None:
     """Publishes the problems of a document, unless it has changed again before they are known."""
     try:
@@ -157,18 +125,6 @@ def check(session: Session, file: File | Asked) -> Report:
     shown = repr((found, sorted(session.settings.diagnostics.severity.items())))
     identity = blake2b(file.text.digest + shown.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
     return Report(found, identity)
-
-
-def check_files(
-    session: Session, folder: Folder, snapshot: Snapshot, paths: Sequence[str], cancelled: Cancelled
-) -> list[tuple[File, Report]]:
-    reports: list[tuple[File, Report]] = []
-    for path in paths:
-        text = snapshot.text(path)
-        if text is not None and not cancelled():
-            file = File(folder, path, snapshot, text)
-            reports.append((file, check(session, file)))
-    return reports
 
 
 def diagnostics(session: Session, file: File | Asked, report: Report) -> list[types.Diagnostic]:

@@ -349,16 +349,6 @@ def test_a_finding_has_a_fix_that_removes_it(server: Client, package: Path) -> N
     server.close(uri)
 
 
-def test_the_whole_project_can_be_checked_at_once(server: Client, package: Path) -> None:
-    reports = server.request("workspace/diagnostic", {"previousResultIds": []})["items"]
-    assert {path_of(report["uri"]) for report in reports} == set(package.rglob("*.py"))
-    again = server.request(
-        "workspace/diagnostic",
-        {"previousResultIds": [{"uri": report["uri"], "value": report["resultId"]} for report in reports]},
-    )["items"]
-    assert {report["kind"] for report in again} <= {"unchanged"}
-
-
 @pytest.mark.parametrize("editor", ["vscode", "neovim", "eglot"])
 def test_columns_are_counted_as_the_editor_counts_them(start: Start, tmp_path: Path, editor: str) -> None:
     """The same rename over astral characters, in the editor's own unit."""

@@ -1,0 +1,158 @@
+"""Problems that a change made in files that are not open: pushed to every client, and withdrawn once they are gone.
+
+`diagnostics.scope` says which files count: "affected" tells what was broken since the folder was read, "workspace" all
+there is (a client that asks about the whole workspace is not told besides).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from engram_context.checks import is_checked
+from engram_context.checks.checked import new_ones
+from engram_context.findings import Finding
+from engram_context.languages import language_of
+from engram_context.snapshot import Snapshot
+
+from engram_lsp.documents import Document
+from engram_lsp.features import diagnostics
+from engram_lsp.folder import Folder
+from engram_lsp.schedule import Cancelled
+from engram_lsp.session import Session
+
+# So many files are told about after one change; what broke more than that is seen soon enough.
+_MOST = 300
+_TOLD = ("error", "warning")
+# Files per turn of a worker, between which what waits gets its turn.
+_BATCH = 8
+
+
+@dataclass(slots=True)
+class Told:
+    """What a client was told of one folder. Owned by the event loop.
+
+    `scope`: the setting by which that was chosen. `last`: the snapshot of which it is. `before`: what files had been
+    found to have before a change affected them, which is not told. `shown`: the files with problems that a client
+    shows now.
+    """
+
+    scope: str = ""
+    last: Snapshot | None = None
+    before: dict[str, tuple[Finding, ...]] = field(default_factory=dict[str, tuple[Finding, ...]])
+    shown: set[str] = field(default_factory=set[str])
+    telling: bool = False
+
+
+def schedule(session: Session, document: Document | None) -> None:
+    """Something changed: the text of `document`, or (None) anything else."""
+    if document is not None:
+        _withdraw_opened(session, document)
+    for folder in [folder for folder in session.told if session.folders.get(folder.root) is not folder]:
+        _withdraw(session, folder, session.told[folder], session.told.pop(folder).shown)
+    wait = session.settings.diagnostics.debounce_ms / 1000
+    for folder in session.folders.values():
+        if folder.project is not None:
+            session.rest.after(wait, ("elsewhere", folder.root), partial(_start, session, folder))
+
+
+def _withdraw_opened(session: Session, document: Document) -> None:
+    """From now on the document has its own report."""
+    folder, path = session.folder_of(document)
+    told = session.told.get(folder)
+    if told is not None and path in told.shown:
+        told.shown.discard(path)
+        diagnostics.publish(session, document.uri, [])
+
+
+def _start(session: Session, folder: Folder) -> None:
+    told = session.told.setdefault(folder, Told())
+    if told.telling:
+        schedule(session, None)
+    elif session.folders.get(folder.root) is folder:
+        told.telling = True
+        session.tasks.start("problems elsewhere", _tell(session, folder, told))
+
+
+async def _tell(session: Session, folder: Folder, told: Told) -> None:
+    try:
+        await folder.settled()
+        while folder.holder.behind:
+            await session.caught_up(folder)
+        scope, last, now = _scope(session), told.last, folder.snapshot
+        paths = await _affected(session, folder, last, now) if scope == told.scope else None
+        told.last, told.scope = now, scope
+        _withdraw(session, folder, told, told.shown if paths is None else told.shown - now.records.keys())
+        if paths is None:
+            # Another branch, or the first look: what is there now is what was there before.
+            told.before.clear()
+            paths = frozenset(now.records) if scope == "workspace" else frozenset[str]()
+            last = None
+        checked = (path for path in sorted(paths) if is_checked(path, language_of(path)))
+        wanted = [path for path in checked if not _is_open(session, folder, path)]
+        for start in range(0, len(wanted) if scope == "workspace" else min(len(wanted), _MOST), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            found = await session.in_background(partial(_compare, folder, told.before, last, now, batch))
+            for path, new in found.items():
+                _publish(session, folder, told, now, path, new)
+    finally:
+        told.telling = False
+
+
+def _scope(session: Session) -> str:
+    settings = session.settings.diagnostics
+    if not settings.enable or (settings.scope == "workspace" and session.asks_for_workspace):
+        return "open"
+    return settings.scope
+
+
+async def _affected(session: Session, folder: Folder, last: Snapshot | None, now: Snapshot) -> frozenset[str] | None:
+    if last is None:
+        return None
+    if session.settings.diagnostics.scope == "open":
+        return frozenset()
+    return await session.in_background(lambda _: folder.holder.checked.differing(last, now))
+
+
+def _compare(
+    folder: Folder,
+    before: dict[str, tuple[Finding, ...]],
+    last: Snapshot | None,
+    now: Snapshot,
+    paths: Sequence[str],
+    cancelled: Cancelled,
+) -> Mapping[str, tuple[Finding, ...]]:
+    """The problems of files that they did not have before."""
+    checked = folder.holder.checked
+    for path in paths:
+        if path not in before and not cancelled():
+            if last is None:
+                before[path] = ()
+            elif last.record(path) is now.record(path):
+                before[path] = checked.anew(last, path)
+            else:  # whoever changed it on disk knows what is in it
+                before[path] = checked.findings(now, path)
+    found = {path: checked.findings(now, path) for path in paths if not cancelled()}
+    return {
+        path: tuple(one for one in new_ones(before[path], here) if one.severity in _TOLD)
+        for path, here in found.items()
+    }
+
+
+def _publish(session: Session, folder: Folder, told: Told, now: Snapshot, path: str, new: tuple[Finding, ...]) -> None:
+    text = now.text(path)
+    if _is_open(session, folder, path) or text is None or not (new or path in told.shown):
+        return
+    file = diagnostics.File(folder, path, now, text)
+    shown = diagnostics.diagnostics(session, file, diagnostics.Report(new, ""))
+    (told.shown.add if shown else told.shown.discard)(path)
+    diagnostics.publish(session, session.uri_of(folder, path), shown)
+
+
+def _withdraw(session: Session, folder: Folder, told: Told, paths: set[str]) -> None:
+    for path in tuple(paths):
+        told.shown.discard(path)
+        diagnostics.publish(session, session.uri_of(folder, path), [])
+
+
+def _is_open(session: Session, folder: Folder, path: str) -> bool:
+    return session.document_at(folder, path) is not None
