@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from engram_context.checks import cycles, imports, manifests, names, syntax, unused
+from engram_context.checks import calls, cycles, imports, manifests, names, syntax, unbound, unused
 from engram_context.checks.check import Check, Code
 from engram_context.checks.subject import Subject
 from engram_context.checks.suppression import unsuppressed
@@ -21,6 +21,8 @@ CHECKS: tuple[Check, ...] = (
     imports.CHECK,
     names.CHECK,
     unused.CHECK,
+    unbound.CHECK,
+    calls.CHECK,
     cycles.CHECK,
 )
 CODES: dict[str, Code] = {code.name: code for check in CHECKS for code in check.codes}

@@ -1,0 +1,223 @@
+"""Calls that do not fit the signature of what they call."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+import tree_sitter
+
+from engram_context.checks.check import Check, Code
+from engram_context.checks.guards import is_guarded
+from engram_context.checks.proven import Proven, proven_of
+from engram_context.checks.signatures import Gives, Misfit, Signatures, Takes, misfit
+from engram_context.checks.subject import Found, Subject
+from engram_context.checks.surroundings import Surroundings
+from engram_context.edits import Edit, project_edit
+from engram_context.findings import Finding, Fix, Severity
+from engram_context.inference.inferred import ClassType
+from engram_context.outside.library import is_outside
+from engram_context.records import FileRecord
+from engram_context.scopes import visible_scopes
+from engram_context.text import Span
+
+_RAISING = frozenset((b"raises", b"assertRaises", b"assertRaisesRegex", b"assert_raises", b"suppress"))
+_NAMED = 3
+"""So many missing parameters are named."""
+
+
+def misfitting_calls(subject: Subject) -> Found:
+    """Calls that raise a TypeError before the function runs, whichever of the possible ones is called."""
+    record, path = subject.record, subject.path
+    proven = proven_of(subject.whole, subject.resolver)
+    signatures = Signatures(proven)
+    calls = record.calls
+    for row, callee in enumerate(calls.callee):
+        callees = proven.of_ref(path, callee)
+        if not callees:
+            continue
+        gives = _gives(record, row)
+        partial = _is_partial(proven, callees)
+        if partial:
+            first = calls.first_argument[row]
+            if not gives.positional:
+                continue
+            inner = proven.of_ref(path, record.arguments.value[first])
+            ways = None if inner is None else signatures.of(inner)
+            gives = Gives(gives.positional - 1, gives.keywords, gives.starred, gives.double_starred)
+        else:
+            ways = signatures.of(callees)
+        if not ways:
+            continue
+        misfits = [misfit(takes, gives, partial=partial) for takes in ways]
+        if None in misfits:
+            continue
+        takes, found = min(
+            zip(ways, (one for one in misfits if one is not None), strict=True), key=lambda pair: _size(pair[1])
+        )
+        span = calls[row].span
+        around = subject.surroundings
+        if is_guarded(around, span, b"TypeError") or _is_expected(around, span):
+            continue
+        yield from _report(subject, row, takes, found, partial=partial)
+
+
+def _gives(record: FileRecord, row: int) -> Gives:
+    arguments, calls = record.arguments, record.calls
+    rows = range(calls.first_argument[row], calls.last_argument[row])
+    stars = [arguments.stars[at] for at in rows]
+    keywords = tuple(record.names[arguments.keyword[at]] for at in rows if arguments.keyword[at] >= 0)
+    positional = sum(1 for at in rows if arguments.keyword[at] < 0 and not arguments.stars[at])
+    return Gives(positional, keywords, 1 in stars, 2 in stars)
+
+
+def _is_partial(proven: Proven, callees: tuple[object, ...]) -> bool:
+    return len(callees) == 1 and isinstance(callees[0], ClassType) and proven.types.is_library(
+        callees[0], "functools", "partial"
+    )  # fmt: skip
+
+
+def _size(found: Misfit) -> int:
+    return found.too_many + len(found.unexpected) + len(found.duplicate) + len(found.missing)
+
+
+def _is_expected(around: Surroundings, span: Span) -> bool:
+    """Whether a call stands in what is given to a call that expects an exception: `raises(TypeError, lambda: f())`."""
+    node = around.node(span).parent
+    while node is not None and node.type not in ("block", "module"):
+        if node.type == "call":
+            called = node.child_by_field_name("function")
+            if called is not None and (called.text or b"").rpartition(b".")[2] in _RAISING:
+                return True
+        node = node.parent
+    return False
+
+
+def _report(
+    subject: Subject, row: int, takes: Takes, found: Misfit, *, partial: bool
+) -> Iterator[tuple[Finding, Span]]:
+    record, path = subject.record, subject.path
+    call = record.calls[row]
+    severity: Severity = "warning" if is_outside(takes.definition.path) else "error"
+    related = ((takes.definition, f"'{takes.name}' is defined here"),)
+    node = _call_node(subject.surroundings, call.span)
+    arguments = _arguments(node)
+
+    def finding(code: str, span: Span, message: str, *fixes: Fix) -> tuple[Finding, Span]:
+        return Finding(code, severity, span, message, related, fixes), call.span
+
+    def fix(title: str, edit: Edit) -> Fix:
+        return Fix(title, project_edit({path: [edit]}, {path: subject.text}))
+
+    if found.too_many:
+        places = [one for one in arguments if one.type not in ("keyword_argument", "list_splat", "dictionary_splat")]
+        extra = places[len(places) - found.too_many] if len(places) >= found.too_many else None
+        span = Span(extra.start_byte, extra.end_byte) if extra is not None else call.span
+        most = len(takes.positional)
+        some = f"{most} positional argument{'s' if most != 1 else ''}" if most else "no positional arguments"
+        given = most + found.too_many
+        fixes = (
+            [fix("Remove the argument", _removal(subject, arguments, extra))] if found.too_many == 1 and extra else []
+        )
+        yield finding("too-many-arguments", span, f"'{takes.name}' takes {some}, {given} are given", *fixes)
+    lacking = list(found.missing)
+    for name in (*found.unexpected, *found.duplicate):
+        node = next((one for one in arguments if _keyword(one) == name), None)
+        if node is None:
+            continue
+        keyword = node.child_by_field_name("name") or node
+        span = Span(keyword.start_byte, keyword.end_byte)
+        fixes: list[Fix] = []
+        if name in found.unexpected:
+            free = [one for one in takes.keyword_names if not any(_keyword(other) == one for other in arguments)]
+            near = difflib.get_close_matches(name, sorted(free), n=1, cutoff=0.6)
+            if not near and len(found.unexpected) == len(lacking) == 1:
+                near = lacking[:1]
+            if near:
+                fixes.append(fix(f"Change to '{near[0]}'", Edit(span, near[0])))
+                if near[0] in lacking:
+                    lacking.remove(near[0])
+            fixes.append(fix(f"Remove '{name}'", _removal(subject, arguments, node)))
+            yield finding("unexpected-argument", span, f"'{takes.name}' has no parameter '{name}'", *fixes)
+        else:
+            fixes.append(fix(f"Remove '{name}'", _removal(subject, arguments, node)))
+            yield finding("duplicate-argument", span, f"'{name}' is given twice to '{takes.name}'", *fixes)
+    if lacking and not partial:
+        shown = ", ".join(f"'{name}'" for name in lacking[:_NAMED]) + (", …" if len(lacking) > _NAMED else "")
+        message = f"'{takes.name}' needs {'an argument' if len(lacking) == 1 else 'arguments'} for {shown}"
+        edit = _addition(subject, row, takes, lacking, arguments, node=_call_node(subject.surroundings, call.span))
+        fixes = [] if edit is None else [fix(f"Give {shown}", edit)]
+        yield finding("missing-argument", _name_span(record, row), message, *fixes)
+
+
+def _name_span(record: FileRecord, row: int) -> Span:
+    callee = record.calls.callee[row]
+    return record.occurrences.span(callee) if callee >= 0 else record.calls[row].span
+
+
+def _call_node(around: Surroundings, span: Span) -> tree_sitter.Node:
+    node = around.node(span)
+    while node.type != "call" and node.parent is not None and node.parent.byte_range == node.byte_range:
+        node = node.parent
+    return node
+
+
+def _arguments(node: tree_sitter.Node) -> list[tree_sitter.Node]:
+    found = node.child_by_field_name("arguments")
+    if found is None or found.type != "argument_list":
+        return [] if found is None else [found]
+    return [one for one in found.named_children if one.type != "comment"]
+
+
+def _keyword(node: tree_sitter.Node) -> str | None:
+    name = node.child_by_field_name("name") if node.type == "keyword_argument" else None
+    return None if name is None else (name.text or b"").decode("utf-8", "replace")
+
+
+def _removal(subject: Subject, arguments: list[tree_sitter.Node], node: tree_sitter.Node) -> Edit:
+    """Without an argument and the comma that parts it from its neighbour."""
+    at = arguments.index(node)
+    if at:
+        return Edit(Span(arguments[at - 1].end_byte, node.end_byte), "")
+    if len(arguments) > 1:
+        return Edit(Span(node.start_byte, arguments[1].start_byte), "")
+    return Edit(Span(node.start_byte, node.end_byte), "")
+
+
+def _addition(
+    subject: Subject,
+    row: int,
+    takes: Takes,
+    lacking: list[str],
+    arguments: list[tree_sitter.Node],
+    node: tree_sitter.Node,
+) -> Edit | None:
+    """With variables in sight that have the names of the parameters, where there is one for each."""
+    record = subject.record
+    scopes = set(visible_scopes(record, record.calls.scope[row]))
+    in_sight = {record.names[name] for scope, name in subject.usage.symbols if scope in scopes}
+    if not set(lacking) <= in_sight or not set(lacking) <= takes.keyword_names:
+        return None
+    given = ", ".join(f"{name}={name}" for name in lacking)
+    if arguments:
+        if arguments[0].type == "generator_expression":
+            return None
+        return Edit(Span(arguments[-1].end_byte, arguments[-1].end_byte), f", {given}")
+    inside = record.calls[row].inside
+    return Edit(Span(inside.start, inside.start), given)
+
+
+_FOREIGN = {
+    "missing-argument": ("call-arg", "no-value-for-parameter", "E1120", "reportCallIssue", "missing-argument"),
+    "unexpected-argument": ("call-arg", "unexpected-keyword-arg", "E1123", "reportCallIssue", "unknown-argument"),
+    "too-many-arguments": ("call-arg", "too-many-function-args", "E1121", "reportCallIssue", "too-many-positional-arguments"),
+    "duplicate-argument": ("call-arg", "misc", "redundant-keyword-arg", "E1124", "reportCallIssue", "parameter-already-assigned"),
+}  # fmt: skip
+
+CHECK = Check(
+    misfitting_calls,
+    tuple(
+        Code(name, "error", frozenset((*foreign, "call-overload", "arg-type")), of_types=True, needs_project=True)
+        for name, foreign in _FOREIGN.items()
+    ),
+)
