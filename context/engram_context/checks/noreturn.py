@@ -1,0 +1,88 @@
+"""Functions that never return: declared so, or raising on every way through them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, field
+
+from tree_sitter import Node
+
+from engram_context.checks.flow import flow_of, never_returns
+from engram_context.checks.subject import Subject
+from engram_context.checks.surroundings import Surroundings
+from engram_context.checks.whole import Whole
+from engram_context.records import ABSTRACT, ASYNC, GENERATOR, OVERLOAD, FileRecord
+from engram_context.targets import Slot
+
+_NEVER = frozenset(("NoReturn", "Never"))
+_RAISES = re.compile(rb"\braise\b|NoReturn|Never\b|\b_?exit\b|fail|abort|error")
+
+
+@dataclass(slots=True)
+class NoReturn:
+    """The functions of one snapshot that never return. Any thread."""
+
+    whole: Whole
+    _known: dict[tuple[str, int], bool] = field(default_factory=dict[tuple[str, int], bool])
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def never_returns(self, path: str, record: FileRecord, row: int) -> bool:
+        """Whether the function that a symbol is never comes back."""
+        with self._lock:
+            if (path, row) not in self._known:
+                self._known[path, row] = False  # what a function sees that calls itself
+                self._known[path, row] = self._read(path, record, row)
+            return self._known[path, row]
+
+    def _read(self, path: str, record: FileRecord, row: int) -> bool:
+        symbol = record.symbols[row]
+        if symbol.kind not in ("function", "method") or symbol.flags & (ASYNC | GENERATOR | ABSTRACT | OVERLOAD):
+            return False
+        if symbol.annotation >= 0 and record.names[record.occurrences.name[symbol.annotation]] in _NEVER:
+            return True
+        text = self.whole.snapshot.text(path)
+        if text is None or text.digest != record.digest or path.endswith(".pyi"):
+            return False
+        if not _RAISES.search(text.data, symbol.body.start, symbol.body.end):
+            return False
+        definition = Surroundings.of(text, record.language).node(symbol.span).parent
+        body = None if definition is None else definition.child_by_field_name("body")
+        if body is None or b"NotImplementedError" in (body.text or b""):
+            return False
+        flow = flow_of(body)
+        return flow.reachable().isdisjoint((*flow.returns, *flow.falls))
+
+
+def no_return(whole: Whole) -> NoReturn:
+    return NoReturn(whole)
+
+
+def is_without_return(subject: Subject, call: Node) -> bool:
+    """Whether a call is of something that never returns, as far as that can be found out."""
+    if never_returns(call):
+        return True
+    function = call.child_by_field_name("function")
+    if function is not None and function.type == "attribute":
+        function = function.child_by_field_name("attribute")
+    if function is None or function.type != "identifier":
+        return False
+    record, resolver = subject.record, subject.resolver
+    index = record.occurrence_at(function.start_byte)
+    if index is None:
+        return False
+    origins = [
+        origin
+        for target in resolver.of_occurrence(subject.path, index)
+        for origin in resolver.origins(target)
+        if isinstance(origin, Slot)
+    ]
+    known = subject.whole.of(no_return)
+    found = False
+    for slot in origins:
+        other = resolver.record(slot.path)
+        rows = resolver.symbols_of(slot)
+        if other is None or not rows or not all(known.never_returns(slot.path, other, row) for row in rows):
+            return False
+        found = True
+    return found
