@@ -16,14 +16,18 @@ from engram_context.text import Span
 from engram_context.views.call_hierarchy import Definition
 
 _DEFS = frozenset(KIND[kind] for kind in ("function", "method"))
-_CLASS = KIND["class"]
+_VARIABLES = frozenset(KIND[kind] for kind in ("variable", "constant"))
 _READS = frozenset({ROLE["read"], ROLE["attribute"]})
 _BUILTIN_METHODS = frozenset(
     name for one in (str, bytes, list, dict, set, tuple, int, float, object) for name in dir(one)
 )
+_FILES = 40
 _BY_NAME = 6
 """No more functions than this are taken for an attribute of which only the name is known."""
-_OVERRIDE, _UNKNOWN, _COMMON, _VALUE, _IMPLICIT = 0.5, 0.7, 0.3, 0.5, 0.5
+_OVERRIDE, _UNKNOWN, _COMMON, _VALUE, _IMPLICIT, _MADE, _HOOK = 0.5, 0.7, 0.3, 0.5, 0.5, 0.6, 0.3
+"""How likely a function is run: another class's of that name, one known by name alone (less if builtin classes have
+such a name), one that is handed on, one behind an operator, what makes a module's variable, what overrides a method
+of a class from outside."""
 _RUN_BY: tuple[tuple[bytes, tuple[str, ...]], ...] = (
     (b"==", ("__eq__",)),
     (b"!=", ("__eq__", "__ne__")),
@@ -68,10 +72,13 @@ class Use:
 class Callees:
     """Answers about one snapshot, through one resolver."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, classes: frozenset[str] = frozenset()) -> None:
+        """`classes`: names of those of which objects are known to have been there when it ran."""
         self.resolver = resolver
+        self.classes = classes
         self._kept: dict[tuple[str, int, int], tuple[Use, ...]] = {}
         self._named: dict[str, tuple[Definition, ...]] = {}
+        self._members: dict[tuple[str, int], frozenset[str]] = {}
 
     def record(self, path: str) -> FileRecord | None:
         record = self.resolver.record(path)
@@ -81,6 +88,7 @@ class Callees:
         """What the code in a span of a file runs, each function once, in the order in which it is named."""
         key = (path, span.start, span.end)
         if key not in self._kept:
+            self._kept[key] = ()  # what a variable made of itself sees
             best: dict[Definition, Use] = {}
             for use in self._uses(path, span):
                 known = best.get(use.definition)
@@ -121,35 +129,57 @@ class Callees:
                     found[definition] = None
         for definition in found:
             yield Use(definition, where, 1.0)
-        name = record.names[record.occurrences.name[callee]] if callee >= 0 else ""
-        if callee >= 0 and record.occurrences.role[callee] in MEMBER_ROLES:
+        if callee < 0:
+            return
+        if record.occurrences.role[callee] in MEMBER_ROLES:
+            yield from self._by_name(path, record, callee, bool(known), bool(found))
+        elif not found:
+            yield from self._read(path, record, callee)
+
+    def _by_name(self, path: str, record: FileRecord, index: int, known: bool, found: bool) -> Iterator[Use]:
+        """The methods that an attribute may be where inference does not say it, or of a subclass."""
+        name = record.names[record.occurrences.name[index]]
+        where = record.occurrences.span(index)
+        every = self._all_named(name)
+        present = [one for one in every if self.classes and self._owner(one) in self.classes]
+        for definition in present:
+            yield Use(definition, where, 1.0)
+        if not present and not (known and not found):
             share = _OVERRIDE if found else _UNKNOWN
-            if known and not found:
-                return  # it is something outside
             if name in _BUILTIN_METHODS:
                 share *= _COMMON
-            for definition in self.named(name):
+            for definition in every if len(every) <= _BY_NAME else ():
                 yield Use(definition, where, share)
-        elif not found:
-            for one in known:
-                if isinstance(one, ClassType) and not is_outside(one.path):
-                    # A class without a constructor of its own: what its body says.
-                    home = self.resolver.record(one.path)
-                    row = -1 if home is None else home.scopes.symbol[one.scope]
-                    if row >= 0:
-                        yield Use(Definition(one.path, row), where, 0.3)
+        if not known:
+            for receiver in self.resolver.types.of_ref(path, record.occurrences.link[index]):
+                yield from self._methods(receiver, ("__getattr__",), where, _UNKNOWN)
+
+    def _owner(self, definition: Definition) -> str:
+        record = self.resolver.record(definition.path)
+        scope = 0 if record is None else record.symbols.scope[definition.row]
+        owner = -1 if record is None else record.scopes.owner_name[scope]
+        return "" if record is None or owner < 0 else record.names[owner]
 
     def _read(self, path: str, record: FileRecord, index: int) -> Iterator[Use]:
-        """A name that is no call: a property, or a function that is handed on."""
+        """A name that is no call: a property, a function that is handed on, what a module's variable is made of."""
         where = record.occurrences.span(index)
+        found = False
         for target in self._targets(path, record, index):
             home = self.resolver.record(target.path) if isinstance(target, Slot) else None
             if home is None or not isinstance(target, Slot) or is_outside(target.path):
                 continue
+            found = True
             for row in self.resolver.symbols_of(target):
-                if home.symbols.kind[row] in _DEFS:
+                if target.scope == 0 and home.symbols.kind[row] in _VARIABLES:
+                    made = Span(home.symbols.body_start[row], home.symbols.body_end[row])
+                    for use in self.of(target.path, made) if (target.path, made) != (path, where) else ():
+                        yield Use(use.definition, where, use.share * _MADE)
+                elif home.symbols.kind[row] in _DEFS:
                     is_property = home.symbols.flags[row] & PROPERTY
                     yield Use(Definition(target.path, row), where, 1.0 if is_property else _VALUE)
+        if not found and record.occurrences.role[index] in MEMBER_ROLES:
+            for receiver in self.resolver.types.of_ref(path, record.occurrences.link[index]):
+                yield from self._methods(receiver, ("__getattr__",), where, _UNKNOWN)
 
     def _targets(self, path: str, record: FileRecord, index: int) -> Iterator[Target]:
         for target in self.resolver.of_occurrence(path, index):
@@ -160,19 +190,43 @@ class Callees:
         text = self.resolver.snapshot.text(path)
         data = b"" if text is None else text.data[span.start : span.end]
         names = tuple(name for token, methods in _RUN_BY if token in data for name in methods)
-        if not names:
-            return
         occurrences = record.occurrences
         for index in reads[:24]:
             for one in self.resolver.types.of_ref(path, index):
                 yield from self._methods(one, names, occurrences.span(index))
+                yield from self._hooks(one, occurrences.span(index))
         calls = record.calls
         for row in range(bisect_left(calls.start, span.start), bisect_left(calls.start, span.end)):
             for one in self.resolver.types.of_ref(path, calls.callee[row]):
                 for made in self.resolver.types.called(one) if isinstance(one, ClassType | Function) else ():
                     yield from self._methods(made, names, Span(calls.start[row], calls.end[row]))
+                    yield from self._hooks(made, Span(calls.start[row], calls.end[row]))
 
-    def _methods(self, one: Type, names: tuple[str, ...], where: Span) -> Iterator[Use]:
+    def _hooks(self, one: Type, where: Span) -> Iterator[Use]:
+        """The methods of an object by which code from outside runs the project's: those of a base from outside."""
+        if not isinstance(one, Instance) or is_outside(one.path):
+            return
+        order = self.resolver.types.order(one.of)
+        outer = [base for base in order if is_outside(base.path)]
+        if not outer:
+            return
+        taken = {name for base in outer for name in self._names(base)}
+        for base in order:
+            if not is_outside(base.path):
+                names = tuple(name for name in self._names(base) if name in taken and name != "__init__")
+                yield from self._methods(one, names, where, _HOOK)
+
+    def _names(self, of: ClassType) -> frozenset[str]:
+        key = (of.path, of.scope)
+        if key not in self._members:
+            record = self.resolver.record(of.path)
+            rows = () if record is None else record.symbols_in(of.scope)
+            self._members[key] = frozenset(
+                record.names[record.symbols.name[row]] for row in rows if record is not None
+            )  # fmt: skip
+        return self._members[key]
+
+    def _methods(self, one: Type, names: tuple[str, ...], where: Span, share: float = _IMPLICIT) -> Iterator[Use]:
         if not isinstance(one, Instance) or is_outside(one.path):
             return
         for name in names:
@@ -181,7 +235,7 @@ class Callees:
                     for row in self.resolver.symbols_of(slot):
                         definition = self.definition(slot.path, row)
                         if definition is not None:
-                            yield Use(definition, where, _IMPLICIT)
+                            yield Use(definition, where, share)
 
     def definition(self, path: str, row: int) -> Definition | None:
         """A def of the project; None for one outside."""
@@ -191,10 +245,15 @@ class Callees:
         return Definition(path, row)
 
     def named(self, name: str) -> tuple[Definition, ...]:
-        """The methods and functions of a name in the project, none if there are too many to tell."""
+        """The same, none if there are too many to tell."""
+        found = self._all_named(name)
+        return found if len(found) <= _BY_NAME else ()
+
+    def _all_named(self, name: str) -> tuple[Definition, ...]:
+        """The methods and functions of a name in the project."""
         if name not in self._named:
             found: list[Definition] = []
-            for path in self.resolver.snapshot.definers[name][: 4 * _BY_NAME]:
+            for path in self.resolver.snapshot.definers[name][:_FILES]:
                 record = self.record(path)
                 for rows in () if record is None else record.bound(name).values():
                     found += [
@@ -202,7 +261,7 @@ class Callees:
                         for row in rows
                         if record is not None and record.symbols.kind[row] in _DEFS
                     ]
-            self._named[name] = tuple(found) if len(found) <= _BY_NAME else ()
+            self._named[name] = tuple(found)
         return self._named[name]
 
     def body(self, definition: Definition) -> Span:

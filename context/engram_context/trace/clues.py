@@ -59,7 +59,7 @@ def _named(origins: Origins, trace: Trace) -> Iterator[Evidence]:
     spoken = {word for one in said for word in words_of(one)} - _COMMON
     if not spoken:
         return
-    for definition in origins.reached:
+    for definition in origins.candidates:
         record = origins.callees.record(definition.path)
         if record is None or definition.row < 0 or is_test(definition.path):
             continue
@@ -88,7 +88,7 @@ def _worded(origins: Origins, trace: Trace) -> Iterator[Evidence]:
         return
     holders: dict[str, int] = {}
     found: dict[Definition, set[str]] = {}
-    for definition in origins.reached:
+    for definition in origins.candidates:
         text = origins.snapshot.text(definition.path)
         if text is None or definition.row < 0 or is_test(definition.path):
             continue
@@ -121,7 +121,7 @@ def _returning_none(origins: Origins, trace: Trace) -> Iterator[Evidence]:
         for ref in refs:
             for definition, _ in origins.callees_of_ref(frame.path, ref):
                 exact[definition] = 1.0
-    for definition in {**dict.fromkeys(origins.reached), **exact}:
+    for definition in {*origins.candidates, *exact}:
         record = origins.callees.record(definition.path)
         if record is None or definition.row < 0:
             continue
@@ -148,8 +148,8 @@ def _returning_none(origins: Origins, trace: Trace) -> Iterator[Evidence]:
 
 def _idle(origins: Origins) -> Iterator[Evidence]:
     """Statements that compute something for nothing, as where a `return` was forgotten."""
-    for definition, reach in origins.reached.items():
-        if reach.weight < 0.05 or definition.row < 0 or is_test(definition.path):
+    for definition in origins.candidates:
+        if definition.row < 0 or is_test(definition.path):
             continue
         syntax = origins.syntax(definition.path)
         spans = [] if syntax is None else syntax.idle(origins.callees.body(definition))
@@ -189,7 +189,7 @@ def _similar(origins: Origins, trace: Trace) -> Iterator[Evidence]:
     if trouble.kind != "key" or not name.isidentifier() or len(name) < 3:
         return
     frames = [frame.path or "" for frame in reversed(origins.frames) if not frame.test]
-    paths = list(dict.fromkeys([*frames, *(one.path for one in origins.reached), *origins.snapshot.paths]))
+    paths = list(dict.fromkeys([*frames, *sorted({one.path for one in origins.candidates}), *origins.snapshot.paths]))
     places: dict[str, list[tuple[str, Span]]] = {}
     read = 0
     for path in paths[:_FILES]:

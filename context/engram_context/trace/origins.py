@@ -9,6 +9,7 @@ steps, so that its cost is bounded in any project.
 from __future__ import annotations
 
 import heapq
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _READS = frozenset({ROLE["read"], ROLE["attribute"]})
 _BY_NAME, _BY_ATTRIBUTE, _BY_ARGUMENT, _BY_BODY, _BY_CALL = 0.85, 0.6, 0.8, 0.45, 0.62
 """What a step leaves of the likelihood: to an assignment, an attribute's, the caller's argument, what ran before in the
 same test, what a function calls."""
+_SHOWN = re.compile(r"<(?:(?:function|bound method) ([\w.]{1,200})|class '([\w.]{1,200})'|([\w.]{1,200}) object at)")
 _STEPS = 4
 """Assignments that are followed one after another."""
 _SPANS = 400
@@ -65,20 +67,34 @@ class Evidence:
 
 
 class Origins:
-    """The walk for one trace. `frames` are located, outermost first."""
+    """The walk for one trace. `frames` are located, outermost first.
+
+    `reached` is what the value that failed can come from, `ran` what the test ran besides, which may have left behind
+    what made it fail.
+    """
 
     def __init__(
-        self, snapshot: Snapshot, resolver: Resolver, frames: Sequence[LocatedFrame], trouble: Trouble
+        self,
+        snapshot: Snapshot,
+        resolver: Resolver,
+        frames: Sequence[LocatedFrame],
+        trouble: Trouble,
+        values: Sequence[tuple[str, str]] = (),
     ) -> None:
+        """`values`: (expression, value) as the trace shows them."""
         self.snapshot = snapshot
         self.resolver = resolver
-        self.callees = Callees(resolver)
+        shown = [match for _, value in values for match in _SHOWN.finditer(value[:2000])]
+        self.functions = frozenset(match[1] for match in shown if match[1])
+        classes = frozenset((match[2] or match[3]).rpartition(".")[2] for match in shown if not match[1])
+        self.callees = Callees(resolver, classes)
         self.frames = [frame for frame in frames if frame.path is not None]
         self.trouble = trouble
         self.reached: dict[Definition, Reach] = {}
-        self.evidence: list[Evidence] = []
+        self.ran: dict[Definition, Reach] = {}
+        self._group = self.reached
         self._syntax: dict[str, Syntax | None] = {}
-        self._walked: dict[tuple[str, int, int], float] = {}
+        self._walked: dict[tuple[str, int, int, bool], float] = {}
 
     @cached_property
     def innermost(self) -> LocatedFrame | None:
@@ -110,7 +126,7 @@ class Origins:
     # --- the walk -------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Fills `reached` and `evidence`."""
+        """Fills `reached` and `ran`."""
         frame = self.innermost
         if frame is None:
             return
@@ -118,7 +134,27 @@ class Origins:
             self._from_test(frame)
         else:
             self._from_code(frame)
-        self._close()
+        self._shown(0.9 if frame.test else 0.3)
+        for group in (self.reached, self.ran):
+            self._close(group)
+
+    @cached_property
+    def candidates(self) -> frozenset[Definition]:
+        """All functions that have to do with the failure, after `run`."""
+        framed = {Definition(frame.path or "", frame.function) for frame in self.frames}
+        return frozenset({*self.reached, *self.ran, *framed})
+
+    def weight(self, definition: Definition) -> float:
+        """How strongly a function is reached either way, 0 to 1."""
+        found = [group[definition].weight for group in (self.reached, self.ran) if definition in group]
+        return max(found, default=0.0)
+
+    def _shown(self, weight: float) -> None:
+        """Functions that the trace shows among the values."""
+        for qualified in self.functions:
+            name = qualified.rpartition(".")[2]
+            for definition in self.callees.named(name) if name.isidentifier() else ():
+                self.reach(definition, Reach(weight, "was handed to what failed", Span(0, 0)))
 
     def _from_test(self, frame: LocatedFrame) -> None:
         """The error is a claim of the test, or came from outside while the test ran."""
@@ -132,6 +168,7 @@ class Origins:
         self._before(frame, whole, _BY_BODY)
         for outer in reversed(self.frames[:-1]):
             if outer.test:
+                self._group = self.reached
                 self.walk(outer.path or "", self.statement(outer), 0.8, "run by the test")
                 self._before(outer, self.statement(outer), _BY_BODY * 0.8)
 
@@ -141,6 +178,7 @@ class Origins:
         if record is None or frame.function < 0:
             return
         start = record.symbols.body_start[frame.function]
+        self._group = self.ran
         self.walk(frame.path or "", Span(start, statement.start), weight, "run by the test before")
 
     def _from_code(self, frame: LocatedFrame) -> None:
@@ -156,12 +194,13 @@ class Origins:
         outer = [one for one in self.frames if one.test]
         if outer:
             last = outer[-1]
-            self.walk(last.path or "", self.statement(last), 0.25, "run by the test")
-            self._before(last, self.statement(last), 0.2)
+            self._group = self.ran
+            self.walk(last.path or "", self.statement(last), 1.0, "run by the test")
+            self._before(last, self.statement(last), _BY_BODY)
 
     def walk(self, path: str, span: Span, weight: float, words: str, steps: int = _STEPS) -> None:
         """Takes what a span runs, and follows the names in it."""
-        key = (path, span.start, span.end)
+        key = (path, span.start, span.end, self._group is self.ran)
         if weight < _LEAST or self._walked.get(key, 0.0) >= weight or len(self._walked) >= _SPANS:
             return
         self._walked[key] = weight
@@ -229,13 +268,13 @@ class Origins:
                 return
 
     def reach(self, definition: Definition, reach: Reach) -> None:
-        known = self.reached.get(definition)
+        known = self._group.get(definition)
         if known is None or known.weight < reach.weight:
-            self.reached[definition] = reach
+            self._group[definition] = reach
 
-    def _close(self) -> None:
+    def _close(self, group: dict[Definition, Reach]) -> None:
         """What the functions that are reached call, and so on, the likeliest first."""
-        waiting = [(-reach.weight, definition) for definition, reach in self.reached.items()]
+        waiting = [(-reach.weight, definition) for definition, reach in group.items()]
         heapq.heapify(waiting)
         done: set[Definition] = set()
         while waiting and len(done) < _FUNCTIONS:
@@ -243,7 +282,7 @@ class Origins:
             if definition in done:
                 continue
             done.add(definition)
-            reach = self.reached[definition]
+            reach = group[definition]
             uses = self.callees.of(definition.path, self.callees.body(definition))
             if not uses:
                 continue
@@ -254,9 +293,9 @@ class Origins:
                 if use.definition in done:
                     continue
                 further = Reach(left * use.share, reach.words, use.span, definition, reach.steps + 1)
-                known = self.reached.get(use.definition)
+                known = group.get(use.definition)
                 if known is None or known.weight < further.weight:
-                    self.reached[use.definition] = further
+                    group[use.definition] = further
                     heapq.heappush(waiting, (-further.weight, use.definition))
 
     # --- what the message says ------------------------------------------------------------------------

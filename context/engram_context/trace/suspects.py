@@ -8,13 +8,13 @@ The weights are chosen on seeded bugs of development packages by tests/bench/bug
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from engram_context.checks import findings
 from engram_context.outside.environment import Environment
 from engram_context.recent import resolver_of
-from engram_context.records import KIND
 from engram_context.resolve import Resolver
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span, Text
@@ -29,36 +29,25 @@ MOST = 10
 """Suspects that are named."""
 _LEAST = 0.5
 """Below this score nothing is suspected."""
+_REACHED = frozenset({"reached", "ran"})
 _CHECKED = 4
 """Files whose findings are looked at."""
 _RELATED: Final = {"cause": 0.85, "context": 0.4, "member": 1.0, "suppressed": 0.2}
 """How much the trace that another one belongs to weighs beside it."""
 
-WEIGHTS: Final = {
-    "innermost": 3.2,
-    "caller": 1.4,
-    "stack": 0.7,
-    "reached": 1.0,
-    "reached-base": 2.4,
-    "named": 0.9,
-    "class-named": 0.3,
-    "file-named": 0.2,
-    "words": 1.1,
-    "size": 0.3,
-    "returns-none": 1.6,
-    "idle": 2.2,
-    "undefined": 3.0,
-    "similar": 1.6,
-    "signature": 1.2,
-    "changed": 3.0,
-    "error": 1.5,
-    "warning": 0.4,
-    "test": -4.0,
-    "empty": -1.5,
-}
-"""What the whole of each kind of reason adds to a score."""
-
-_DEFS = frozenset(KIND[kind] for kind in ("function", "method"))
+_Weights = Mapping[str, float]
+RAISED: Final[_Weights] = {
+    "innermost": 3.2, "raising": 2.6, "caller": 1.4, "stack": 0.7, "reached": 2.0, "reached-log": 0.8, "ran": 0.8,
+    "ran-log": 0.3, "named": 0.3, "class-named": 0.1, "file-named": 0.1, "words": 0.5, "size": 0.2, "returns-none": 1.6,
+    "idle": 2.2, "undefined": 3.0, "similar": 1.6, "signature": 0.8, "changed": 3.0, "error": 1.5, "warning": 0.4,
+    "test": -4.0, "empty": -2.0,
+}  # fmt: skip
+"""What the whole of each kind of reason adds where an error was raised in the project's own code."""
+CLAIMED: Final[_Weights] = {
+    **RAISED, "innermost": 1.0, "raising": 1.0, "reached": 2.5, "reached-log": 1.0, "ran": 1.2, "ran-log": 1.0,
+    "named": 0.9, "class-named": 0.3, "file-named": 0.2, "words": 1.1, "size": 0.3,
+}  # fmt: skip
+"""The same where a test's claim does not hold, or an error came from outside straight into the test."""
 
 
 class ChangedLines(Protocol):
@@ -77,19 +66,29 @@ def suspects(
 ) -> tuple[Suspect, ...]:
     """The functions that are likely to be wrong, the likeliest first; none where the trace says nothing about this
     project. `history`: what the project was at HEAD. `environment`: with it, the checks' findings count, too."""
-    resolver = resolver_of(snapshot)
-    locator = Locator(snapshot)
     best: dict[tuple[str, int], Suspect] = {}
-    for one, share in _with_shares(trace):
-        frames = locator.frames(one)
-        if all(frame.path is None for frame in frames):
-            continue
-        for suspect in _of_one(snapshot, resolver, one, frames, math.log(share), history, environment):
+    for case in cases(snapshot, trace, history, environment):
+        for suspect in case.suspects():
             known = best.get(suspect.key)
             if known is None or known.score < suspect.score:
                 best[suspect.key] = suspect
     ranked = sorted(best.values(), key=lambda one: (-one.score, one.path, one.span.start))
     return tuple(one for one in ranked if one.score >= _LEAST)[:MOST]
+
+
+def cases(
+    snapshot: Snapshot,
+    trace: Trace,
+    history: ChangedLines | None = None,
+    environment: Environment | None = None,
+) -> Iterator[Case]:
+    """What is known of each candidate, for a trace and for those that belong to it."""
+    resolver = resolver_of(snapshot)
+    locator = Locator(snapshot)
+    for one, share in _with_shares(trace):
+        frames = locator.frames(one)
+        if any(frame.path is not None for frame in frames):
+            yield _case(snapshot, resolver, one, frames, math.log(share), history, environment)
 
 
 def _with_shares(trace: Trace, share: float = 1.0, most: int = 12) -> Iterator[tuple[Trace, float]]:
@@ -103,36 +102,72 @@ def _with_shares(trace: Trace, share: float = 1.0, most: int = 12) -> Iterator[t
         waiting += [(other, weight * _RELATED[relation]) for relation, other in one.others]
 
 
-class _Case:
-    """The reasons for each candidate, as they are collected."""
+@dataclass(frozen=True, slots=True)
+class _Clue:
+    amount: float
+    words: str
+    spans: tuple[Span, ...]
 
-    def __init__(self, origins: Origins) -> None:
+
+class Case:
+    """One trace: the clues for each candidate, as they are collected. `penalty` is added to every score."""
+
+    def __init__(self, snapshot: Snapshot, origins: Origins, penalty: float) -> None:
+        self.snapshot = snapshot
         self.origins = origins
-        self.reasons: dict[Definition, list[Reason]] = {}
+        self.penalty = penalty
+        innermost = origins.innermost
+        self.is_claim = innermost is not None and innermost.test
+        self.clues: dict[Definition, dict[str, _Clue]] = {}
         self.frames: dict[Definition, int] = {}
 
     def add(
         self, definition: Definition, kind: str, words: str, amount: float = 1.0, spans: Iterable[Span] = ()
     ) -> None:
-        """One more reason; of each kind the strongest counts."""
-        reason = Reason(kind, WEIGHTS[kind] * amount, words, tuple(spans))
-        self._put(definition, reason)
+        """One more clue; of each kind the strongest counts."""
+        known = self.clues.setdefault(definition, {})
+        if kind not in known or abs(known[kind].amount) < abs(amount):
+            known[kind] = _Clue(amount, words, tuple(spans))
 
-    def _put(self, definition: Definition, reason: Reason) -> None:
-        known = self.reasons.setdefault(definition, [])
-        for at, other in enumerate(known):
-            if other.kind == reason.kind:
-                if abs(other.weight) < abs(reason.weight):
-                    known[at] = reason
-                return
-        known.append(reason)
+    def amounts(self, definition: Definition) -> dict[str, float]:
+        """How much there is of each kind of clue for a candidate."""
+        found: dict[str, float] = {}
+        for kind, clue in self.clues[definition].items():
+            if kind in _REACHED:
+                found[kind], found[f"{kind}-log"] = 1.0, math.log(clue.amount)
+            else:
+                found[kind] = clue.amount
+        return found
 
-    def add_reached(self, definition: Definition, weight: float, words: str) -> None:
-        reason = Reason("reached", WEIGHTS["reached-base"] + WEIGHTS["reached"] * math.log(weight), words, ())
-        self._put(definition, reason)
+    def suspects(self) -> list[Suspect]:
+        """Every candidate with its reasons, the likeliest first."""
+        found = [self._suspect(definition) for definition in self.clues]
+        return sorted((one for one in found if one is not None), key=lambda one: -one.score)
+
+    def _suspect(self, definition: Definition) -> Suspect | None:
+        record, text = self.snapshot.record(definition.path), self.snapshot.text(definition.path)
+        if record is None or text is None:
+            return None
+        weights = CLAIMED if self.is_claim else RAISED
+        amounts = self.amounts(definition)
+        reasons = [
+            Reason(kind, _weight(weights, amounts, kind), clue.words, clue.spans)
+            for kind, clue in self.clues[definition].items()
+        ]
+        reasons.sort(key=lambda reason: -reason.weight)
+        lines = dict.fromkeys(text.line_of(span.start) + 1 for reason in reasons for span in reason.spans)
+        score = round(sum(reason.weight for reason in reasons) + self.penalty, 3)
+        name, body = _name(self.origins.resolver, definition), self.origins.callees.body(definition)
+        at = self.frames.get(definition, -1)
+        return Suspect(definition.path, name, definition.row, body, tuple(lines), score, tuple(reasons), at)
 
 
-def _of_one(
+def _weight(weights: Mapping[str, float], amounts: Mapping[str, float], kind: str) -> float:
+    also = f"{kind}-log"
+    return weights[kind] * amounts[kind] + (weights[also] * amounts[also] if also in amounts else 0.0)
+
+
+def _case(
     snapshot: Snapshot,
     resolver: Resolver,
     trace: Trace,
@@ -140,29 +175,30 @@ def _of_one(
     penalty: float,
     history: ChangedLines | None,
     environment: Environment | None,
-) -> list[Suspect]:
+) -> Case:
     trouble = trouble_of(trace) if trace.language == "python" else Trouble("other")
-    origins = Origins(snapshot, resolver, frames, trouble)
-    case = _Case(origins)
+    origins = Origins(snapshot, resolver, frames, trouble, trace.values)
+    case = Case(snapshot, origins, penalty)
     _positions(case, frames)
     if trace.language == "python":
         origins.run()
-        for definition, reach in origins.reached.items():
-            by = "" if reach.by is None else f", by way of {_name(resolver, reach.by)}"
-            case.add_reached(definition, reach.weight, f"{reach.words}{by}")
+        for kind, group in (("reached", origins.reached), ("ran", origins.ran)):
+            for definition, reach in group.items():
+                by = "" if reach.by is None else f", by way of {_name(resolver, reach.by)}"
+                case.add(definition, kind, f"{reach.words}{by}", reach.weight)
         for evidence in clues.evidence(origins, trace):
             _take(case, evidence)
     _looks(case, snapshot, history)
-    found = [_suspect(case, snapshot, definition, frames, penalty) for definition in case.reasons]
-    ranked = sorted((one for one in found if one is not None), key=lambda one: -one.score)
-    return _checked(case, snapshot, ranked, frames, penalty, environment) if environment is not None else ranked
+    if environment is not None:
+        _checked(case, environment)
+    return case
 
 
-def _take(case: _Case, evidence: Evidence) -> None:
+def _take(case: Case, evidence: Evidence) -> None:
     case.add(evidence.definition, evidence.kind, evidence.words, evidence.amount, evidence.spans)
 
 
-def _positions(case: _Case, frames: Sequence[LocatedFrame]) -> None:
+def _positions(case: Case, frames: Sequence[LocatedFrame]) -> None:
     """Where functions stand in the trace: the innermost one of the project that is no test says most."""
     own = [(at, frame) for at, frame in enumerate(frames) if frame.path is not None]
     plain = [(at, frame) for at, frame in own if not frame.test]
@@ -176,7 +212,10 @@ def _positions(case: _Case, frames: Sequence[LocatedFrame]) -> None:
         seen.add(definition)
         spans = (frame.span,)
         if rank == 0 and is_inside:
-            case.add(definition, "innermost", "the error was raised in it", 1.0, spans)
+            syntax = case.origins.syntax(definition.path)
+            raises = syntax is not None and syntax.kind(frame.span.start) == "raise_statement"
+            kind = "raising" if raises and frame is own[-1][1] else "innermost"
+            case.add(definition, kind, "the error was raised in it", 1.0, spans)
         elif len(seen) == 2 and is_inside:
             case.add(definition, "caller", "it called what failed", 1.0, spans)
         else:
@@ -189,10 +228,10 @@ def _positions(case: _Case, frames: Sequence[LocatedFrame]) -> None:
                 case.add(definition, "innermost", "the error was raised in it", 1.0, (frame.span,))
 
 
-def _looks(case: _Case, snapshot: Snapshot, history: ChangedLines | None) -> None:
+def _looks(case: Case, snapshot: Snapshot, history: ChangedLines | None) -> None:
     """What each candidate's own code says."""
     changed: dict[str, tuple[range, ...]] = {}
-    for definition in list(case.reasons):
+    for definition in list(case.clues):
         path = definition.path
         body = case.origins.callees.body(definition)
         text = snapshot.text(path)
@@ -202,6 +241,9 @@ def _looks(case: _Case, snapshot: Snapshot, history: ChangedLines | None) -> Non
             continue
         first, last = text.line_of(body.start), text.line_of(max(body.end - 1, body.start))
         if definition.row >= 0:
+            syntax = case.origins.syntax(path)
+            if syntax is not None and syntax.is_empty(body):
+                case.add(definition, "empty", "there is nothing in it")
             case.add(definition, "size", f"it has {last - first + 1} lines", math.log(min(last - first + 1, 200)))
         if history is not None:
             if path not in changed:
@@ -212,42 +254,17 @@ def _looks(case: _Case, snapshot: Snapshot, history: ChangedLines | None) -> Non
                 case.add(definition, "changed", "it has changed since the last commit", 1.0, spans[:8])
 
 
-def _checked(
-    case: _Case,
-    snapshot: Snapshot,
-    ranked: list[Suspect],
-    frames: Sequence[LocatedFrame],
-    penalty: float,
-    environment: Environment,
-) -> list[Suspect]:
-    """The suspects with what the checks find in the files of the first ones."""
-    paths = list(dict.fromkeys(one.path for one in ranked[: 2 * _CHECKED] if not is_test(one.path)))[:_CHECKED]
-    for path in paths:
-        for finding in findings(snapshot, path, environment):
+def _checked(case: Case, environment: Environment) -> None:
+    """What the checks find in the files of the first suspects."""
+    paths = dict.fromkeys(one.path for one in case.suspects()[: 2 * _CHECKED] if not is_test(one.path))
+    for path in list(paths)[:_CHECKED]:
+        for finding in findings(case.snapshot, path, environment):
             if finding.severity not in ("error", "warning"):
                 continue
-            for definition in case.reasons:
+            for definition in list(case.clues):
                 body = case.origins.callees.body(definition)
                 if definition.path == path and definition.row >= 0 and body.start <= finding.span.start < body.end:
                     case.add(definition, finding.severity, finding.message, 1.0, (finding.span,))
-    again = [_suspect(case, snapshot, definition, frames, penalty) for definition in case.reasons]
-    return sorted((one for one in again if one is not None), key=lambda one: -one.score)
-
-
-def _suspect(
-    case: _Case, snapshot: Snapshot, definition: Definition, frames: Sequence[LocatedFrame], penalty: float
-) -> Suspect | None:
-    reasons = sorted(case.reasons[definition], key=lambda reason: -reason.weight)
-    record, text = snapshot.record(definition.path), snapshot.text(definition.path)
-    if record is None or text is None:
-        return None
-    body = case.origins.callees.body(definition)
-    lines = dict.fromkeys(text.line_of(span.start) + 1 for reason in reasons for span in reason.spans)
-    score = sum(reason.weight for reason in reasons) + penalty
-    return Suspect(
-        definition.path, _name(case.origins.resolver, definition), definition.row, body, tuple(lines), round(score, 3),
-        tuple(reasons), case.frames.get(definition, -1),
-    )  # fmt: skip
 
 
 def _name(resolver: Resolver, definition: Definition) -> str:

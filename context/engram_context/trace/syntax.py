@@ -111,11 +111,28 @@ class Syntax:
             waiting += node.named_children
         return sorted(found, key=lambda one: one.start)
 
-    def falls_off(self, span: Span) -> bool:
-        """Whether the def in a span can end without a statement that leaves it, so that it returns None."""
+    def _definition(self, span: Span) -> Node | None:
         node = None if self.tree is None else self.tree.root_node.descendant_for_byte_range(span.start, span.end - 1)
         while node is not None and node.type == "decorated_definition":
             node = node.child_by_field_name("definition")
+        return node
+
+    def is_empty(self, span: Span) -> bool:
+        """Whether the def in a span does nothing: a docstring, `pass`, `...`, what is not implemented."""
+        node = self._definition(span)
+        body = None if node is None else node.child_by_field_name("body")
+        statements = [] if body is None else [child for child in body.named_children if child.type != "comment"]
+        for statement in statements:
+            inner = statement.named_children[:1]
+            is_text = statement.type == "expression_statement" and inner and inner[0].type in ("string", "ellipsis")
+            raises = statement.type == "raise_statement" and b"NotImplemented" in (statement.text or b"")
+            if not (is_text or raises or statement.type == "pass_statement"):
+                return False
+        return body is not None
+
+    def falls_off(self, span: Span) -> bool:
+        """Whether the def in a span can end without a statement that leaves it, so that it returns None."""
+        node = self._definition(span)
         body = None if node is None else node.child_by_field_name("body")
         return body is not None and not _leaves(body)
 
