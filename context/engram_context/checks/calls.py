@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
 
 import tree_sitter
 
@@ -93,9 +92,7 @@ def _is_expected(around: Surroundings, span: Span) -> bool:
     return False
 
 
-def _report(
-    subject: Subject, row: int, takes: Takes, found: Misfit, *, partial: bool
-) -> Iterator[tuple[Finding, Span]]:
+def _report(subject: Subject, row: int, takes: Takes, found: Misfit, *, partial: bool) -> Found:
     record, path = subject.record, subject.path
     call = record.calls[row]
     severity: Severity = "warning" if is_outside(takes.definition.path) else "error"
@@ -116,9 +113,9 @@ def _report(
         most = len(takes.positional)
         some = f"{most} positional argument{'s' if most != 1 else ''}" if most else "no positional arguments"
         given = most + found.too_many
-        fixes = (
-            [fix("Remove the argument", _removal(subject, arguments, extra))] if found.too_many == 1 and extra else []
-        )
+        fixes: list[Fix] = []
+        if found.too_many == 1 and extra is not None:
+            fixes.append(fix("Remove the argument", _removal(arguments, extra)))
         yield finding("too-many-arguments", span, f"'{takes.name}' takes {some}, {given} are given", *fixes)
     lacking = list(found.missing)
     for name in (*found.unexpected, *found.duplicate):
@@ -127,7 +124,7 @@ def _report(
             continue
         keyword = node.child_by_field_name("name") or node
         span = Span(keyword.start_byte, keyword.end_byte)
-        fixes: list[Fix] = []
+        fixes = []
         if name in found.unexpected:
             free = [one for one in takes.keyword_names if not any(_keyword(other) == one for other in arguments)]
             near = difflib.get_close_matches(name, sorted(free), n=1, cutoff=0.6)
@@ -137,15 +134,15 @@ def _report(
                 fixes.append(fix(f"Change to '{near[0]}'", Edit(span, near[0])))
                 if near[0] in lacking:
                     lacking.remove(near[0])
-            fixes.append(fix(f"Remove '{name}'", _removal(subject, arguments, node)))
+            fixes.append(fix(f"Remove '{name}'", _removal(arguments, node)))
             yield finding("unexpected-argument", span, f"'{takes.name}' has no parameter '{name}'", *fixes)
         else:
-            fixes.append(fix(f"Remove '{name}'", _removal(subject, arguments, node)))
+            fixes.append(fix(f"Remove '{name}'", _removal(arguments, node)))
             yield finding("duplicate-argument", span, f"'{name}' is given twice to '{takes.name}'", *fixes)
     if lacking and not partial:
         shown = ", ".join(f"'{name}'" for name in lacking[:_NAMED]) + (", …" if len(lacking) > _NAMED else "")
         message = f"'{takes.name}' needs {'an argument' if len(lacking) == 1 else 'arguments'} for {shown}"
-        edit = _addition(subject, row, takes, lacking, arguments, node=_call_node(subject.surroundings, call.span))
+        edit = _addition(subject, row, takes, lacking, arguments)
         fixes = [] if edit is None else [fix(f"Give {shown}", edit)]
         yield finding("missing-argument", _name_span(record, row), message, *fixes)
 
@@ -174,7 +171,7 @@ def _keyword(node: tree_sitter.Node) -> str | None:
     return None if name is None else (name.text or b"").decode("utf-8", "replace")
 
 
-def _removal(subject: Subject, arguments: list[tree_sitter.Node], node: tree_sitter.Node) -> Edit:
+def _removal(arguments: list[tree_sitter.Node], node: tree_sitter.Node) -> Edit:
     """Without an argument and the comma that parts it from its neighbour."""
     at = arguments.index(node)
     if at:
@@ -190,7 +187,6 @@ def _addition(
     takes: Takes,
     lacking: list[str],
     arguments: list[tree_sitter.Node],
-    node: tree_sitter.Node,
 ) -> Edit | None:
     """With variables in sight that have the names of the parameters, where there is one for each."""
     record = subject.record
@@ -207,17 +203,18 @@ def _addition(
     return Edit(Span(inside.start, inside.start), given)
 
 
+_ANY_CALL = ("call-arg", "call-overload", "arg-type", "reportCallIssue", "reportArgumentType")
 _FOREIGN = {
-    "missing-argument": ("call-arg", "no-value-for-parameter", "E1120", "reportCallIssue", "missing-argument"),
-    "unexpected-argument": ("call-arg", "unexpected-keyword-arg", "E1123", "reportCallIssue", "unknown-argument"),
-    "too-many-arguments": ("call-arg", "too-many-function-args", "E1121", "reportCallIssue", "too-many-positional-arguments"),
-    "duplicate-argument": ("call-arg", "misc", "redundant-keyword-arg", "E1124", "reportCallIssue", "parameter-already-assigned"),
-}  # fmt: skip
+    "missing-argument": ("no-value-for-parameter", "E1120"),
+    "unexpected-argument": ("unexpected-keyword-arg", "E1123", "unknown-argument"),
+    "too-many-arguments": ("too-many-function-args", "E1121", "too-many-positional-arguments"),
+    "duplicate-argument": ("redundant-keyword-arg", "E1124", "parameter-already-assigned", "misc"),
+}
 
 CHECK = Check(
     misfitting_calls,
     tuple(
-        Code(name, "error", frozenset((*foreign, "call-overload", "arg-type")), of_types=True, needs_project=True)
+        Code(name, "error", frozenset((*foreign, *_ANY_CALL)), of_types=True, needs_project=True)
         for name, foreign in _FOREIGN.items()
     ),
 )

@@ -62,10 +62,10 @@ _DISPLAYS: Final = {
 _CHANGING: Final = frozenset(("int", "float", "bool", "complex"))
 """Classes whose objects become others by arithmetic: `total = 0` is a Decimal after `total += price`."""
 _KEEPING: Final = frozenset(
-    ("staticmethod", "classmethod", "property", "cached_property", "abstractmethod", "abstractproperty", "overload")
-    + ("override", "final", "deprecated", "cache", "lru_cache", "wraps", "no_type_check", "total_ordering", "dataclass")
-    + ("runtime_checkable", "setter", "getter", "deleter", "abstractclassmethod", "abstractstaticmethod", "unique")
-    + ("dataclass_transform", "disjoint_base", "type_check_only")
+    {"staticmethod", "classmethod", "property", "cached_property", "abstractmethod", "abstractproperty", "overload"}
+    | {"override", "final", "deprecated", "cache", "lru_cache", "wraps", "no_type_check", "total_ordering", "dataclass"}
+    | {"runtime_checkable", "setter", "getter", "deleter", "abstractclassmethod", "abstractstaticmethod", "unique"}
+    | {"dataclass_transform", "disjoint_base", "type_check_only"}
 )
 """Decorators from outside the project that leave what is called, and what a class has, as it is written."""
 _MANAGING: Final = frozenset(("contextmanager", "asynccontextmanager"))

@@ -24,6 +24,11 @@ from engram_context.text import Location
 _NAMED_TUPLE = "NamedTuple"
 _ATTRS = frozenset(("define", "frozen", "mutable", "attrs", "s", "attributes"))
 _ATTRS_FIELDS = frozenset(("field", "ib", "attrib"))
+_SWITCHES = frozenset(
+    {"init", "repr", "eq", "order", "unsafe_hash", "frozen", "match_args", "kw_only", "slots", "weakref_slot"}
+    | {"auto_attribs", "hash", "cmp", "str", "auto_exc"}
+)
+"""What is said to those decorators and, given as True or False, is understood."""
 _VARIABLES = ("variable", "constant")
 
 
@@ -281,9 +286,7 @@ def _maker(record: FileRecord, scope: int) -> _Maker | None:
         if name != "dataclass" and name not in _ATTRS:
             continue
         said = _keywords(record, ref)
-        if not set(said) <= {"init", "repr", "eq", "order", "unsafe_hash", "frozen", "match_args", "kw_only", "slots"} | {
-            "weakref_slot", "auto_attribs", "hash", "cmp", "str", "auto_exc", "on_setattr"
-        } or any(value is None for value in said.values()):  # fmt: skip
+        if not said.keys() <= _SWITCHES or None in said.values():
             return _Maker(name in _ATTRS, is_open=True)
         old = name in ("s", "attrs", "attributes")
         return _Maker(
