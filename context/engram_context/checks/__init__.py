@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from engram_context.checks import calls, cycles, imports, manifests, names, syntax, unbound, unused
+from engram_context.checks import (
+    calls,
+    cycles,
+    dependencies,
+    imports,
+    manifests,
+    names,
+    syntax,
+    unbound,
+    unreachable,
+    unused,
+)
 from engram_context.checks.check import Check, Code
 from engram_context.checks.subject import Subject
 from engram_context.checks.suppression import unsuppressed
@@ -22,8 +33,11 @@ CHECKS: tuple[Check, ...] = (
     names.CHECK,
     unused.CHECK,
     unbound.CHECK,
+    unreachable.CHECK,
     calls.CHECK,
     cycles.CHECK,
+    dependencies.IN_MANIFESTS,
+    dependencies.IN_PYTHON,
 )
 CODES: dict[str, Code] = {code.name: code for check in CHECKS for code in check.codes}
 

@@ -7,7 +7,7 @@ loop runs over, one manager of a `with`). What a `finally` holds stands in the g
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -81,6 +81,11 @@ class Flow:
         if found < 0 or offset >= self._at[found][0]:
             return ()
         return self._at[found][1]
+
+    def first_in(self, node: Node) -> tuple[int, ...]:
+        """The steps with which a statement begins."""
+        found = bisect_left(self._starts, node.start_byte)
+        return self._at[found][1] if found < len(self._at) and self._starts[found] < node.end_byte else ()
 
     def reachable(self, start: Iterable[int] = (0,), blocked: frozenset[int] = frozenset()) -> set[int]:
         """The steps that can run when these do, themselves included. No way leads on from a `blocked` one."""
@@ -317,7 +322,7 @@ class _Builder:
         if clause is None or body is None:
             return self.simple(node, entries)
         swallowing = _Frame(catches_all=True)
-        swallows = False
+        swallows = not self.trusting  # any manager may
         for item in clause.named_children:
             if item.type == "with_item":
                 entries = self.simple(item, entries)
@@ -327,7 +332,7 @@ class _Builder:
         self.frames.append(swallowing)
         exits = self.block(body, entries, depth)
         self.frames.pop()
-        return [*exits, (self.catch(swallowing.raising), None, True)]
+        return [*exits, (self.catch(swallowing.raising), None, True)] if swallowing.raising else exits
 
     def match(self, node: Node, entries: Loose, depth: int) -> Loose:
         subjects, body = node.children_by_field_name("subject"), node.child_by_field_name("body")
