@@ -13,3 +13,10 @@ def is_manifest(path: str) -> bool:
     if place.suffix not in (".txt", ".in"):
         return False
     return "requirements" in place.name or place.parent.name == "requirements"
+
+
+def declares(path: str) -> bool:
+    """Whether a file may declare dependencies: a manifest, or a setup.py."""
+    return path.endswith((".toml", ".cfg", ".txt", ".in", "setup.py")) and (
+        is_manifest(path) or PurePosixPath(path).name == "setup.py"
+    )
