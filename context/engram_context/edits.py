@@ -96,6 +96,20 @@ def project_edit(edits: Mapping[str, Iterable[Edit]], texts: Mapping[str, Text])
     return ProjectEdit(sorted_edits, (), {path: texts[path].digest for path in sorted_edits if path in texts})
 
 
+def together(path: str, edits: Iterable[ProjectEdit]) -> tuple[Edit, ...]:
+    """Of several changes of one file those that can be made at once, first come first served, sorted by place."""
+    chosen: list[Edit] = []
+    for edit in edits:
+        more = [one for one in edit.edits.get(path, ()) if one not in chosen]
+        if not any(_meet(one.span, other.span) for one in more for other in chosen):
+            chosen += more
+    return tuple(sorted(chosen, key=lambda edit: (edit.span.start, edit.span.end)))
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return (one.start < other.end and other.start < one.end) or one.start == other.start
+
+
 def apply(text: Text, edits: Sequence[Edit]) -> Text:
     """The text after `edits`, which all speak of the text as it was.
 

@@ -14,11 +14,12 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,25 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a project is opened, in a form that can be sent to another process."""
+
+    root: Path
+    coding: Coding
+    cache_folder: Path
+    interpreter: Path | None
+    exclude: tuple[str, ...]
+    largest: int
+    most: int | None
+
+    def open(self) -> Project:
+        return Project(
+            self.root, self.coding, cache_folder=self.cache_folder, interpreter=self.interpreter,
+            exclude=self.exclude, workers=1, largest=self.largest, most=self.most,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
     """What is known of a file on disk."""
 
@@ -147,6 +167,7 @@ class Project:
         self._most = most
         self._ignore = Ignore(self.root, self._exclude)
         folder = cache_folder if cache_folder is not None else default_cache_folder()
+        self._folder = folder
         self._store = Store(folder, self.root, _fingerprint(self._coding))
         self.memory = NgramMemory(self._coding.vocab_size)
         self.environment = Environment.discover(self.root, interpreter)
@@ -165,6 +186,12 @@ class Project:
         self._texts: OrderedDict[str, tuple[FileState, Text]] = OrderedDict()
         self._texts_size = 0
         self._view: _View | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe(
+            self.root, self._coding, self._folder, self._interpreter, self._exclude, self._largest, self._most
+        )
 
     # --- questions ----------------------------------------------------------------------------------------
 
@@ -334,7 +361,7 @@ class Project:
 
     def stages(
         self, progress: Progress = lambda _d, _t, _p: None, cancelled: Cancelled = lambda: False
-    ) -> Iterator[Change]:
+    ) -> Generator[Change]:
         """What `load` does, in three changes that are to be applied in turn: the files, to be read as they are needed;
         then their names; then their tokens. After the first one every question is answered as after the second."""
         ticket = next(self._tickets)
@@ -374,6 +401,12 @@ class Project:
             yield self._tokens(ticket, readers, known, cancelled)
         finally:
             readers.close()
+
+    def load_names(self, progress: Progress = lambda _d, _t, _p: None) -> None:
+        """Read and apply all but the tokens, here and now: for who asks about names alone."""
+        with closing(self.stages(progress)) as stages:
+            for change in islice(stages, 2):
+                self.apply(change)
 
     def _names(self, ticket: int, unread: Unread, known: Mapping[str, Entry], whole: bool) -> Change:
         """The second stage: all records, and which names they mention and define."""

@@ -16,6 +16,7 @@ from engram_lsp.cli.terminal import UserError, error
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "run the language server on standard input and output"),
     "check": ("check", "report the problems found in a file or a project"),
+    "explain": ("explain", "say what a kind of problem means, with examples"),
     "complete": ("complete", "complete the code at FILE:LINE:COL"),
     "generate": ("generate", "continue a text with the model, as it comes"),
     "rename": ("rename", "rename the symbol at FILE:LINE:COL"),

@@ -1,81 +1,140 @@
-"""`engram-ls check PATH`: the problems of a file or a project."""
+"""`engram-ls check PATH`: the problems of a file or a project, for people and for CI."""
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from engram_context.findings import Finding
+from engram_context.checks import CODES, is_checked
+from engram_context.checks.many import findings_of
+from engram_context.edits import ProjectEdit, apply, together
+from engram_context.findings import Severity
 from engram_context.languages import language_of
 from engram_context.project import Project
-from engram_context.text import Text
-from rich.markup import escape
 
-from engram_lsp.cli import workspace
-from engram_lsp.cli.terminal import notes, out, print_json, progress
+from engram_lsp.cli import baseline, rename, reports, workspace
+from engram_lsp.cli.reports import Problem
+from engram_lsp.cli.terminal import UserError, notes, out, progress
 
-COLOURS = {"error": "red", "warning": "yellow", "information": "blue", "hint": "dim"}
-RANKS = ("error", "warning", "information", "hint")
+RANKS: tuple[Severity, ...] = ("error", "warning", "information", "hint")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, nargs="?", default=Path(), help="a file or folder (default: here)")
+    parser.add_argument("path", type=Path, nargs="*", default=[Path()], help="files or folders (default: here)")
     parser.add_argument("--least", choices=RANKS, default="information", help="least severity shown (%(default)s)")
+    parser.add_argument(
+        "--severity",
+        type=_severity,
+        action="append",
+        default=[],
+        metavar="CODE=LEVEL",
+        help=f"another severity for a code: {', '.join(RANKS)} or off; may be repeated",
+    )
+    parser.add_argument("--baseline", type=Path, metavar="FILE", help="leave out the problems that FILE lists")
+    parser.add_argument(
+        "--write-baseline", type=Path, metavar="FILE", help="list what is found in FILE, and exit with 0"
+    )
+    parser.add_argument("--format", choices=sorted(reports.FORMATS), help="how it is told (default: text)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where it is told (default: standard output)")
+    parser.add_argument("--fix", action="store_true", help="show the fixes that change nothing about what code does")
+    parser.add_argument("--write", action="store_true", help="with --fix: apply them")
+    parser.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever is found")
+    parser.add_argument("--workers", type=int, default=0, help="processes (default: one for each core, eight at most)")
     workspace.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    with workspace.opened(options.path, options) as project:
-        paths = _paths(project, options.path)
-        shown = RANKS[: RANKS.index(options.least) + 1]
-        found: list[tuple[str, Text, Finding]] = []
-        with progress("checking", quiet=options.json) as advance:
-            for done, path in enumerate(paths):
-                advance(done, len(paths), path)
-                text = project.text(path)
-                if text is not None:
-                    found += [(path, text, one) for one in project.findings(path) if one.severity in shown]
-    if options.json:
-        print_json([_json(*one) for one in found])
+    paths = cast("list[Path]", options.path)
+    known = baseline.read(options.baseline) if options.baseline else None
+    with workspace.opened(paths[0], options, names_only=True) as project:
+        wanted = list(dict.fromkeys(name for path in paths for name in _files(project, path)))
+        problems = _problems(project, wanted, options)
+        if options.write_baseline:
+            baseline.write(options.write_baseline, problems)
+            notes.print(f"{len(problems)} problems listed in {options.write_baseline}")
+            return 0
+        if known is not None:
+            problems = baseline.without(problems, known)
+        if options.fix:
+            problems = _fixed(project, problems, options.write)
+        if not options.fix or options.write:
+            _tell(project, problems, options)
+    _summary(problems, len(wanted))
+    return 1 if problems and not options.exit_zero else 0
+
+
+def _tell(project: Project, problems: list[Problem], options: argparse.Namespace) -> None:
+    form = options.format or ("json" if options.json else "text")
+    if options.output:
+        try:
+            options.output.write_text(reports.FORMATS[form](problems, project.root), encoding="utf-8")
+        except OSError as problem:
+            raise UserError(f"{options.output} cannot be written: {problem.strerror}") from problem
+    elif form == "text":
+        reports.show(problems)
     else:
-        for path, text, finding in found:
-            line, column = text.position(finding.span.start, "utf-32")
-            colour = COLOURS[finding.severity]
-            where = f"{escape(path)}:{line + 1}:{column + 1}"
-            out.print(
-                f"{where}: [{colour}]{finding.severity}[/]: {escape(finding.message)} [dim]{finding.code}[/]",
-                soft_wrap=True,
-            )
-        _summary(found, len(paths))
-    return 1 if found else 0
+        out.file.write(reports.FORMATS[form](problems, project.root))
 
 
-def _paths(project: Project, path: Path) -> tuple[str, ...]:
+def _severity(argument: str) -> tuple[str, str]:
+    code, _, level = argument.partition("=")
+    if code not in CODES:
+        raise argparse.ArgumentTypeError(f"there is no code {code!r}; `engram-ls explain` lists them")
+    if level not in (*RANKS, "off"):
+        raise argparse.ArgumentTypeError(f"{level!r} is none of {', '.join(RANKS)}, off")
+    return code, level
+
+
+def _files(project: Project, path: Path) -> tuple[str, ...]:
     if path.is_file():
         return (workspace.path_in(project, path),)
-    below = path.expanduser().resolve().relative_to(project.root).as_posix()
-    names = (name for name in project.snapshot.paths if language_of(name) == "python")
+    try:
+        below = path.expanduser().resolve().relative_to(project.root).as_posix()
+    except ValueError:
+        raise UserError(f"{path} is not in {project.root}; say --root") from None
+    names = (name for name in project.snapshot.paths if is_checked(name, language_of(name)))
     return tuple(name for name in names if below == "." or name.startswith(f"{below}/"))
 
 
-def _summary(found: list[tuple[str, Text, Finding]], files: int) -> None:
-    counts = Counter(finding.code for _, _, finding in found)
+def _problems(project: Project, paths: Sequence[str], options: argparse.Namespace) -> list[Problem]:
+    levels = dict(options.severity)
+    shown = RANKS[: RANKS.index(options.least) + 1]
+    problems: list[Problem] = []
+    with progress("checking", quiet=options.json) as advance:
+        for done, (path, found) in enumerate(findings_of(project, paths, options.workers)):
+            advance(done, len(paths), path)
+            text = project.text(path)
+            for finding in found if text is not None else ():
+                level = levels.get(finding.code, finding.severity)
+                if text is not None and level in shown:
+                    problems.append(Problem(path, text, replace(finding, severity=level)))
+    return sorted(problems, key=lambda problem: (problem.path, problem.finding.span.start, problem.finding.code))
+
+
+def _fixed(project: Project, problems: list[Problem], write: bool) -> list[Problem]:
+    """What is left when the safe fixes are made; they are shown as a diff, and written where that is wanted."""
+    left: list[Problem] = []
+    edits: dict[str, list[ProjectEdit]] = {}
+    for problem in problems:
+        fix = next((fix for fix in problem.finding.fixes if fix.is_safe), None)
+        if fix is None or fix.edit.moves or list(fix.edit.edits) != [problem.path]:
+            left.append(problem)
+        else:
+            edits.setdefault(problem.path, []).append(fix.edit)
+    before = {problem.path: problem.text for problem in problems if problem.path in edits}
+    after = {path: apply(before[path], together(path, found)) for path, found in edits.items()}
+    diff = "".join(rename.diff_of(path, before[path], after[path]) for path in sorted(after))
+    out.file.write(diff)
+    if write:
+        rename.write_texts(project, before, after)
+        notes.print(f"{len(problems) - len(left)} problems fixed in {len(after)} files")
+        return left
+    return problems
+
+
+def _summary(problems: Sequence[Problem], files: int) -> None:
+    counts = Counter(problem.finding.code for problem in problems)
     said = ", ".join(f"{count} {code}" for code, count in counts.most_common()) or "nothing found"
     notes.print(f"[bold]{files} files[/]: {said}")
-
-
-def _json(path: str, text: Text, finding: Finding) -> dict[str, Any]:
-    (line, column), (end_line, end_column) = (
-        text.position(offset, "utf-32") for offset in (finding.span.start, finding.span.end)
-    )
-    return {
-        "path": path,
-        "line": line + 1,
-        "column": column + 1,
-        "end_line": end_line + 1,
-        "end_column": end_column + 1,
-        "code": finding.code,
-        "severity": finding.severity,
-        "message": finding.message,
-        "fixes": [fix.title for fix in finding.fixes],
-    }

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         unproven = sum(one.annotation is not None for edits in edit.edits.values() for one in edits)
         chosen = edit if options.unproven else edit.certain
         before, after = _texts(project, chosen)
-        diff = "".join(_diff(path, before[path], after[path]) for path in sorted(after))
+        diff = "".join(diff_of(path, before[path], after[path]) for path in sorted(after))
         diff += "".join(f"rename from {old}\nrename to {new}\n" for old, new in edit.moves)
         if options.json:
             counts = {"edits": len(chosen), "unproven": unproven}
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             out.file.write(diff)
         if options.write:
-            _write(project, before, after)
+            write_texts(project, before, after)
             _move(project, edit)
             notes.print(f"{len(chosen)} edits in {len(after)} files written")
         if unproven and not options.unproven:
@@ -76,7 +76,7 @@ def _texts(project: Project, edit: ProjectEdit) -> tuple[dict[str, Text], dict[s
         raise UserError(str(problem)) from problem
 
 
-def _diff(path: str, before: Text, after: Text) -> str:
+def diff_of(path: str, before: Text, after: Text) -> str:
     """A unified diff that `patch` and `git apply` take; line endings are those of the file."""
     # Not splitlines: it also breaks at form feeds and other characters that `patch` takes for part of a line.
     old, new = (list(io.StringIO(text.decode(), newline="\n")) for text in (before, after))
@@ -84,7 +84,7 @@ def _diff(path: str, before: Text, after: Text) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def _write(project: Project, before: dict[str, Text], after: dict[str, Text]) -> None:
+def write_texts(project: Project, before: dict[str, Text], after: dict[str, Text]) -> None:
     """Writes all files or none: each is written beside the original first, then all are moved into place."""
     written: list[tuple[Path, Path]] = []
     try:

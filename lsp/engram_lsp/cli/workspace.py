@@ -56,10 +56,10 @@ def root_of(path: Path) -> Path:
 
 @contextmanager
 def opened(
-    path: Path, options: argparse.Namespace, coding: Coding | None = None, **settings: Any
+    path: Path, options: argparse.Namespace, coding: Coding | None = None, *, names_only: bool = False, **settings: Any
 ) -> Generator[Project]:
     """The project around `path`, read and up to date, in the default model's tokens if `coding` does not say others.
-    `settings` are keyword arguments of `Project`.
+    `names_only`: without its n-gram memory. `settings` are keyword arguments of `Project`.
 
     Raises UserError when there is nothing to read.
     """
@@ -79,7 +79,10 @@ def opened(
         raise UserError(str(problem)) from problem
     try:
         with progress(f"reading {root.name}", quiet=options.json) as advance:
-            project.apply(project.load(advance))
+            if names_only:
+                project.load_names(advance)
+            else:
+                project.apply(project.load(advance))
         yield project
     finally:
         project.close_project()

@@ -1,0 +1,64 @@
+"""Findings of many files: in this process when they are few, in several when they are many.
+
+Each process opens the project from its store, where this one has just put it, and checks files that lie side by side,
+for they ask about the same things.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING
+
+from engram_context.findings import Finding
+
+if TYPE_CHECKING:
+    from engram_context.project import Project, Recipe
+
+_WORTH_WORKERS = 300
+"""Fewer files than this are checked before another process would have opened the project."""
+_BATCH = 40
+
+log = logging.getLogger(__name__)
+
+
+def findings_of(project: Project, paths: Sequence[str], workers: int = 0) -> Iterator[tuple[str, tuple[Finding, ...]]]:
+    """The findings by path, in any order. `workers`: how many processes; 0: one for each core, eight at most."""
+    count = min(workers or min(os.cpu_count() or 1, 8), len(paths) // _WORTH_WORKERS + 1)
+    left = dict.fromkeys(paths)
+    if count > 1:
+        try:
+            for path, found in _in_processes(project.recipe, sorted(paths), count):
+                left.pop(path)
+                yield path, found
+        except (BrokenProcessPool, OSError, RuntimeError, EOFError) as problem:
+            log.warning("worker processes failed (%s); checking on in this one", type(problem).__name__)
+    for path in left:
+        yield path, project.findings(path)
+
+
+def _in_processes(recipe: Recipe, paths: Sequence[str], count: int) -> Iterator[tuple[str, tuple[Finding, ...]]]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_open, initargs=(recipe,)) as pool:
+        batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
+        pending = [pool.submit(_check, batch) for batch in batches]
+        for done in as_completed(pending):
+            yield from done.result()
+
+
+_project: Project | None = None
+
+
+def _open(recipe: Recipe) -> None:
+    global _project
+    _project = recipe.open()
+    _project.load_names()
+
+
+def _check(paths: Sequence[str]) -> list[tuple[str, tuple[Finding, ...]]]:
+    assert _project is not None
+    return [(path, _project.findings(path)) for path in paths]
