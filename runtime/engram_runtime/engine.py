@@ -1,6 +1,6 @@
 """Predictions from a model folder: prefix reuse, decoding with drafts and a prior, cancellation between graph calls."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
@@ -435,6 +435,37 @@ class OnnxEngine:
             chances = mixed(np.exp(log_probs[at]), prior.next([*prompt, *tokens[:at]]), self.gate)
             scores.append(float(np.log(max(chances[token], 1e-12))))
         return tuple(scores)
+
+    def along(
+        self, tokens: Sequence[int], at: Mapping[int, Sequence[int]], cancelled: Callable[[], bool] = never
+    ) -> dict[int, tuple[float, ...]] | None:
+        """Log-probabilities, at some places of a text that is read once, of tokens that might stand there; None when
+        cancelled.
+
+        `at`: by how many of `tokens` come before (1 at least), the tokens that are asked about. Nothing is kept. Raises
+        ValueError where there is nothing before a place, or too much.
+        """
+        if not at:
+            return {}
+        last = max(at)
+        if min(at) < 1 or last > len(tokens) or last >= self.context:
+            raise ValueError(f"places have 1 to {min(len(tokens), self.context - 1)} tokens before them")
+        found: dict[int, tuple[float, ...]] = {}
+        cache = Cache.empty(self._opened().config)
+        for start in range(0, last, CHUNK):
+            if cancelled():
+                return None
+            piece = tokens[start : min(start + CHUNK, last)]
+            first = min((place for place in at if start < place <= start + len(piece)), default=None)
+            wanted = 0 if first is None else start + len(piece) - first + 1
+            with self._lock:
+                call = self._opened().call(cache, piece, logits=wanted)
+                cache = call.cache()
+            for row in range(wanted):
+                place = start + len(piece) - wanted + row + 1
+                if place in at:
+                    found[place] = tuple(log_probabilities(call.logits[row])[list(at[place])].tolist())
+        return found
 
     def read(
         self,

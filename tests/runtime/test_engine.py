@@ -437,6 +437,20 @@ def test_continuations_are_scored_as_if_each_token_were_asked_for(engine: OnnxEn
     assert engine.score(PROMPT, continuations, None, Stop(3)) is None
 
 
+def test_what_might_stand_along_a_text_is_judged_as_if_each_place_were_asked_about(engine: OnnxEngine) -> None:
+    places = {1: [7], CHUNK - 1: [8], CHUNK: [9, 10], CHUNK + 1: [7], 2 * CHUNK + 40: [9], 300: [11]}
+    found = engine.along(PROMPT, places)
+    assert found is not None and found.keys() == places.keys()
+    for place, tokens in places.items():
+        expected = engine.next_log_probs(PROMPT[:place])
+        assert expected is not None
+        np.testing.assert_allclose(found[place], expected[tokens], atol=1e-3)
+    assert engine.along(PROMPT, {}) == {}
+    assert engine.along(PROMPT, places, Stop(3)) is None
+    with pytest.raises(ValueError, match="places"):
+        engine.along(PROMPT, {0: [7]})
+
+
 def test_a_prior_has_its_say_in_scores(engine: OnnxEngine) -> None:
     class Always:
         def next(self, tokens: Sequence[int]) -> Opinion:
