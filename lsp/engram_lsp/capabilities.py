@@ -25,6 +25,7 @@ class Client:
     hierarchical_symbols: bool = False
     pulls_diagnostics: bool = False
     related_information: bool = False
+    code_descriptions: bool = False
     completion_markdown: bool = False
     signature_markdown: bool = False
     label_offsets: bool = False
@@ -69,6 +70,8 @@ class Client:
             pulls_diagnostics=get_capability(capabilities, "text_document.diagnostic", None) is not None,
             related_information=has("text_document.publish_diagnostics.related_information")
             or has("text_document.diagnostic.related_information"),
+            code_descriptions=has("text_document.publish_diagnostics.code_description_support")
+            or has("text_document.diagnostic.code_description_support"),
             completion_markdown=types.MarkupKind.Markdown
             in names("text_document.completion.completion_item.documentation_format"),
             signature_markdown=types.MarkupKind.Markdown in names(f"{signatures}.documentation_format"),

@@ -84,7 +84,7 @@ ROUTES: tuple[tuple[str, Handler, Any], ...] = (
     (
         types.TEXT_DOCUMENT_CODE_ACTION,
         code_action.code_action,
-        types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix, code_action.RENAME]),
+        types.CodeActionOptions(code_action_kinds=code_action.KINDS),
     ),
     (types.TEXT_DOCUMENT_DID_SAVE, synchronization.did_save, types.SaveOptions(include_text=False)),
     (types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, folders.did_change_workspace_folders, None),

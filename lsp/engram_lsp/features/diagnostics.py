@@ -1,8 +1,10 @@
 """Problems, pushed to clients that cannot ask for them and answered to those that can; never both."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from hashlib import blake2b
+from importlib.resources import files
+from pathlib import Path
 
 from engram_context.checks import CODES
 from engram_context.findings import Finding
@@ -17,6 +19,7 @@ from engram_lsp.features import locations
 from engram_lsp.folder import Folder
 from engram_lsp.guard import stale
 from engram_lsp.session import Asked, Session
+from engram_lsp.settings import Level
 
 SEVERITIES: dict[str, types.DiagnosticSeverity] = {
     "error": types.DiagnosticSeverity.Error,
@@ -132,9 +135,14 @@ def diagnostics(session: Session, file: File | Asked, report: Report) -> list[ty
     return [diagnostic for diagnostic in converted if diagnostic is not None]
 
 
+def level_of(session: Session, finding: Finding) -> Level:
+    """How bad the user finds it."""
+    return session.settings.diagnostics.severity.get(finding.code, finding.severity)
+
+
 def to_protocol(session: Session, file: File | Asked, finding: Finding) -> types.Diagnostic | None:
     """None when the user switched this code off."""
-    level = session.settings.diagnostics.severity.get(finding.code, finding.severity)
+    level = level_of(session, finding)
     if level == "off":
         return None
     related: list[types.DiagnosticRelatedInformation] = []
@@ -150,7 +158,15 @@ def to_protocol(session: Session, file: File | Asked, finding: Finding) -> types
         message=finding.message,
         severity=SEVERITIES[level],
         code=finding.code,
+        code_description=_page(finding.code) if session.client.code_descriptions else None,
         source="engram",
         tags=[TAGS[tag] for tag in sorted(finding.tags)] or None,
         related_information=related or None,
     )
+
+
+@cache
+def _page(code: str) -> types.CodeDescription | None:
+    """Where a person can read about a code: a file of this package, since nothing here needs a network."""
+    page = files("engram_context.checks").joinpath("pages", f"{code}.md")
+    return types.CodeDescription(convert.uri_of(page)) if isinstance(page, Path) and page.is_file() else None

@@ -337,15 +337,6 @@ def test_a_finding_has_a_fix_that_removes_it(server: Client, package: Path) -> N
         "textDocument/diagnostic", {"textDocument": {"uri": uri}, "previousResultId": report["resultId"]}
     )
     assert again["items"] == []
-    elsewhere = server.request(
-        "textDocument/codeAction",
-        {
-            "textDocument": {"uri": uri},
-            "range": {"start": at(0, 0), "end": at(0, 0)},
-            "context": {"diagnostics": [], "only": ["source.organizeImports"]},
-        },
-    )
-    assert not elsewhere
     server.close(uri)
 
 
