@@ -105,7 +105,7 @@ def unused_variables(subject: Subject) -> Found:
     What a loop, an unpacking or a pattern binds is not reported: those must name something.
     """
     record, usage = subject.record, subject.usage
-    exempt = _scopes_read_as_a_whole(record, usage)
+    exempt = scopes_read_as_a_whole(record, usage)
     symbols = record.symbols
     for (scope, number), rows in usage.symbols.items():
         if SCOPE_KINDS[record.scopes.kind[scope]] not in ("function", "lambda") or scope in exempt:
@@ -148,7 +148,7 @@ def _how_bound(name: tree_sitter.Node) -> str:
     return "otherwise"
 
 
-def _scopes_read_as_a_whole(record: FileRecord, usage: Usage) -> set[int]:
+def scopes_read_as_a_whole(record: FileRecord, usage: Usage) -> set[int]:
     """Functions whose locals are read by `locals()` and the like, directly or in a comprehension of theirs."""
     numbers = {number for name in _READ_EVERYTHING if (number := record.name_index(name)) is not None}
     scopes: set[int] = set()
