@@ -97,6 +97,24 @@ def test_a_severity_can_be_set_or_a_code_switched_off(check: Any) -> None:
     assert left.value.code == 2
 
 
+def test_a_project_says_severities_for_all_who_work_on_it(check: Any, project: Path) -> None:
+    (project / "pyproject.toml").write_text(
+        '[tool.engram-ls.severity]\nunused-import = "off"\nundefined-name = "warning"\nno-such-code = "off"\n'
+    )
+    _, out, _ = check()
+    assert "unused-import" not in out and "warning: 'basquet'" in out
+    _, out, _ = check("--severity", "undefined-name=information")
+    assert "information: 'basquet'" in out
+    for text in (
+        "[tool.engram-ls]\nseverity = 1\n",
+        "[tool.engram-ls.severity]\nunused-import = 7\n",
+        "no toml",
+        "[tool]\nengram-ls = []\n",
+    ):
+        (project / "pyproject.toml").write_text(text)
+        assert "unused-import" in check()[1]
+
+
 def test_safe_fixes_are_shown_as_a_diff_and_written_only_when_told(check: Any, project: Path) -> None:
     basket = project / "shop" / "basket.py"
     code, out, _ = check("--fix")

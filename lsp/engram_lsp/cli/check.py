@@ -17,6 +17,7 @@ from engram_context.project import Project
 from engram_lsp.cli import baseline, rename, reports, workspace
 from engram_lsp.cli.reports import Problem
 from engram_lsp.cli.terminal import UserError, notes, out, progress
+from engram_lsp.project_settings import severities
 
 RANKS: tuple[Severity, ...] = ("error", "warning", "information", "hint")
 
@@ -99,7 +100,7 @@ def _files(project: Project, path: Path) -> tuple[str, ...]:
 
 
 def _problems(project: Project, paths: Sequence[str], options: argparse.Namespace) -> list[Problem]:
-    levels = dict(options.severity)
+    levels = {**severities(project.root), **dict(options.severity)}
     shown = RANKS[: RANKS.index(options.least) + 1]
     problems: list[Problem] = []
     with progress("checking", quiet=options.json) as advance:

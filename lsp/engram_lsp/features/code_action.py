@@ -68,7 +68,7 @@ async def of_findings(session: Session, params: types.CodeActionParams, kinds: l
     if asked is None:
         return []
     report = await session.in_background(lambda _: diagnostics.check(session, asked))
-    shown = [finding for finding in report.findings if diagnostics.level_of(session, finding) != "off"]
+    shown = [finding for finding in report.findings if diagnostics.level_of(session, asked.folder, finding) != "off"]
     actions: list[types.CodeAction] = []
     if types.CodeActionKind.QuickFix.value in kinds:
         span = convert.span_of(asked.text, params.range, session.unit)

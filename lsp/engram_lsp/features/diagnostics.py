@@ -18,6 +18,7 @@ from engram_lsp.documents import Document
 from engram_lsp.features import locations
 from engram_lsp.folder import Folder
 from engram_lsp.guard import stale
+from engram_lsp.project_settings import severities
 from engram_lsp.session import Asked, Session
 from engram_lsp.settings import Level
 
@@ -125,7 +126,8 @@ def check(session: Session, file: File | Asked) -> Report:
     found = file.folder.holder.checked.findings(file.snapshot, file.path)
     if file.folder.project is None or not file.folder.loaded:
         found = tuple(finding for finding in found if not CODES[finding.code].needs_project)
-    shown = repr((found, sorted(session.settings.diagnostics.severity.items())))
+    chosen = sorted(session.settings.diagnostics.severity.items()), sorted(severities(file.folder.root).items())
+    shown = repr((found, chosen))
     identity = blake2b(file.text.digest + shown.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
     return Report(found, identity)
 
@@ -135,14 +137,15 @@ def diagnostics(session: Session, file: File | Asked, report: Report) -> list[ty
     return [diagnostic for diagnostic in converted if diagnostic is not None]
 
 
-def level_of(session: Session, finding: Finding) -> Level:
-    """How bad the user finds it."""
-    return session.settings.diagnostics.severity.get(finding.code, finding.severity)
+def level_of(session: Session, folder: Folder, finding: Finding) -> Level:
+    """How bad the user finds it, or else the project."""
+    chosen = session.settings.diagnostics.severity.get(finding.code)
+    return chosen or severities(folder.root).get(finding.code, finding.severity)
 
 
 def to_protocol(session: Session, file: File | Asked, finding: Finding) -> types.Diagnostic | None:
     """None when the user switched this code off."""
-    level = level_of(session, finding)
+    level = level_of(session, file.folder, finding)
     if level == "off":
         return None
     related: list[types.DiagnosticRelatedInformation] = []

@@ -1,0 +1,48 @@
+"""What a project says for everybody who works on it: `[tool.engram-ls]` in its pyproject.toml.
+
+    [tool.engram-ls.severity]
+    unused-variable = "off"
+
+What the user's own settings say of a code comes before it. Nothing in it can make anything run or be read.
+"""
+
+import logging
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from engram_context.checks import CODES
+
+from engram_lsp.settings import Level
+
+_LARGEST = 1 << 20
+log = logging.getLogger(__name__)
+
+
+def severities(root: Path) -> Mapping[str, Level]:
+    """Severities by code; what is not understood is left out and said once. Reads the file when it changed."""
+    file = root / "pyproject.toml"
+    try:
+        status = file.stat()
+    except OSError:
+        return {}
+    return _read(file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=64)
+def _read(file: Path, _: int, size: int) -> Mapping[str, Level]:
+    try:
+        value: Any = tomllib.loads(file.read_text(encoding="utf-8")) if size <= _LARGEST else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    for key in ("tool", "engram-ls", "severity"):
+        value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+    found: dict[str, Level] = {}
+    for code, level in cast("dict[str, Any]", value).items() if isinstance(value, dict) else ():
+        if code in CODES and level in get_args(Level):
+            found[code] = level
+        else:
+            log.warning("%s: severity of %r cannot be %r", file.name, code, level)
+    return found
