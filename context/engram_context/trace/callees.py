@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engram_context.imports import Module
@@ -24,38 +24,68 @@ _BUILTIN_METHODS = frozenset(
 _FILES = 40
 _BY_NAME = 6
 """No more functions than this are taken for an attribute of which only the name is known."""
-_OVERRIDE, _UNKNOWN, _COMMON, _VALUE, _IMPLICIT, _MADE, _HOOK = 0.5, 0.7, 0.3, 0.5, 0.5, 0.6, 0.3
+_OVERRIDE, _UNKNOWN, _COMMON, _VALUE, _IMPLICIT, _MADE, _HOOK = 0.5, 0.7, 0.3, 0.5, 0.7, 0.6, 0.3
 """How likely a function is run: another class's of that name, one known by name alone (less if builtin classes have
 such a name), one that is handed on, one behind an operator, what makes a module's variable, what overrides a method
 of a class from outside."""
+_ITERATING = (
+    "list(",
+    "set(",
+    "tuple(",
+    "sorted(",
+    "for ",
+    "dict(",
+    "sum(",
+    "any(",
+    "all(",
+    "max(",
+    "min(",
+    "iter(",
+    "join(",
+)
 _RUN_BY: tuple[tuple[bytes, tuple[str, ...]], ...] = (
     (b"==", ("__eq__",)),
     (b"!=", ("__eq__", "__ne__")),
     (b"assertEqual", ("__eq__",)),
     (b"<", ("__lt__", "__gt__", "__le__")),
     (b">", ("__gt__", "__lt__", "__ge__")),
-    (b"[", ("__getitem__", "__setitem__", "__delitem__", "__class_getitem__")),
+    (b"[", ("__getitem__", "__setitem__", "__missing__", "__class_getitem__")),
+    (b"del ", ("__delitem__", "__delattr__")),
     (b" in ", ("__contains__", "__iter__")),
     (b"len(", ("__len__",)),
-    (b"list(", ("__iter__",)),
-    (b"set(", ("__iter__",)),
-    (b"tuple(", ("__iter__",)),
-    (b"sorted(", ("__iter__",)),
-    (b"for ", ("__iter__", "__next__")),
+    *((word.encode(), ("__iter__",)) for word in _ITERATING),
     (b"next(", ("__next__",)),
+    (b"reversed(", ("__reversed__",)),
     (b"str(", ("__str__", "__repr__")),
     (b"repr(", ("__repr__",)),
+    (b"print(", ("__str__", "__repr__")),
+    (b"format(", ("__format__", "__str__")),
+    (b"bytes(", ("__bytes__",)),
+    (b"int(", ("__int__", "__index__")),
+    (b"float(", ("__float__",)),
+    (b"round(", ("__round__",)),
+    (b"abs(", ("__abs__",)),
     (b"bool(", ("__bool__", "__len__")),
     (b"not ", ("__bool__", "__len__")),
     (b"hash(", ("__hash__",)),
+    (b"dir(", ("__dir__",)),
+    (b"copy(", ("__copy__", "__deepcopy__", "__reduce__")),
+    (b"pickle", ("__getstate__", "__setstate__", "__reduce__", "__getnewargs__")),
     (b"with ", ("__enter__", "__exit__", "__aenter__", "__aexit__")),
     (b" + ", ("__add__", "__radd__")),
     (b" - ", ("__sub__", "__rsub__")),
     (b" * ", ("__mul__", "__rmul__")),
     (b" / ", ("__truediv__", "__rtruediv__")),
+    (b" // ", ("__floordiv__",)),
+    (b" % ", ("__mod__", "__rmod__")),
     (b" & ", ("__and__", "__rand__")),
     (b" | ", ("__or__", "__ror__")),
+    (b" ^ ", ("__xor__",)),
+    (b">>", ("__rshift__", "__rrshift__")),
+    (b"<<", ("__lshift__",)),
+    (b"+=", ("__iadd__", "__add__")),
     (b"~", ("__invert__",)),
+    (b"-", ("__neg__",)),
 )
 """Methods that are run by what is written in other ways than a call."""
 
@@ -72,10 +102,11 @@ class Use:
 class Callees:
     """Answers about one snapshot, through one resolver."""
 
-    def __init__(self, resolver: Resolver, classes: frozenset[str] = frozenset()) -> None:
-        """`classes`: names of those of which objects are known to have been there when it ran."""
+    def __init__(self, resolver: Resolver, classes: Iterable[str] = ()) -> None:
+        """`classes`: names of those of which objects are known to have been there when it ran; more may be added, and
+        count for what is asked from then on."""
         self.resolver = resolver
-        self.classes = classes
+        self.classes = set(classes)
         self._kept: dict[tuple[str, int, int], tuple[Use, ...]] = {}
         self._named: dict[str, tuple[Definition, ...]] = {}
         self._members: dict[tuple[str, int], frozenset[str]] = {}
@@ -263,6 +294,21 @@ class Callees:
                     ]
             self._named[name] = tuple(found)
         return self._named[name]
+
+    def note_classes(self, path: str, span: Span) -> None:
+        """Takes the project's classes that a span names as present."""
+        record = self.record(path)
+        if record is None:
+            return
+        occurrences = record.occurrences
+        for index in range(bisect_left(occurrences.start, span.start), bisect_left(occurrences.start, span.end)):
+            if occurrences.role[index] in _READS:
+                for one in self.resolver.types.of_ref(path, index):
+                    of = one.of if isinstance(one, Instance) else one
+                    if isinstance(of, ClassType) and not is_outside(of.path):
+                        for base in self.resolver.types.order(of):
+                            if not is_outside(base.path):
+                                self.classes.add(self.resolver.types.name_of(base))
 
     def body(self, definition: Definition) -> Span:
         """A def from its decorators to its end; the whole file for a module."""

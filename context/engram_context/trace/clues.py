@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
+from engram_context.imports import Module
+from engram_context.inference.calls import Given
 from engram_context.outside.library import is_outside
-from engram_context.records import GENERATOR, KIND, ROLE, value_row
+from engram_context.records import GENERATOR, KIND, NARROWING_KIND, PROPERTY, ROLE, SETTER, FileRecord, value_row
+from engram_context.resolve import MEMBER_ROLES
+from engram_context.targets import Slot
 from engram_context.text import Span
 from engram_context.trace.locating import function_around, is_test
 from engram_context.trace.origins import Evidence, Origins
@@ -15,7 +21,9 @@ from engram_context.trace.values import Trace
 from engram_context.views.call_hierarchy import Definition
 
 _DEFS = frozenset(KIND[kind] for kind in ("function", "method"))
+_NONE_KIND = NARROWING_KIND["none"]
 _READ = frozenset({ROLE["read"]})
+_CALLED = frozenset({ROLE["read"], ROLE["attribute"]})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _TEXT_WORD = re.compile(r"[^\W\d_]{2,40}")
 _LITERAL = re.compile(r"""(?s)("{3}|'{3})(.{0,2000}?)\1|"([^"\\\n]{0,300})"|'([^'\\\n]{0,300})'""")
@@ -24,6 +32,15 @@ _COMMON = frozenset((
     "test", "tests", "get", "set", "is", "to", "of", "a", "the", "in", "and", "for", "with", "from", "by", "on", "new",
     "self", "it", "that", "not", "no", "do", "does", "init", "call", "make", "run",
 ))  # fmt: skip
+_NOTHING = frozenset(
+    {"__init__", "__exit__", "__setitem__", "__delitem__", "__setattr__", "__delattr__", "__post_init__"}
+)
+_TELLING = frozenset(
+    {"__str__", "__repr__", "__copy__", "__iter__", "__enter__", "__call__", "__getattr__", "__getitem__"}
+)
+"""Methods that return nothing ever, and something always."""
+_USERS = 12
+"""Files that are looked through for whether a function's result is used."""
 _NEAR = 0.72
 """How alike two names must be for one to be a slip of the other."""
 _FILES, _BYTES = 300, 6 << 20
@@ -36,6 +53,11 @@ _NONE = re.compile(r"\bNone(?:Type)?\b")
 def evidence(origins: Origins, trace: Trace) -> Iterator[Evidence]:
     yield from _named(origins, trace)
     yield from _worded(origins, trace)
+    yield from _mentioned(origins, trace)
+    yield from _imported(origins)
+    yield from _rare(origins)
+    yield from _contradicting(origins)
+    yield from _swapping(origins)
     yield from _returning_none(origins, trace)
     yield from _idle(origins)
     yield from _undefined(origins, trace)
@@ -106,6 +128,140 @@ def _worded(origins: Origins, trace: Trace) -> Iterator[Evidence]:
             yield Evidence(definition, "words", min(amount, 1.5) / 1.5, f"its texts have {shown}, as the failure")
 
 
+def _mentioned(origins: Origins, trace: Trace) -> Iterator[Evidence]:
+    """Functions that the message names."""
+    said = set(re.findall(r"\b([A-Za-z_]\w+)(?:\(\)| returned | takes | got )", trace.message))
+    for definition in origins.candidates if said else ():
+        record = origins.callees.record(definition.path)
+        if record is not None and definition.row >= 0 and record.names[record.symbols.name[definition.row]] in said:
+            yield Evidence(definition, "mentioned", 1.0, "the message names it")
+
+
+def _imported(origins: Origins) -> Iterator[Evidence]:
+    """What the test's file imports: a function itself, its class, or its module."""
+    frame = next((frame for frame in reversed(origins.frames) if frame.test), None)
+    record = None if frame is None else origins.callees.record(frame.path or "")
+    if frame is None or record is None:
+        return
+    names: set[tuple[str, str]] = set()
+    modules: set[str] = set()
+    for imported in record.imports:
+        for target in origins.resolver.imported(frame.path or "", imported):
+            for origin in origins.resolver.origins(target):
+                if isinstance(origin, Slot):
+                    names.add((origin.path, origin.name))
+                elif isinstance(origin, Module):
+                    modules.add(origin.path)
+    for definition in origins.candidates:
+        if is_test(definition.path) or definition.row < 0:
+            continue
+        outermost = outermost_name(origins, definition)
+        if (definition.path, outermost) in names:
+            yield Evidence(definition, "imported", 1.0, "the test's file imports it")
+        elif definition.path in modules:
+            yield Evidence(definition, "imported", 0.5, "the test's file imports its module")
+
+
+def outermost_name(origins: Origins, definition: Definition) -> str:
+    """The name that a function's module binds: its own, or that of the class around it."""
+    record = origins.callees.record(definition.path)
+    if record is None:
+        return ""
+    row = definition.row
+    while record.symbols.scope[row] > 0:
+        scope = record.symbols.scope[row]
+        above = record.scopes.symbol[scope]
+        if above < 0:
+            break
+        row = above
+    return record.names[record.symbols.name[row]]
+
+
+def _rare(origins: Origins) -> Iterator[Evidence]:
+    """How often a function is named: what everybody uses would have failed elsewhere, too."""
+    for definition in origins.candidates:
+        record = origins.callees.record(definition.path)
+        if record is None or definition.row < 0 or is_test(definition.path):
+            continue
+        name = record.names[record.symbols.name[definition.row]]
+        count = len(origins.snapshot.files_naming(name))
+        if not name.startswith("__"):
+            yield Evidence(definition, "common", math.log(max(count, 1)), f"{count} files name it")
+
+
+# --- what does not go together -------------------------------------------------------------------------------------
+
+
+def _contradicting(origins: Origins) -> Iterator[Evidence]:
+    """Members of something that a test says is None there."""
+    for path in sorted({definition.path for definition in origins.candidates}):
+        record = origins.callees.record(path)
+        if record is None or is_test(path):
+            continue
+        narrowings = record.narrowings
+        for row, kind in enumerate(narrowings.kind):
+            if kind != _NONE_KIND:
+                continue
+            subject, last = narrowings.strings[narrowings.subject[row]], narrowings.names[narrowings.name[row]]
+            for index in record.occurrences_of(last, _CALLED):
+                start = record.occurrences.start[index]
+                if not narrowings.start[row] <= start < narrowings.end[row]:
+                    continue
+                flow = origins.resolver.types.flow(path, record)
+                used = _member_of(record, index)
+                if used is None or flow.subject(index) != subject or _is_bound_between(record, last, row, start):
+                    continue
+                definition = Definition(path, function_around(record, start))
+                if definition in origins.candidates:
+                    words = f"it uses .{used[0]} of {subject} where that is None"
+                    yield Evidence(definition, "contradiction", 1.0, words, (used[1],))
+
+
+def _member_of(record: FileRecord, index: int) -> tuple[str, Span] | None:
+    """The attribute that is read of what an occurrence names."""
+    following = index + 1
+    occurrences = record.occurrences
+    if following >= len(occurrences) or occurrences.role[following] not in MEMBER_ROLES:
+        return None
+    if occurrences.link[following] != index:
+        return None
+    return record.names[occurrences.name[following]], occurrences.span(following)
+
+
+def _is_bound_between(record: FileRecord, name: str, narrowing: int, offset: int) -> bool:
+    low = record.narrowings.start[narrowing]
+    return any(low <= record.symbols.start[row] < offset for rows in record.bound(name).values() for row in rows)
+
+
+def _swapping(origins: Origins) -> Iterator[Evidence]:
+    """Calls that give a name to another parameter than the one of that name."""
+    types = origins.resolver.types
+    for definition in origins.candidates:
+        record = origins.callees.record(definition.path)
+        if record is None or definition.row < 0 or is_test(definition.path):
+            continue
+        body = origins.callees.body(definition)
+        calls = record.calls
+        for row in range(bisect_left(calls.start, body.start), bisect_left(calls.start, body.end)):
+            given = Given.of_call(definition.path, record, row)
+            names = {at: ref for at, ref in enumerate(given.positional) if isinstance(ref, int) and ref >= 0}
+            if not names:
+                continue
+            for function in [
+                one for each in types.of_ref(definition.path, calls.callee[row]) for one in types.functions(each)
+            ]:
+                home = origins.resolver.record(function.path)
+                if home is None or is_outside(function.path):
+                    continue
+                parameters = [home.names[home.symbols.name[one]] for one in types.calls.parameters(function)]
+                for at, ref in names.items():
+                    name = record.names[record.occurrences.name[ref]]
+                    own = parameters[at] if at < len(parameters) else ""
+                    if own and own != name and name in parameters and parameters.index(name) < len(given.positional):
+                        words = f"it gives {name} to the parameter {own}"
+                        yield Evidence(definition, "swapped", 1.0, words, (record.occurrences.span(ref),))
+
+
 # --- None -----------------------------------------------------------------------------------------------------------
 
 
@@ -122,28 +278,51 @@ def _returning_none(origins: Origins, trace: Trace) -> Iterator[Evidence]:
             for definition, _ in origins.callees_of_ref(frame.path, ref):
                 exact[definition] = 1.0
     for definition in {*origins.candidates, *exact}:
-        record = origins.callees.record(definition.path)
-        if record is None or definition.row < 0:
-            continue
-        symbol = record.symbols[definition.row]
-        if symbol.inner is None or symbol.flags & GENERATOR or symbol.name in ("__init__", "__exit__", "__setitem__"):
-            continue
-        returned = record.scopes[symbol.inner].refs
-        amount = 0.0
-        if any((row := value_row(ref)) is not None and record.values[row].kind == "none" for ref in returned):
-            amount, words = 0.5, "it returns None on a path"
-        elif not returned:
-            amount, words = 0.7, "it returns nothing"
-        else:
-            syntax = origins.syntax(definition.path)
-            if syntax is not None and syntax.falls_off(origins.callees.body(definition)):
-                amount, words = 0.6, "it can end without returning anything"
-            else:
-                words = ""
+        amount, words = _gives_none(origins, definition)
         if definition in exact:
             amount, words = amount + 0.5, f"{words or 'it gave the value'}, and the value that was None is its result"
         if amount:
             yield Evidence(definition, "returns-none", amount, words)
+
+
+def _gives_none(origins: Origins, definition: Definition) -> tuple[float, str]:
+    """How much speaks for a function returning None that should not, and what."""
+    record = origins.callees.record(definition.path)
+    if record is None or definition.row < 0:
+        return 0.0, ""
+    symbol = record.symbols[definition.row]
+    if symbol.inner is None or symbol.flags & (GENERATOR | SETTER) or symbol.name in _NOTHING:
+        return 0.0, ""
+    returned = record.scopes[symbol.inner].refs
+    if any((row := value_row(ref)) is not None and record.values[row].kind == "none" for ref in returned):
+        return 0.4, "it returns None on a path"
+    syntax = origins.syntax(definition.path)
+    if syntax is None or syntax.is_empty(origins.callees.body(definition)):
+        return 0.0, ""
+    if not returned:
+        expected = symbol.flags & PROPERTY or symbol.name in _TELLING or _is_used(origins, definition)
+        return (1.0, "it returns nothing, and its result is used") if expected else (0.0, "")
+    if syntax.falls_off(origins.callees.body(definition)):
+        return 0.6, "it can end without returning anything"
+    return 0.0, ""
+
+
+def _is_used(origins: Origins, definition: Definition) -> bool:
+    """Whether somebody uses the result of a function that is called where it is named, as far as the text shows."""
+    record = origins.callees.record(definition.path)
+    name = "" if record is None else record.names[record.symbols.name[definition.row]]
+    for path in origins.snapshot.files_naming(name)[:_USERS]:
+        home, text = origins.callees.record(path), origins.snapshot.text(path)
+        if home is None or text is None:
+            continue
+        rows = set(home.occurrences_of(name, _CALLED))
+        for at, callee in enumerate(home.calls.callee):
+            if callee in rows:
+                line = text.line_span(text.line_of(home.calls.start[at]))
+                before = text.data[line.start : home.calls.start[at]].strip()
+                if before and before != b"await":
+                    return True
+    return False
 
 
 def _idle(origins: Origins) -> Iterator[Evidence]:

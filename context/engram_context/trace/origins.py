@@ -31,16 +31,16 @@ from engram_context.views.call_hierarchy import Definition
 _PARAMETER, _IMPORT, _METHOD = KIND["parameter"], KIND["import"], KIND["method"]
 _FUNCTION = SCOPE_KIND["function"]
 _READS = frozenset({ROLE["read"], ROLE["attribute"]})
-_BY_NAME, _BY_ATTRIBUTE, _BY_ARGUMENT, _BY_BODY, _BY_CALL = 0.85, 0.6, 0.8, 0.45, 0.62
+_BY_NAME, _BY_ATTRIBUTE, _BY_ARGUMENT, _BY_BODY, _BY_CALL = 0.85, 0.6, 0.8, 0.45, 0.75
 """What a step leaves of the likelihood: to an assignment, an attribute's, the caller's argument, what ran before in the
 same test, what a function calls."""
 _SHOWN = re.compile(r"<(?:(?:function|bound method) ([\w.]{1,200})|class '([\w.]{1,200})'|([\w.]{1,200}) object at)")
 _STEPS = 4
 """Assignments that are followed one after another."""
 _SPANS = 400
-_FUNCTIONS = 250
+_FUNCTIONS = 400
 """Functions whose bodies are looked into for what they call."""
-_LEAST = 0.015
+_LEAST = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +207,8 @@ class Origins:
         record = self.callees.record(path)
         if record is None:
             return
+        if is_test(path):
+            self.callees.note_classes(path, span)
         for use in self.callees.of(path, span):
             self.reach(use.definition, Reach(weight * use.share, words, use.span))
         if steps <= 0:
@@ -286,7 +288,7 @@ class Origins:
             uses = self.callees.of(definition.path, self.callees.body(definition))
             if not uses:
                 continue
-            left = reach.weight * _BY_CALL / max(len(uses), 1) ** 0.2
+            left = reach.weight * _BY_CALL / max(len(uses), 1) ** 0.1
             if left < _LEAST:
                 continue
             for use in uses:

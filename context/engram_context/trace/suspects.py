@@ -37,15 +37,17 @@ _RELATED: Final = {"cause": 0.85, "context": 0.4, "member": 1.0, "suppressed": 0
 
 _Weights = Mapping[str, float]
 RAISED: Final[_Weights] = {
-    "innermost": 3.2, "raising": 2.6, "caller": 1.4, "stack": 0.7, "reached": 2.0, "reached-log": 0.8, "ran": 0.8,
-    "ran-log": 0.3, "named": 0.3, "class-named": 0.1, "file-named": 0.1, "words": 0.5, "size": 0.2, "returns-none": 1.6,
-    "idle": 2.2, "undefined": 3.0, "similar": 1.6, "signature": 0.8, "changed": 3.0, "error": 1.5, "warning": 0.4,
-    "test": -4.0, "empty": -2.0,
+    "innermost": 4.28, "raising": 2.47, "caller": 1.21, "stack": 0.75, "reached": 1.95, "reached-log": 0.82,
+    "ran": 0.0, "ran-log": 0.16, "named": 0.47, "class-named": 0.53, "file-named": 0.46, "words": 0.93, "size": 0.0,
+    "returns-none": 1.69, "idle": 2.39, "undefined": 3.35, "similar": 1.78, "signature": 0.53, "changed": 3.0,
+    "error": 1.5, "warning": 0.4, "test": -4.0, "empty": -2.0, "mentioned": 0.5, "imported": 0.3, "common": -0.1,
+    "contradiction": 2.0, "swapped": 1.0,
 }  # fmt: skip
 """What the whole of each kind of reason adds where an error was raised in the project's own code."""
 CLAIMED: Final[_Weights] = {
-    **RAISED, "innermost": 1.0, "raising": 1.0, "reached": 2.5, "reached-log": 1.0, "ran": 1.2, "ran-log": 1.0,
-    "named": 0.9, "class-named": 0.3, "file-named": 0.2, "words": 1.1, "size": 0.3,
+    **RAISED, "innermost": 1.0, "raising": 1.0, "caller": 1.4, "stack": 0.58, "reached": 1.9, "reached-log": 0.28,
+    "ran": 0.31, "ran-log": 0.06, "named": 1.5, "class-named": 1.09, "file-named": 0.65, "words": 0.98, "size": 0.41,
+    "returns-none": 2.79, "idle": 3.3, "empty": -1.2,
 }  # fmt: skip
 """The same where a test's claim does not hold, or an error came from outside straight into the test."""
 
