@@ -20,8 +20,10 @@ that passed before), the very text that was there, and wrong ones shown.
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
+import pickle
 import random
 import re
 import shutil
@@ -32,9 +34,23 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 from bug_seeds import KINDS, Source, mutations
+from checks import snapshot_of
+from engram_context.edits import Edit, EditError, project_edit
+from engram_context.outside.environment import Environment
+from engram_context.snapshot import Snapshot
+from engram_context.text import Text
+from engram_context.trace import fixes
+from engram_context.trace.parsing import parse
+from engram_context.trace.repairs import ranking
+from engram_context.trace.repairs.site import Repair
+from engram_context.trace.repairs.trouble import trouble_of
+from engram_context.trace.suspects import suspects
+from engram_context.trace.values import Suspect, Trace
 
 # Who calls what: a pytest plugin that writes which functions the tests of each file call.
 CALLS = """
@@ -254,6 +270,143 @@ def _tried(mutation, package: Package, tests: list[str], python: str, style: str
     )  # fmt: skip
 
 
+# --- fixes ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A seed as it is asked about: the changed package, and what the trace says."""
+
+    seed: Seed
+    root: Path
+    snapshot: Snapshot
+    environment: Environment
+    trace: Trace
+    suspects: tuple[Suspect, ...]
+
+
+def case_of(seed: Seed, folder: Path) -> Case | None:
+    """None where no trace is read in the text of the run."""
+    root = tree_of(seed, folder)
+    snapshot, _ = snapshot_of(root)
+    traces = parse(seed.trace)
+    if not traces:
+        return None
+    environment = Environment.discover(root, Path(seed.python))
+    found = suspects(snapshot, traces[0], environment=environment)
+    return Case(seed, root, snapshot, environment, traces[0], found)
+
+
+def plain(data: bytes) -> bytes:
+    """Without what makes no difference: spaces, brackets around expressions, the kind of quotes."""
+    return re.sub(rb"[\s()]+", b"", data).replace(b'"', b"'").replace(b",}", b"}").replace(b",]", b"]")
+
+
+def imports_apart(data: bytes) -> tuple[frozenset[str], bytes]:
+    """What a text imports at its top, and the rest of it."""
+    source = Source.read("", data)
+    if source is None:
+        return frozenset(), data
+    names: set[str] = set()
+    pieces = []
+    for node in source.tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = f"{'.' * node.level}{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            names.update(f"{module}{one.name} {one.asname}" for one in node.names)
+            pieces.append((*source.span(node), ""))
+    return frozenset(names), plain(source.changed(pieces))
+
+
+def is_exact(seed: Seed, changed: dict[str, Text]) -> bool:
+    """Whether the edited texts are what was there before the bug."""
+    if set(changed) != {seed.path}:
+        return False
+    data, wanted = changed[seed.path].data, seed.original.encode("utf-8")
+    if plain(data) == plain(wanted):
+        return True
+    return seed.kind == "import" and imports_apart(data) == imports_apart(wanted)
+
+
+def learn(options: argparse.Namespace) -> None:
+    """The weights of repairs, by all seeds of WORK, and how often the right one comes early when the package at hand was
+    left out of the fit."""
+    kept = options.work / "examples.pickle"
+    examples: list[tuple[Seed, list[dict[str, float]], int | None]] = []
+    if kept.exists() and not options.anew:
+        examples = pickle.loads(kept.read_bytes())
+    for seed in seeds_of(options.work) if not examples else ():
+        case = case_of(seed, options.work / "case")
+        if case is None:
+            print(f"no trace: {seed.id}")
+            continue
+        began = time.monotonic()
+        trouble = trouble_of(case.trace)
+        found = fixes.candidates(case.snapshot, trouble, case.suspects, case.environment)
+        right = next((at for at, one in enumerate(found) if is_exact(seed, _texts(case, one.repair))), None)
+        examples.append((seed, [one.features for one in found], right))
+        if options.show:
+            said = f"{found[right].repair.rule}" if right is not None else "-"
+            print(f"{seed.id}: {seed.what}; {trouble.kind} {trouble.name}; {len(found)} repairs, right: {said}, {time.monotonic() - began:.1f} s")  # fmt: skip
+    kept.write_bytes(pickle.dumps(examples))
+    for package in sorted({seed.package for seed, _, _ in examples}):
+        weights = fitted([one for one in examples if one[0].package != package])
+        _report_ranks(Path(package).name, [one for one in examples if one[0].package == package], weights)
+    weights = fitted(examples)
+    _report_ranks("all, fitted on themselves", examples, weights)
+    target = Path(str(files("engram_context.trace.repairs").joinpath("weights.json")))
+    rounded = {name: round(value, 3) for name, value in sorted(weights.items()) if abs(value) >= 0.005}
+    target.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
+
+
+def _texts(case: Case, repair: Repair) -> dict[str, Text]:
+    by_path: dict[str, list[Edit]] = defaultdict(list)
+    for path, edit in repair.edits:
+        by_path[path].append(edit)
+    texts = {path: text for path in by_path if (text := case.snapshot.text(path)) is not None}
+    try:
+        return project_edit(by_path, texts).texts_after(texts)
+    except EditError:
+        return {}
+
+
+def fitted(examples: list[tuple[Seed, list[dict[str, float]], int | None]], decay: float = 0.02) -> dict[str, float]:
+    """Weights by which the right repair of each seed, or that there is none, is likeliest: a conditional logit."""
+    names = sorted({name for _, found, _ in examples for one in found for name in one} | {ranking.NONE})
+    column = {name: at for at, name in enumerate(names)}
+    blocks: list[tuple[list[tuple[np.ndarray, np.ndarray]], int]] = []
+    for _, found, right in examples:
+        rows = [{ranking.NONE: 1.0}, *found]
+        made = [(np.array([column[name] for name in one], int), np.array(list(one.values()), float)) for one in rows]
+        blocks.append((made, 0 if right is None else right + 1))
+    weights = np.zeros(len(names))
+    step = np.zeros(len(names))
+    for turn in range(300):
+        gradient = -decay * weights * len(blocks) ** 0.5
+        for rows, right in blocks:
+            scores = np.array([float(values @ weights[at]) for at, values in rows])
+            chances = np.exp(scores - scores.max())
+            chances /= chances.sum()
+            for (at, values), chance in zip(rows, chances, strict=True):
+                if chance > 1e-4:
+                    gradient[at] -= chance * values
+            at, values = rows[right]
+            gradient[at] += values
+        step += gradient**2
+        weights += 0.5 * gradient / np.sqrt(step + 1e-8) * (1.0 if turn < 200 else 0.3)
+    return dict(zip(names, weights.tolist(), strict=True))
+
+
+def _report_ranks(title: str, examples: list[tuple[Seed, list[dict[str, float]], int | None]], weights: dict[str, float]) -> None:  # fmt: skip
+    ranks: list[int] = []
+    for _, found, right in examples:
+        if right is None:
+            continue
+        scores = [ranking.score(one, weights) for one in found]
+        ranks.append(sum(one > scores[right] for one in scores))
+    early = {most: sum(rank < most for rank in ranks) for most in (1, 3, 10, 20, 40)}
+    print(f"{title}: {len(examples)} seeds, {len(ranks)} with a right repair, of which among the first: {early}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -265,6 +418,11 @@ def main() -> None:
     command.add_argument("--tries", type=int, default=5, help="changes tried for each bug that is wanted")
     command.add_argument("--seed", type=int, default=1)
     command.set_defaults(run=select)
+    command = commands.add_parser("fit")
+    command.add_argument("work", type=Path)
+    command.add_argument("--show", action="store_true")
+    command.add_argument("--anew", action="store_true", help="find the repairs again, instead of those kept in WORK")
+    command.set_defaults(run=learn)
     options = parser.parse_args()
     options.run(options)
 
