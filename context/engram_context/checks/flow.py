@@ -23,7 +23,9 @@ _DISPLAYS = frozenset(("list", "tuple", "dictionary", "set", "pair", "expression
 _HARMLESS = frozenset(
     ("pass_statement", "break_statement", "continue_statement", "global_statement", "nonlocal_statement")
 )
-_RUNS_ONCE = re.compile(rb"range\((?:0\s*,\s*)?[1-9][0-9_]*\)|(?:itertools\.)?count\([^()]*\)")
+_RUNS_ONCE = re.compile(
+    rb"range\((?:0\s*,\s*)?(?:[1-9][0-9_]*|0[xX][0-9A-Fa-f]*[1-9A-Fa-f][0-9A-Fa-f]*)\)|(?:itertools\.)?count\([^()]*\)"
+)
 _CATCHES_ALL = re.compile(rb"\b(?:Base)?Exception\b")
 _SWALLOWS = re.compile(rb"suppress|[Rr]aises|ignor|catch|warns|[Ee]xit_?[Ss]tack|swallow", re.ASCII)
 _LEAVES = re.compile(
@@ -442,7 +444,10 @@ def _runs_once(node: Node) -> bool:
     if node.type != "call":
         return False
     return (
-        re.fullmatch(rb"range\((?:0\s*,\s*)?[1-9][0-9_]*\)|(?:itertools\.)?count\([^()]*\)", node.text or b"")
+        re.fullmatch(
+            rb"range\((?:0\s*,\s*)?(?:[1-9][0-9_]*|0[xX][0-9A-Fa-f]*[1-9A-Fa-f][0-9A-Fa-f]*)\)|(?:itertools\.)?count\([^()]*\)",
+            node.text or b"",
+        )
         is not None
     )
 

@@ -168,7 +168,7 @@ def _of_binding(code: _Code, binding: Binding) -> Found:
     if read is None or _is_expected(subject, read):
         return
     marks = _marks(code, code.whole, binding)
-    is_deleted = marks is not None and bool(marks.drops)
+    is_deleted = marks is not None and not marks.drops <= set(code.whole.at(record.occurrences.start[read]))
     span = record.occurrences.span(read)
     what = "name" if code.scope == 0 else "local variable"
     rows = subject.usage.symbols[binding]

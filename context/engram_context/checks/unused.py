@@ -71,7 +71,7 @@ def unused_imports(subject: Subject) -> Found:
         )
         if imported.name is None and imported.alias is None:
             what = imported.module
-        removal = _removal(text, statement, name)
+        removal = remove_import(text, statement, name)
         fixes = (Fix(f"Remove unused import '{what}'", project_edit({path: [removal]}, {path: text}), is_safe=True),)
         span = Span(name.start_byte, name.end_byte)
         message = f"'{what}' is imported but never used"
@@ -179,7 +179,7 @@ def _imported_names(statement: tree_sitter.Node) -> list[tree_sitter.Node]:
     return statement.children_by_field_name("name")
 
 
-def _removal(text: Text, statement: tree_sitter.Node, name: tree_sitter.Node) -> Edit:
+def remove_import(text: Text, statement: tree_sitter.Node, name: tree_sitter.Node) -> Edit:
     """The edit that takes one imported name away, with its comma, or its whole statement."""
     names = _imported_names(statement)
     at = names.index(name)

@@ -71,6 +71,7 @@ def test_a_read_that_some_way_reaches_without_a_binding_is_a_hint(all_findings: 
         "while True:\n    try:\n        x = f()\n    except E:\n        continue\n    break\nreturn x",
         "for i in range(3):\n    x = i\nreturn x",
         "for x in (1, 2): pass\nreturn x",
+        "for x in range(0x20): pass\ndel x",
         "for b in a:\n    x = b\n    break\nelse:\n    return\nreturn x",
         "with open(a) as f:\n    x = f.read()\nreturn x",
         "try:\n    x = f()\nexcept E:\n    return\nreturn x",
