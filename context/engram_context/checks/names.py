@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from engram_context.checks.check import Check, Code
@@ -31,6 +31,7 @@ _DYNAMIC = re.compile(
     rb"=\s*(?:globals|vars)\(\)\s*$|\bexec\b[^\n]*\bglobals\(\)"
 )
 _IMPORTS_OFFERED = 3
+_LEAST_LETTERS = 4
 _CLASS = SCOPE_KINDS.index("class")
 _STRING = ROLES.index("string")
 
@@ -46,12 +47,11 @@ def undefined_names(subject: Subject) -> Found:
     if not candidates:
         return
     starred = subject.module_names.stars_in(path, record)
-    if starred is None or _binds_dynamically(text):
-        return
+    is_open = starred is None or _binds_dynamically(text)
     for index in candidates:
         occurrence = record.occurrences[index]
         name, span = occurrence.name, occurrence.span
-        if name in starred:
+        if (starred is not None and name in starred) or (is_open and not _is_misspelt(subject, index)):
             continue
         if occurrence.role == "string":
             if _is_submodule(subject, name) or 0 in record.bound("__getattr__"):
@@ -69,6 +69,20 @@ def undefined_names(subject: Subject) -> Found:
             edits.append((f"Change to '{near}'", Edit(span, near)))  # noqa: PERF401
         fixes = [Fix(title, project_edit({path: [edit]}, {path: text})) for title, edit in edits]
         yield Finding("undefined-name", "error", span, f"'{name}' is not defined", fixes=tuple(fixes)), span
+
+
+def _is_misspelt(subject: Subject, index: int) -> bool:
+    """Whether a name that a module may have made in ways of its own is rather a local variable's, written wrongly: the
+    project mentions it here alone."""
+    record = subject.record
+    occurrence = record.occurrences[index]
+    name = occurrence.name
+    if occurrence.role == "string" or len(record.occurrences_of(name)) > 1 or len(name) < _LEAST_LETTERS:
+        return False
+    if subject.snapshot.files_naming(name) != (subject.path,):
+        return False
+    local = [scope for scope in visible_scopes(record, occurrence.scope) if scope]
+    return bool(difflib.get_close_matches(name, _names_of(record, subject.usage, local), n=1, cutoff=0.8))
 
 
 def _is_implicit(path: str, record: FileRecord, index: int) -> bool:
@@ -138,7 +152,11 @@ def _imports_of(subject: Subject, name: str) -> Iterator[tuple[str, Edit]]:
 
 def _visible(record: FileRecord, usage: Usage, scope: int) -> list[str]:
     """Names that a scope can see: its own and its parents', without the classes' around it."""
-    chain = set(visible_scopes(record, scope))
+    return _names_of(record, usage, visible_scopes(record, scope))
+
+
+def _names_of(record: FileRecord, usage: Usage, scopes: Iterable[int]) -> list[str]:
+    chain = set(scopes)
     return [record.names[number] for held, number in usage.symbols if held in chain]
 
 

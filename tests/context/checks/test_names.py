@@ -129,3 +129,14 @@ def test_an_undefined_name_offers_the_nearest_name_and_imports(
     text = Text.of("def f(total):\n    return totl + greet() + os.sep\n")
     after = apply(text, found[1].fixes[0].edit.edits["app.py"])
     assert after.decode().startswith("from lib import greet\n")
+
+
+def test_a_misspelt_local_name_shows_even_where_a_module_makes_names_of_its_own(check: Check):
+    source = """
+    def add(cls):
+        for name in dir(cls):
+            globals()[name.lower()] = getattr(cls, name)
+    def total(prices):
+        return sum(pricse) + vat
+    """
+    assert check(source, "undefined-name") == [("main.py", "undefined-name", "pricse")]
