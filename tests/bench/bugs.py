@@ -26,6 +26,7 @@ import os
 import pickle
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -33,7 +34,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -51,6 +52,7 @@ from engram_context.trace.repairs.site import Repair
 from engram_context.trace.repairs.trouble import trouble_of
 from engram_context.trace.suspects import suspects
 from engram_context.trace.values import Suspect, Trace
+from engram_lsp.verify import VerifyError, verified
 
 # Who calls what: a pytest plugin that writes which functions the tests of each file call.
 CALLS = """
@@ -154,6 +156,12 @@ def is_test(path: str) -> bool:
     )  # fmt: skip
 
 
+def test_roots(tests: Iterable[str]) -> list[str]:
+    """The outermost folders (or files at the top) that have test files."""
+    folders = sorted({path.rpartition("/")[0] or path for path in tests})
+    return [one for one in folders if not any(one != other and one.startswith(f"{other}/") for other in folders)]
+
+
 def package_of(root: Path, work: Path, python: str) -> Package:
     sources: list[Source] = []
     mentions: Counter[str] = Counter()
@@ -185,9 +193,7 @@ def package_of(root: Path, work: Path, python: str) -> Package:
     (work / "bench_calls.py").write_text(CALLS, encoding="utf-8")
     written = work / "calls.json"
     written.unlink(missing_ok=True)
-    folders = sorted({path.rpartition("/")[0] or path for path in tests})
-    roots = [one for one in folders if not any(one != other and one.startswith(f"{other}/") for other in folders)]
-    _, output = run(root, python, ["-p", "bench_calls", "-rfE", *roots], 300, BENCH_CALLS=str(written))
+    _, output = run(root, python, ["-p", "bench_calls", "-rfE", *test_roots(tests)], 300, BENCH_CALLS=str(written))
     calls: dict[tuple[str, int], list[str]] = defaultdict(list)
     seen = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
     for test, called in sorted(seen.items(), key=lambda item: len(item[1])):
@@ -226,7 +232,7 @@ def select(options: argparse.Namespace) -> None:
                 if seed is not None:
                     found += 1
                     name = f"{root.name}-{kind}-{found}"
-                    kept.append(Seed(**{**asdict(seed), "id": name, "package": str(root.resolve())}))
+                    kept.append(replace(seed, id=name, package=str(root.resolve())))
             print(f"    {kind}: {found} of {tries} tries, {time.monotonic() - began:.0f} s", flush=True)
         _write(work / "seeds.json", kept)
     print(f"{len(kept)} seeds:", dict(Counter(seed.kind for seed in kept)))
@@ -327,6 +333,57 @@ def is_exact(seed: Seed, changed: dict[str, Text]) -> bool:
     return seed.kind == "import" and imports_apart(data) == imports_apart(wanted)
 
 
+def fix(options: argparse.Namespace) -> None:
+    """Proposes fixes for every seed, verifies them by the package's own tests, and counts."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    seconds: list[float] = []
+    done: dict[str, dict[str, object]] = {}
+    wanted = [seed for seed in seeds_of(options.work) if options.kind in ("", seed.kind)]
+    for seed in wanted[options.start :: options.step]:
+        case = case_of(seed, options.work / "case")
+        began = time.monotonic()
+        made: tuple[fixes.Proposal, ...] = ()
+        if case is not None:
+            made = fixes.proposals(case.snapshot, case.trace, case.suspects, case.environment)
+        static = time.monotonic() - began
+        shown = [one for one in made if one.is_shown]
+        found: tuple[fixes.Proposal, ...] = ()
+        why = ""
+        if case is not None and made and not options.static:
+            tests = [path for path in case.snapshot.paths if is_test(path) and not path.endswith("conftest.py")]
+            deselected = " ".join(shlex.quote(f"--deselect={one}") for one in seed.deselected)
+            line = f"{seed.python} -m pytest -o addopts= -q {deselected} {' '.join(test_roots(tests))}"
+            texts = {path: text for path in case.snapshot.paths if (text := case.snapshot.text(path)) is not None}
+            try:
+                found = verified(made, line, case.root, replace(case.trace, test=seed.test), texts)
+            except VerifyError as problem:
+                why = str(problem)
+        proven = [one for one in found if one.verified == "tests"]
+        best = proven[:1] or shown[:1]
+        exact = bool(best) and case is not None and is_exact(seed, best[0].edit.texts_after(_all(case, best[0])))
+        said = {
+            "seeds": 1, "proposals": bool(made), "verified": bool(proven), "exact": exact and bool(proven), "raised": seed.raised,
+            "raised, verified": seed.raised and bool(proven), "shown without tests": bool(shown),
+            "wrong shown without tests": bool(shown) and case is not None
+            and not is_exact(seed, shown[0].edit.texts_after(_all(case, shown[0]))),
+        }  # fmt: skip
+        for key in (seed.kind, "all"):
+            counts[key].update({name: int(value) for name, value in said.items()})
+        took = time.monotonic() - began
+        seconds.append(took)
+        done[seed.id] = {"verified": bool(proven), "exact": exact}
+        if options.show:
+            rank = next((at for at, one in enumerate(made) if proven and one.edit == proven[0].edit), -1)
+            print(f"{seed.id}: {seed.what}: {len(made)} proposals in {static:.1f} s, {len(found)} verified (first at {rank}), exact: {exact}, {took:.0f} s {why}; {[(one.rule, one.why) for one in best]}", flush=True)  # fmt: skip
+    for key in (*KINDS, "all"):
+        print(f"{key}: {dict(counts[key])}")
+    print(f"seconds: median {np.median(seconds):.1f}, most {max(seconds):.0f}")
+
+
+def _all(case: Case, proposal: fixes.Proposal) -> dict[str, Text]:
+    return {path: text for path in proposal.edit.edits if (text := case.snapshot.text(path)) is not None}
+
+
 def learn(options: argparse.Namespace) -> None:
     """The weights of repairs, by all seeds of WORK, and how often the right one comes early when the package at hand was
     left out of the fit."""
@@ -423,6 +480,14 @@ def main() -> None:
     command.add_argument("--show", action="store_true")
     command.add_argument("--anew", action="store_true", help="find the repairs again, instead of those kept in WORK")
     command.set_defaults(run=learn)
+    command = commands.add_parser("fix")
+    command.add_argument("work", type=Path)
+    command.add_argument("--kind", default="")
+    command.add_argument("--static", action="store_true", help="run no tests")
+    command.add_argument("--start", type=int, default=0)
+    command.add_argument("--step", type=int, default=1, help="every so many seeds only")
+    command.add_argument("--show", action="store_true")
+    command.set_defaults(run=fix)
     options = parser.parse_args()
     options.run(options)
 

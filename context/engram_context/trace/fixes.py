@@ -20,6 +20,7 @@ from engram_context.reader import parse, read_record
 from engram_context.recent import resolver_of
 from engram_context.snapshot import Read, Snapshot
 from engram_context.text import Text
+from engram_context.trace.locating import is_test
 from engram_context.trace.repairs import ranking
 from engram_context.trace.repairs.arguments import argument_repairs
 from engram_context.trace.repairs.conditions import condition_repairs
@@ -124,8 +125,9 @@ def candidates(
     """All repairs of the suspects, each once, by the most suspected that has it."""
     found: dict[object, Candidate] = {}
     findings: dict[str, tuple[Finding, ...]] = {}
-    best = suspects[0].score if suspects else 0.0
-    for rank, suspect in enumerate(suspects[:SUSPECTS]):
+    ours = [one for one in suspects if not is_test(one.path)]  # a fix is no other claim of a test
+    best = ours[0].score if ours else 0.0
+    for rank, suspect in enumerate(ours[:SUSPECTS]):
         site = _site_of(snapshot, suspect, trouble)
         if site is None:
             continue
