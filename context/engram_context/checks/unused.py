@@ -26,6 +26,10 @@ _IMPORT_ERRORS = (b"ImportError", b"ModuleNotFoundError", b"AttributeError")
 _READ_EVERYTHING = frozenset(("locals", "vars", "eval", "exec"))
 # Locals that tools look for in a frame.
 _READ_BY_TOOLS = frozenset(("__tracebackhide__", "__traceback_info__", "__traceback_supplement__", "__debuggerskip__"))
+_DISPLAYS = frozenset(
+    ("list", "tuple", "dictionary", "set", "pair", "expression_list", "parenthesized_expression", "concatenated_string")
+)
+_EFFECTLESS = frozenset(("identifier", "integer", "float", "true", "false", "none", "ellipsis", "lambda", "comment"))
 
 
 def unused_imports(subject: Subject) -> Found:
@@ -124,11 +128,13 @@ def unused_variables(subject: Subject) -> Found:
             continue
         for row, way in zip(rows, how, strict=True):
             span = symbols.span(row)
-            if way == "assigned":
-                message = f"local variable '{name}' is assigned but never used"
-                yield Finding("unused-variable", "warning", span, message, tags=_UNNECESSARY), span
-            elif way == "named":
-                yield Finding("unused-variable", "hint", span, f"'{name}' is never used", tags=_UNNECESSARY), span
+            severity, message = "warning", f"local variable '{name}' is assigned but never used"
+            if way == "named":
+                severity, message = "hint", f"'{name}' is never used"
+            elif way != "assigned":
+                continue
+            fixes = tuple(_without_variable(subject, around.node(span)))
+            yield Finding("unused-variable", severity, span, message, fixes=fixes, tags=_UNNECESSARY), span
 
 
 def _how_bound(name: tree_sitter.Node) -> str:
@@ -146,6 +152,45 @@ def _how_bound(name: tree_sitter.Node) -> str:
         if outer is not None and outer.type in ("with_item", "except_clause", "except_group_clause"):
             return "named"
     return "otherwise"
+
+
+def _without_variable(subject: Subject, name: tree_sitter.Node) -> Iterable[Fix]:
+    """Take away what binds a variable. What may have effects stays; so may what is kept alive by being bound, so only
+    what has none is safe to take away."""
+    text, binding = subject.text, name.parent
+    if binding is None:
+        return
+    is_safe = False
+    if binding.type == "as_pattern_target":
+        pattern = binding.parent
+        value = None if pattern is None else pattern.named_child(0)
+        if pattern is None or value is None:
+            return
+        edit = Edit(Span(value.end_byte, pattern.end_byte), "")
+        is_safe = pattern.parent is not None and pattern.parent.type.startswith("except")
+    else:
+        value = binding.child_by_field_name("value" if binding.type == "named_expression" else "right")
+        statement = binding.parent
+        if value is None or statement is None:
+            return
+        edit = Edit(Span(binding.start_byte, value.start_byte), "")
+        is_safe = value.type == "assignment" or _has_no_effects(value)
+        is_alone = statement.type == "expression_statement" and statement.named_child_count == 1
+        if is_alone and binding.type == "assignment" and value.type != "assignment" and is_safe:
+            edit = remove_statement(text, statement)
+    variable = text.slice(Span(name.start_byte, name.end_byte))
+    yield Fix(
+        f"Remove unused variable '{variable}'", project_edit({subject.path: [edit]}, {subject.path: text}), is_safe
+    )
+
+
+def _has_no_effects(value: tree_sitter.Node) -> bool:
+    """Whether nobody can tell whether an expression was evaluated: a name, a literal, a display of such."""
+    if value.type == "string":
+        return not any(child.type == "interpolation" for child in value.named_children)
+    if value.type in _DISPLAYS:
+        return all(map(_has_no_effects, value.named_children))
+    return value.type in _EFFECTLESS
 
 
 def scopes_read_as_a_whole(record: FileRecord, usage: Usage) -> set[int]:

@@ -168,6 +168,38 @@ def test_locals_with_a_use_or_an_excuse_are_let_be(check: Check, source: str):
     assert check(source, "unused-variable") == []
 
 
+@pytest.mark.parametrize(
+    ("body", "expected", "is_safe"),
+    [
+        ("x = 1", "pass", True),
+        ("x = [a, 'b', (1, None)]\nreturn a", "return a", True),
+        ("x: int = 1\nreturn a", "return a", True),
+        ("x = f(a)", "f(a)", False),
+        ("x = a.b", "a.b", False),
+        ("x: int = f(a)", "f(a)", False),
+        ("x = f'{a}'", "f'{a}'", False),
+        ("x = yield a", "yield a", False),
+        ("x = a = f()\nreturn a", "a = f()\nreturn a", True),
+        ("a = x = f()\nreturn a", "a = f()\nreturn a", False),
+        ("a = x = 1\nreturn a", "a = 1\nreturn a", True),
+        ("if (x := f()): pass", "if (f()): pass", False),
+        ("with f() as x: pass", "with f(): pass", False),
+        ("try: f()\nexcept E as x: pass", "try: f()\nexcept E: pass", True),
+        ("x = 1; return a", "return a", True),
+    ],
+)
+def test_the_fix_keeps_what_may_have_effects(all_findings: AllFindings, body: str, expected: str, is_safe: bool):
+    def function(body: str) -> str:
+        return "def h(a, f, E):\n" + "".join(f"    {line}\n" for line in body.splitlines())
+
+    source = function(body)
+    (finding,) = [one for one in all_findings(source)["main.py"] if one.code == "unused-variable"]
+    (fix,) = finding.fixes
+    after = apply(Text.of(source), fix.edit.edits["main.py"]).decode()
+    assert (after, fix.is_safe) == (function(expected), is_safe)
+    compile(after, "main.py", "exec")
+
+
 def test_comments_silence_only_what_they_name(check: Check):
     assert check("import os  # noqa: E501\n" + "x = 1\n") == [("main.py", "unused-import", "os")]
     assert check("import os  # engram: ignore[undefined-name]\nx = 1\n") == [("main.py", "unused-import", "os")]
