@@ -11,6 +11,7 @@ from importlib.resources import files
 from engram_context.checks import (
     calls,
     cycles,
+    dead,
     dependencies,
     duplicates,
     imports,
@@ -23,6 +24,7 @@ from engram_context.checks import (
     unused,
 )
 from engram_context.checks.check import Check, Code
+from engram_context.checks.misuse import plain
 from engram_context.checks.subject import Subject
 from engram_context.checks.suppression import unsuppressed
 from engram_context.findings import Finding
@@ -42,6 +44,8 @@ CHECKS: tuple[Check, ...] = (
     cycles.CHECK,
     dependencies.IN_MANIFESTS,
     dependencies.IN_PYTHON,
+    *plain.CHECKS,
+    dead.CHECK,
 )
 CODES: dict[str, Code] = {code.name: code for check in CHECKS for code in check.codes}
 

@@ -50,7 +50,7 @@ def looked_up(hierarchy: Hierarchy, slots: Iterable[Slot], family: Family, new_n
     classes = {ClassType(one.path, one.scope) for one in family.classes}
     for path in sorted({slot.path for slot in slots} | {one.path for one in family.classes}):
         record = resolver.snapshot.records[path]
-        for row, part in _built(resolver, path, record):
+        for row, part in built_parts(resolver, path, record):
             is_part = (name.startswith(part) or name.endswith(part)) and part != name and len(part) >= _SHORTEST
             still = new_name.startswith(part) or new_name.endswith(part)
             if is_part and not still and _may_mean(resolver, path, record, row, slots, classes):
@@ -92,7 +92,7 @@ def _base_names(record: FileRecord, scope: int) -> Iterator[str]:
             yield record.names[record.occurrences.name[ref]]
 
 
-def _built(resolver: Resolver, path: str, record: FileRecord) -> Iterator[tuple[int, str]]:
+def built_parts(resolver: Resolver, path: str, record: FileRecord) -> Iterator[tuple[int, str]]:
     """(call, a part of the name) of each lookup in a file by a name that is put together."""
     if all(record.name_index(name) is None for name in _LOOKUPS):
         return
