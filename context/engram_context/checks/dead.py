@@ -69,6 +69,8 @@ _ASKED_FOR = re.compile(
     r"main|setUp\w*|tearDown\w*|makeExtension|(?:un)?load_ipython_extension|application|lambda_handler|includeme"
     r"|asyncSetUp|asyncTearDown|runTest"
 )
+_CONFIGURING = frozenset(("conf", "setup", "noxfile", "manage", "hubconf", "tasks", "fabfile"))
+_TESTS = frozenset(("test", "tests", "conftest"))
 # Files whose names somebody else knows.
 _KNOWN_FILES = re.compile(
     r"setup|conftest|noxfile|conf|manage|wsgi|asgi|settings|urls|tasks|fabfile|dodo|__main__|__init__|sitecustomize|"
@@ -244,15 +246,16 @@ class Dead:
             # Classes in tests are there to be made, or to fail at that.
             is_test = definition.kind == "class" and not is_shipped(path)
             return 0.0 if is_test or _reads_locals(record) else 0.95
-        if scope == 0 and not _BY_NAME_IN_FILE.isdisjoint(record.names):
+        is_open = scope == 0 and not _BY_NAME_IN_FILE.isdisjoint(record.names)
+        if is_open and not definition.is_private:
             return 0.0
         words = self.whole.of(words_of)
-        if name in words.quoted or name in words.configured or self._is_put_together(resolver, name):
+        if name in words.quoted or name in words.configured or self._is_put_together(resolver, path, name):
             return 0.0
         if _is_known_to_tools(path, definition):
             return 0.0
         if definition.is_private:
-            return 0.95
+            return 0.8 if is_open else 0.95
         return self._public(path) * (0.8 if name in words.written else 1.0)
 
     def _public(self, path: str) -> float:
@@ -300,19 +303,25 @@ class Dead:
         is_inner = owner >= 0 and record.names[owner].startswith("_")
         return likely if definition.is_private or is_inner else likely * 0.9
 
-    def _is_put_together(self, resolver: Resolver, name: str) -> bool:
-        """Whether something looks up names of which this one has a part."""
+    def _is_put_together(self, resolver: Resolver, path: str, name: str) -> bool:
+        """Whether something looks up names of which this one has a part; in other files only a part of some length
+        says anything."""
         if self._parts is None:
             found: set[str] = set()
-            for path, record in resolver.snapshot.records.items():
+            for at, record in resolver.snapshot.records.items():
                 if record.language == "python":
-                    kept = of_record(record, _parts)
-                    if not kept:
-                        parts = () if _LOOKUPS.isdisjoint(record.names) else built_parts(resolver, path, record)
-                        kept.append(frozenset(part for _, part in parts if len(part) >= _SHORTEST_PART))
-                    found |= kept[0]
-            self._parts = frozenset(found)
-        return any(name != part and (name.startswith(part) or name.endswith(part)) for part in self._parts)
+                    found |= _parts_in(resolver, at, record)
+            self._parts = frozenset(part for part in found if len(part) >= _SHORTEST_PART)
+        parts = self._parts | _parts_in(resolver, path, resolver.snapshot.records[path])
+        return any(name != part and (name.startswith(part) or name.endswith(part)) for part in parts)
+
+
+def _parts_in(resolver: Resolver, path: str, record: FileRecord) -> frozenset[str]:
+    kept = of_record(record, _parts)
+    if not kept:
+        parts = () if _LOOKUPS.isdisjoint(record.names) else built_parts(resolver, path, record)
+        kept.append(frozenset(part for _, part in parts))
+    return kept[0]
 
 
 def _in_own_decorators(record: FileRecord, definition: Definition) -> frozenset[int]:
@@ -423,18 +432,11 @@ def _reads_locals(record: FileRecord) -> bool:
 def _is_known_to_tools(path: str, definition: Definition) -> bool:
     *folders, file = PurePosixPath(path).parts
     stem = file.partition(".")[0]
-    if (
-        _ASKED_FOR.fullmatch(definition.name)
-        or stem in ("conf", "setup", "noxfile", "manage", "hubconf", "tasks", "fabfile")
-        or "migrations" in folders
-    ):
+    if _ASKED_FOR.fullmatch(definition.name) or "migrations" in folders:
         return True
-    is_test = (
-        stem.startswith("test")
-        or stem.endswith("_test")
-        or stem == "conftest"
-        or not {"test", "tests"}.isdisjoint(folders)
-    )
+    if not definition.is_private and stem in _CONFIGURING:
+        return True
+    is_test = stem.startswith("test") or stem.endswith("_test") or not _TESTS.isdisjoint((stem, *folders))
     return is_test and _HOOKS.match(definition.name) is not None
 
 
