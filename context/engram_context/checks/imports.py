@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from engram_context.checks.check import Check, Code
+from engram_context.checks.module_names import written_names
 from engram_context.checks.subject import Found, Subject
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
@@ -87,14 +90,15 @@ def _unknown_name(
         is_there = subject.snapshot.modules.child(module.directory, name) is not None
         if is_there or set(subject.record.bindings(0, name)) - {imported.bound}:
             return None
-    elif subject.module_names.offers(module, name) is not False:
+    elif (offered := subject.module_names.offers(module, name)) is not False and (
+        offered or not _is_misspelt(subject, module, name)
+    ):
         return None
     if module.is_package and subject.is_on_disk(module.directory, name):
         return None
     if may_be_external:
         return _external(subject, imported)
-    known = None if module.is_namespace else subject.module_names.of(module.path)
-    candidates = [*(known or ()), *subject.snapshot.modules.submodules(module)]
+    candidates = [*_known_names(subject, module), *subject.snapshot.modules.submodules(module)]
     near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.75)
     spelled = "." * imported.level + imported.module
     return _Problem(
@@ -104,6 +108,24 @@ def _unknown_name(
         None if module.is_namespace else module.path,
         tuple(near),
     )
+
+
+def _known_names(subject: Subject, module: Module) -> Iterable[str]:
+    """Those that a module's text says it has, whatever else it may have."""
+    record = None if module.is_namespace else subject.snapshot.record(module.path)
+    return () if record is None else subject.module_names.of(module.path) or written_names(record)
+
+
+def _is_misspelt(subject: Subject, module: Module, name: str) -> bool:
+    """Whether a name that a module may make in ways of its own is rather one that it has, written wrongly: its text
+    does not mention the name, and has one that is much like it."""
+    record = subject.snapshot.record(module.path)
+    if record is None or record.errors or subject.module_names.stars_in(module.path, record) is None:
+        return False
+    text = subject.snapshot.text(module.path)
+    if text is None or re.search(rb"\b_*%s\b" % re.escape(name).encode(), text.data) is not None:
+        return False
+    return bool(difflib.get_close_matches(name, written_names(record), n=1, cutoff=0.8))
 
 
 def _relative(subject: Subject, imported: Import) -> _Problem | None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass, field
 
 from engram_context.imports import Module
 from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot
+from engram_context.text import Text
 
-# A module body that mentions one of these may define any name.
-_DYNAMIC = ("exec", "globals", "vars", "__getattr__", "__dict__", "setattr", "modules")
+# A module that mentions one of these may define any name, as its text then says or not.
+_NAMESPACES = ("exec", "globals", "vars")
+_BINDS = re.compile(
+    rb"(?m)^exec\s*\(|\b(?:globals|vars)\(\)(?:\[[^\]\n]+\]\s*=[^=]|\.(?:update|setdefault|__setitem__)\b)|"
+    rb"=\s*(?:globals|vars)\(\)\s*$|\bexec\b[^\n]*\bglobals\(\)"
+)
 _MODULE_ATTRIBUTES = frozenset(
     ("__name__", "__file__", "__doc__", "__package__", "__spec__", "__loader__", "__path__", "__dict__", "__builtins__")
 )
@@ -60,14 +66,22 @@ class ModuleNames:
         record = self.snapshot.record(path)
         if record is None or record.errors:
             return None
-        if any(record.name_index(name) is not None for name in _DYNAMIC):
+        if self._is_dynamic(path, record):
             return None
         starred = self.stars_in(path, record)
-        if starred is None:
-            return None
-        symbols = record.symbols
-        own = (record.names[name] for scope, name in zip(symbols.scope, symbols.name, strict=True) if scope == 0)
-        return starred.union(own)
+        return None if starred is None else starred.union(written_names(record))
+
+    def _is_dynamic(self, path: str, record: FileRecord) -> bool:
+        """Whether a module has names that its text does not bind: by `__getattr__`, through `sys.modules`, or by
+        writing to its namespace."""
+        if 0 in record.bound("__getattr__"):
+            return True
+        if record.name_index("modules") is not None and record.name_index("__name__") is not None:
+            return True
+        if all(record.name_index(name) is None for name in _NAMESPACES):
+            return False
+        text = self.snapshot.text(path)
+        return text is None or binds_dynamically(text)
 
     def offers(self, module: Module, name: str) -> bool | None:
         """Whether `from module import name` works, as far as the project's files tell."""
@@ -82,3 +96,15 @@ class ModuleNames:
             record = self.snapshot.record(module.path)
             return True if record is not None and 0 in record.bound(name) else None
         return name in names
+
+
+def written_names(record: FileRecord) -> frozenset[str]:
+    """The names that a module's own text binds at its top."""
+    symbols = record.symbols
+    columns = zip(symbols.scope, symbols.name, strict=True)
+    return frozenset(record.names[name] for scope, name in columns if scope == 0)
+
+
+def binds_dynamically(text: Text) -> bool:
+    """Whether a module fills its own namespace by `exec` or through `globals()`."""
+    return any(word in text.data for word in (b"exec(", b"globals(", b"vars(")) and _BINDS.search(text.data) is not None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from engram_context.checks.check import Check, Code
+from engram_context.checks.exports import fixes_of_undefined
+from engram_context.checks.module_names import binds_dynamically
 from engram_context.checks.subject import Found, Subject
 from engram_context.checks.surroundings import Surroundings
 from engram_context.checks.usage import Usage
@@ -19,17 +20,13 @@ from engram_context.imports import Module
 from engram_context.outside.environment import BUILTIN_NAMES
 from engram_context.records import ROLES, SCOPE_KINDS, FileRecord
 from engram_context.scopes import visible_scopes
-from engram_context.text import Span, Text
+from engram_context.text import Span
 
 _MODULE_NAMES = frozenset(
     {"__name__", "__file__", "__doc__", "__package__", "__spec__", "__loader__", "__builtins__", "__annotations__"}
     | {"__dict__", "__cached__", "__debug__", "__warningregistry__", "__conditional_annotations__"}
 )
 _CLASS_NAMES = frozenset(("__module__", "__qualname__", "__class__", "__firstlineno__", "__static_attributes__"))
-_DYNAMIC = re.compile(
-    rb"(?m)^exec\s*\(|\b(?:globals|vars)\(\)(?:\[[^\]\n]+\]\s*=[^=]|\.(?:update|setdefault|__setitem__)\b)|"
-    rb"=\s*(?:globals|vars)\(\)\s*$|\bexec\b[^\n]*\bglobals\(\)"
-)
 _IMPORTS_OFFERED = 3
 _LEAST_LETTERS = 4
 _CLASS = SCOPE_KINDS.index("class")
@@ -47,7 +44,7 @@ def undefined_names(subject: Subject) -> Found:
     if not candidates:
         return
     starred = subject.module_names.stars_in(path, record)
-    is_open = starred is None or _binds_dynamically(text)
+    is_open = starred is None or binds_dynamically(text)
     for index in candidates:
         occurrence = record.occurrences[index]
         name, span = occurrence.name, occurrence.span
@@ -57,7 +54,8 @@ def undefined_names(subject: Subject) -> Found:
             if _is_submodule(subject, name) or 0 in record.bound("__getattr__"):
                 continue
             message = f"'{name}' is in __all__ but the module does not define it"
-            yield Finding("undefined-export", "warning", span, message), span
+            fixes = fixes_of_undefined(subject, span, name)
+            yield Finding("undefined-export", "warning", span, message, fixes=fixes), span
             continue
         around = subject.surroundings
         if around.handles(span, b"NameError") or around.depends_on_platform(span):
@@ -102,13 +100,6 @@ def _is_implicit(path: str, record: FileRecord, index: int) -> bool:
             return True
         scope = record.scopes.parent[scope]
     return False
-
-
-def _binds_dynamically(text: Text) -> bool:
-    """Whether a module fills its own namespace by `exec` or through `globals()`."""
-    return (
-        any(word in text.data for word in (b"exec(", b"globals(", b"vars(")) and _DYNAMIC.search(text.data) is not None
-    )
 
 
 def _is_other_cast(record: FileRecord, around: Surroundings, span: Span) -> bool:

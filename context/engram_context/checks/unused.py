@@ -94,7 +94,7 @@ def _is_taken(subject: Subject, name: str) -> bool:
                 targets = resolver.imported(path, record.imports[record.occurrences.link[index]])
             if own in targets:
                 return True
-    if name.startswith("_"):
+    if not resolver.is_exported(Module(subject.path), name):
         return False
     return any(
         Module(subject.path) in resolver.module(path, star.module, star.level)

@@ -137,3 +137,47 @@ def test_no_import_of_the_standard_librarys_own_packages_is_wrong(environment: E
             found = findings(snapshot, path, environment)
             codes = {finding.code for finding in found if finding.severity in ("error", "warning")}
             assert codes <= {"unused-import", "unused-variable"}, path
+
+
+def test_a_name_that_a_dynamic_module_never_mentions_is_missed_where_it_has_one_much_like_it(check: Check):
+    source = """
+    -- lib.py --
+    def make_text(value): ...
+    def __getattr__(name):
+        return globals()[f"_{name}"]
+    _old_name = 1
+    -- app.py --
+    from lib import make_texts
+    from lib import old_name
+    from lib import something_else
+    print(make_texts, old_name, something_else)
+    """
+    assert check(source, "unknown-import-name") == [("app.py", "unknown-import-name", "make_texts")]
+
+
+def test_methods_and_other_objects_namespaces_make_no_module_dynamic(check: Check):
+    source = """
+    -- lib.py --
+    import sys
+    class Lazy:
+        def __getattr__(self, name):
+            return vars(self).get(name) or self.__dict__ or setattr(self, name, globals().get(name)) or sys.modules[name]
+    -- app.py --
+    from lib import Eager
+    print(Eager)
+    """
+    assert check(source, "unknown-import-name") == [("app.py", "unknown-import-name", "Eager")]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def __getattr__(name): return name\n",
+        "import sys\nsys.modules[__name__] = object()\n",
+        "globals()['a' + 'b'] = 1\n",
+        "import other\nglobals().update(vars(other))\n",
+        "exec('x = 1')\n",
+    ],
+)
+def test_a_module_that_binds_names_in_ways_of_its_own_may_have_any(check: Check, source: str):
+    assert check(f"-- lib.py --\n{source}-- app.py --\nfrom lib import it\nprint(it)\n", "unknown-import-name") == []

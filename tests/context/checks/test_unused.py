@@ -210,3 +210,16 @@ def test_comments_silence_only_what_they_name(check: Check):
 
 def test_unknown_files_and_stale_records_have_no_findings(all_findings: AllFindings):
     assert all_findings("-- notes.txt --\nimport os\n") == {"notes.txt": ()}
+
+
+def test_a_star_import_takes_only_what_the_module_exports(check: Check):
+    source = """
+    -- pkg/__init__.py --
+    from .deep import *
+    -- pkg/deep.py --
+    import calendar
+    from json import loads
+    __all__ = ["loads", "one"]
+    def one(): ...
+    """
+    assert check(source, "unused-import") == [("pkg/deep.py", "unused-import", "calendar")]
