@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from engram_context.checks.module_names import written_names
 from engram_context.checks.subject import Found, Subject
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
-from engram_context.imports import Module
+from engram_context.imports import Module, imported_as
 from engram_context.records import Import
 from engram_context.text import Location, Span
 
@@ -63,6 +64,11 @@ def _problem(subject: Subject, imported: Import) -> _Problem | None:
     modules = subject.snapshot.modules
     module = modules.find(subject.path, imported.module, imported.level)
     if module is not None:
+        if _is_only_a_stub(subject, imported, module) and imported.occurrence is not None:
+            last = imported.occurrence + imported.module.count(".")
+            stem = imported_as(module.path)
+            message = f"no module '{stem}': of it there is only the stub {module.path}"
+            return _Problem("unresolved-import", subject.record.occurrences.span(last), message, module.path)
         # Any folder is a namespace package: the module that is meant may be installed under the same name.
         may_be_external = module.is_namespace and not imported.level
         if imported.name in (None, "*"):
@@ -77,6 +83,22 @@ def _problem(subject: Subject, imported: Import) -> _Problem | None:
     if subject.environment.has_module(imported.module) is True:
         return None
     return _missing_part(subject, imported, top, parts, 1)
+
+
+def _is_only_a_stub(subject: Subject, imported: Import, module: Module) -> bool:
+    """Whether an import names a module of a package of which only the stub is left. Compiled modules have stubs, too:
+    most have an underscore in front, and others are on disk once they are built."""
+    path, stem = module.path, imported_as(module.path)
+    if not path.endswith(".pyi") or subject.path.endswith(".pyi") or imported.type_checking or module.is_package:
+        return False
+    package = f"{module.directory}/__init__.py" if module.directory else "__init__.py"
+    if stem.startswith("_") or package not in subject.snapshot.modules.files or not imported.module:
+        return False
+    try:
+        names = os.listdir(subject.environment.root / module.directory)
+    except OSError:
+        return True
+    return not any(name.startswith(f"{stem}.") and not name.endswith(".pyi") for name in names)
 
 
 def _unknown_name(

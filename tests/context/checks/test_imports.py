@@ -181,3 +181,27 @@ def test_methods_and_other_objects_namespaces_make_no_module_dynamic(check: Chec
 )
 def test_a_module_that_binds_names_in_ways_of_its_own_may_have_any(check: Check, source: str):
     assert check(f"-- lib.py --\n{source}-- app.py --\nfrom lib import it\nprint(it)\n", "unknown-import-name") == []
+
+
+def test_a_module_of_which_only_the_stub_is_left_is_missed(check: Check):
+    source = """
+    -- pkg/__init__.py --
+    from .more import *
+    from .done import two
+    from ._compiled import three
+    -- pkg/more.pyi --
+    one: int
+    -- pkg/done.py --
+    two = 2
+    -- pkg/done.pyi --
+    two: int
+    -- pkg/_compiled.pyi --
+    three: int
+    -- pkg/user.pyi --
+    from .more import one
+    -- stubs/only.pyi --
+    from .others import four
+    -- stubs/others.pyi --
+    four: int
+    """
+    assert check(source, "unresolved-import") == [("pkg/__init__.py", "unresolved-import", "more")]
