@@ -42,11 +42,13 @@ from engram_lsp.features import (
     folders,
     hover,
     inline_completion,
+    model_hints,
     references,
     refresh,
     rename,
     symbols,
     synchronization,
+    trace,
     watched_files,
     will_rename_files,
     workspace_diagnostic,
@@ -105,6 +107,8 @@ COMMANDS: tuple[tuple[str, Handler], ...] = (
     ("engram.resumeReading", execute_command.resume_reading),
     ("engram.suggestNames", rename.suggest),
     ("engram.renameTo", rename.rename_to),
+    ("engram.trace", trace.trace),
+    ("engram.trace.clear", trace.clear),
 )
 
 
@@ -247,7 +251,9 @@ def changed(session: Session, document: Document | None) -> None:
     session.change = asyncio.Event()
     diagnostics.schedule(session, document)
     elsewhere.schedule(session, document)
+    model_hints.schedule(session, document)
     refresh.schedule(session, document)
+    trace.recheck(session)
 
 
 async def initialized(session: Session, _: types.InitializedParams) -> None:

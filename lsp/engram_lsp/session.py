@@ -31,6 +31,7 @@ from engram_lsp.capabilities import Client
 from engram_lsp.coding import coding_of, read_tokenizer
 from engram_lsp.documents import Document, Documents
 from engram_lsp.folder import Folder, Loose, is_read
+from engram_lsp.hinting import Hints
 from engram_lsp.offers import Offers
 from engram_lsp.pace import Pace
 from engram_lsp.progress import Progress
@@ -39,6 +40,7 @@ from engram_lsp.schedule import Cancelled, Desk, Newest, Rest, Tasks, in_worker
 from engram_lsp.sent import SentList, SentTokens
 from engram_lsp.settings import Settings
 from engram_lsp.suggestion import Suggestion
+from engram_lsp.traced import Traced
 
 if TYPE_CHECKING:  # with the runtime behind them, these take a while to import: no first answer waits for them
     from engram_lsp.features.elsewhere import Told
@@ -118,6 +120,7 @@ class Session:
         self.rest = Rest()
         self.newest_inline = Newest()
         self.offers = Offers()
+        self.hints = Hints()
         self.pace = Pace()
         self.newest_ranking = Newest()
         # Set, and replaced by a new one, whenever anything changes.
@@ -127,6 +130,7 @@ class Session:
         self.told: dict[Folder, Told] = {}
         self.tokens = SentTokens()
         self.listed = SentList()
+        self.traced = Traced()
 
     @property
     def unit(self) -> Unit:
@@ -520,6 +524,7 @@ class Session:
             return
         self.predictor = predictor
         self.offers.clear()
+        self.hints.clear()
         if problem:
             log.warning("%s", problem)
             if wanted.path:

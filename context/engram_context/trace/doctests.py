@@ -30,8 +30,12 @@ def read(lines: Sequence[str], at: int) -> tuple[Trace, int] | None:
         elif line in said:
             said[line], at = _indented(lines, at + 1)
         elif line.startswith("Exception raised:"):
-            inner, at = _indented(lines, at + 1)
-            cause = next((found[0] for found in [python.read(inner, 0)] if found is not None), None) if inner else None
+            # A trace has lost its margin already.
+            raised = python.read(lines, at + 1) if at + 1 < len(lines) else None
+            if raised is None:
+                at += 1
+            else:
+                cause, at = raised
         else:
             break
     frame = Frame(place[1], int(place[2]), (place[3] or "").rpartition(".")[2], example[0].strip() if example else "")

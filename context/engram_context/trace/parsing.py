@@ -33,6 +33,7 @@ _STAMP = re.compile(
 _BRACKET = re.compile(r"\[[\w .:/#-]{1,60}\](?: |$)")
 _HEADERS = ("Exception Group Traceback (most recent call last", "Traceback (most recent call last")
 _ESCAPED = re.compile(r"\\n[ \\t]*(?:File \\*\"|at |\\tat )")
+_BOXES = "╭┌"
 _DIGITS = re.compile(r"\d")
 
 
@@ -93,6 +94,8 @@ def _prefix_of(line: str) -> str | None:
         if at < 0:
             continue
         before = line[:at]
+        if before.lstrip()[:1] in _BOXES and before.strip():
+            return None
         core = before.rstrip(" |+")
         if core:
             return before[:-4] if before.endswith("  + ") else before

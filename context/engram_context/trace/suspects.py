@@ -37,17 +37,18 @@ _RELATED: Final = {"cause": 0.85, "context": 0.4, "member": 1.0, "suppressed": 0
 
 _Weights = Mapping[str, float]
 RAISED: Final[_Weights] = {
-    "innermost": 4.28, "raising": 2.47, "caller": 1.21, "stack": 0.75, "reached": 1.95, "reached-log": 0.82,
-    "ran": 0.0, "ran-log": 0.16, "named": 0.47, "class-named": 0.53, "file-named": 0.46, "words": 0.93, "size": 0.0,
-    "returns-none": 1.69, "idle": 2.39, "undefined": 3.35, "similar": 1.78, "signature": 0.53, "changed": 3.0,
-    "error": 1.5, "warning": 0.4, "test": -4.0, "empty": -2.0, "mentioned": 0.5, "imported": 0.3, "common": -0.1,
-    "contradiction": 2.0, "swapped": 1.0,
+    "innermost": 4.46, "raising": 2.47, "caller": 1.22, "stack": 0.78, "reached": 2.04, "reached-log": 1.07,
+    "ran": 0.0, "ran-log": 0.35, "named": 0.57, "class-named": 0.61, "file-named": 0.5, "words": 1.07, "size": -0.09,
+    "returns-none": 1.81, "idle": 2.43, "undefined": 3.46, "similar": 1.85, "signature": 0.42, "mentioned": 0.39,
+    "imported": 0.31, "common": -0.35, "contradiction": 2.0, "swapped": 1.2, "empty": -2.0, "changed": 3.0,
+    "error": 1.5, "warning": 0.4, "test": -4.0,
 }  # fmt: skip
 """What the whole of each kind of reason adds where an error was raised in the project's own code."""
 CLAIMED: Final[_Weights] = {
-    **RAISED, "innermost": 1.0, "raising": 1.0, "caller": 1.4, "stack": 0.58, "reached": 1.9, "reached-log": 0.28,
-    "ran": 0.31, "ran-log": 0.06, "named": 1.5, "class-named": 1.09, "file-named": 0.65, "words": 0.98, "size": 0.41,
-    "returns-none": 2.79, "idle": 3.3, "empty": -1.2,
+    **RAISED, "innermost": 1.0, "raising": 1.0, "caller": 1.4, "stack": 0.55, "reached": 1.63, "reached-log": 0.32,
+    "ran": -0.32, "ran-log": 0.08, "named": 1.66, "class-named": 1.1, "file-named": 0.64, "words": 1.04, "size": 0.33,
+    "returns-none": 2.92, "idle": 3.66, "undefined": 3.35, "similar": 1.78, "signature": 0.53, "mentioned": 0.69,
+    "imported": 0.44, "common": -0.21, "empty": -0.9,
 }  # fmt: skip
 """The same where a test's claim does not hold, or an error came from outside straight into the test."""
 
@@ -75,7 +76,9 @@ def suspects(
             if known is None or known.score < suspect.score:
                 best[suspect.key] = suspect
     ranked = sorted(best.values(), key=lambda one: (-one.score, one.path, one.span.start))
-    return tuple(one for one in ranked if one.score >= _LEAST)[:MOST]
+    named = [one for one in ranked if one.score >= _LEAST]
+    # Where no other code is reached, the test itself is left.
+    return tuple(named or [one for one in ranked if one.frame >= 0][:1])[:MOST]
 
 
 def cases(

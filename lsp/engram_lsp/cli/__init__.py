@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "complete": ("complete", "complete the code at FILE:LINE:COL"),
     "generate": ("generate", "continue a text with the model, as it comes"),
     "rename": ("rename", "rename the symbol at FILE:LINE:COL"),
+    "trace": ("trace", "say which code a stack trace blames, and what would fix it"),
     "why": ("why", "say whether files are in the project memory, and which rule decides"),
     "demo": ("demo", "show the real server at work on a real project"),
     "doctor": ("doctor", "say what this installation has and lacks"),

@@ -115,6 +115,7 @@ async def push(session: Session, uri: str) -> None:
 
 
 def publish(session: Session, uri: str, items: list[types.Diagnostic], version: int | None = None) -> None:
+    items = [*items, *session.traced.of(uri)]  # what is published replaces all that was
     session.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, items, version))
 
 
@@ -126,6 +127,8 @@ def check(session: Session, file: File | Asked) -> Report:
     found = file.folder.holder.checked.findings(file.snapshot, file.path)
     if file.folder.project is None or not file.folder.loaded:
         found = tuple(finding for finding in found if not CODES[finding.code].needs_project)
+    if session.settings.diagnostics.model:
+        found += session.hints.findings(file.snapshot, file.path)
     chosen = sorted(session.settings.diagnostics.severity.items()), sorted(severities(file.folder.root).items())
     shown = repr((found, chosen))
     identity = blake2b(file.text.digest + shown.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
