@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -95,7 +94,7 @@ def _is_only_a_stub(subject: Subject, imported: Import, module: Module) -> bool:
     if stem.startswith("_") or package not in subject.snapshot.modules.files or not imported.module:
         return False
     try:
-        names = os.listdir(subject.environment.root / module.directory)
+        names = [entry.name for entry in (subject.environment.root / module.directory).iterdir()]
     except OSError:
         return True
     return not any(name.startswith(f"{stem}.") and not name.endswith(".pyi") for name in names)

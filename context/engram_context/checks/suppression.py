@@ -18,6 +18,7 @@ _COMMENT = re.compile(
     rb")",
     re.IGNORECASE,
 )
+_OF_LINTERS = re.compile(r"[A-Z]+\d{3}$")
 _WHOLE_FILE = re.compile(
     rb"^\s*#\s*(?:(?:flake8|ruff):\s*noqa\s*$|engram:\s*ignore-file\b)", re.IGNORECASE | re.MULTILINE
 )
@@ -45,6 +46,11 @@ def _lines(text: Text, *spans: Span) -> set[bytes]:
     return {text.data[span.start : span.end] for span in lines}
 
 
+def _is_of_linters(code: Code) -> bool:
+    """Whether linters report it, too: a bare `noqa` speaks to them, and says nothing about what they cannot know."""
+    return any(_OF_LINTERS.match(name) for name in code.foreign) or not code.foreign
+
+
 def _silences(line: bytes, code: Code) -> bool:
     if b"#" not in line:
         return False
@@ -52,7 +58,7 @@ def _silences(line: bytes, code: Code) -> bool:
         found = match.groupdict()
         named = found["noqa_codes"] or found["engram_codes"] or found["type_codes"] or found["pylint_codes"]
         if named is None:
-            if found["noqa"] or found["engram"] or (found["type"] and code.of_types):
+            if found["engram"] or (found["noqa"] and _is_of_linters(code)) or (found["type"] and code.of_types):
                 return True
             continue
         names = {name for name in re.split(r"[,\s]+", named.decode("utf-8", "replace")) if name}

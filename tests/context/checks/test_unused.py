@@ -223,3 +223,10 @@ def test_a_star_import_takes_only_what_the_module_exports(check: Check):
     def one(): ...
     """
     assert check(source, "unused-import") == [("pkg/deep.py", "unused-import", "calendar")]
+
+
+def test_a_bare_noqa_speaks_to_linters_and_not_of_modules_that_are_not_there(check: Check):
+    assert check("-- a/__init__.py --\nfrom .gone import *  # noqa\n") == [
+        ("a/__init__.py", "unresolved-import", "gone")
+    ]
+    assert check("-- a/__init__.py --\nfrom .gone import *  # engram: ignore\n") == []
