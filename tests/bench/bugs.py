@@ -33,11 +33,12 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
+import bug_irrelevant
 import numpy as np
 from bug_seeds import KINDS, Source, mutations
 from checks import snapshot_of
@@ -404,7 +405,9 @@ def learn(options: argparse.Namespace) -> None:
         if options.show:
             said = f"{found[right].repair.rule}" if right is not None else "-"
             print(f"{seed.id}: {seed.what}; {trouble.kind} {trouble.name}; {len(found)} repairs, right: {said}, {time.monotonic() - began:.1f} s")  # fmt: skip
-    kept.write_bytes(pickle.dumps(examples))
+    if not kept.exists() or options.anew:
+        examples += [(seed, found, None) for seed, found in _negatives(options.work)]
+        kept.write_bytes(pickle.dumps(examples))
     for package in sorted({seed.package for seed, _, _ in examples}):
         weights = fitted([one for one in examples if one[0].package != package])
         _report_ranks(Path(package).name, [one for one in examples if one[0].package == package], weights)
@@ -413,6 +416,40 @@ def learn(options: argparse.Namespace) -> None:
     target = Path(str(files("engram_context.trace.repairs").joinpath("weights.json")))
     rounded = {name: round(value, 3) for name, value in sorted(weights.items()) if abs(value) >= 0.005}
     target.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
+
+
+def _negatives(work: Path) -> Iterator[tuple[Seed, list[dict[str, float]]]]:
+    """The repairs of traces that nothing repairs, in each package."""
+    for seed in {seed.package: seed for seed in seeds_of(work)}.values():
+        snapshot, _ = snapshot_of(Path(seed.package))
+        environment = Environment.discover(Path(seed.package))
+        for _, text in bug_irrelevant.traces(snapshot, random.Random(f"fit {seed.package}")):
+            for trace in parse(text)[:1]:
+                trouble = trouble_of(trace)
+                if trouble.kind != "outside":
+                    found = suspects(snapshot, trace, environment=environment)
+                    yield seed, [one.features for one in fixes.candidates(snapshot, trouble, found, environment)]
+
+
+def irrelevant(options: argparse.Namespace) -> None:
+    """Proposes fixes for 20 traces in each package of WORK that no change of it repairs: none may be shown."""
+    total: Counter[str] = Counter()
+    for package in sorted({seed.package for seed in seeds_of(options.work)})[: options.packages]:
+        snapshot, _ = snapshot_of(Path(package))
+        environment = Environment.discover(Path(package))
+        for name, text in bug_irrelevant.traces(snapshot, random.Random(package)):
+            total["traces"] += 1
+            for trace in parse(text)[:1]:
+                found = suspects(snapshot, trace, environment=environment)
+                made = fixes.proposals(snapshot, trace, found, environment)
+                total["with suspects"] += bool(found)
+                total["with candidates"] += bool(made)
+                shown = [one for one in made if one.is_shown]
+                total["with a patch shown"] += bool(shown)
+                if options.show or shown:
+                    best = f"{made[0].confidence:.2f} {made[0].rule}: {made[0].why}" if made else "-"
+                    print(f"{Path(package).name}: {name}: {len(found)} suspects, {len(made)} candidates, best {best}")
+    print(dict(total))
 
 
 def _texts(case: Case, repair: Repair) -> dict[str, Text]:
@@ -428,26 +465,26 @@ def _texts(case: Case, repair: Repair) -> dict[str, Text]:
 
 def fitted(examples: list[tuple[Seed, list[dict[str, float]], int | None]], decay: float = 0.02) -> dict[str, float]:
     """Weights by which the right repair of each seed, or that there is none, is likeliest: a conditional logit."""
-    names = sorted({name for _, found, _ in examples for one in found for name in one} | {ranking.NONE})
-    column = {name: at for at, name in enumerate(names)}
-    blocks: list[tuple[list[tuple[np.ndarray, np.ndarray]], int]] = []
-    for _, found, right in examples:
-        rows = [{ranking.NONE: 1.0}, *found]
-        made = [(np.array([column[name] for name in one], int), np.array(list(one.values()), float)) for one in rows]
-        blocks.append((made, 0 if right is None else right + 1))
-    weights = np.zeros(len(names))
-    step = np.zeros(len(names))
+    blocks = [([{ranking.NONE: 1.0}, *found], 0 if right is None else right + 1) for _, found, right in examples]
+    names = sorted({name for rows, _ in blocks for row in rows for name in row})
+    number = {name: at for at, name in enumerate(names)}
+    sizes = [len(rows) for rows, _ in blocks]
+    starts = np.cumsum([0, *sizes[:-1]])
+    right = starts + [at for _, at in blocks]
+    every = [row for rows, _ in blocks for row in rows]
+    row = np.repeat(np.arange(len(every)), [len(one) for one in every])
+    column = np.array([number[name] for one in every for name in one])
+    value = np.array([amount for one in every for amount in one.values()], float)
+    wanted = np.zeros(len(every))
+    wanted[right] = 1.0
+    weights, step = np.zeros(len(names)), np.zeros(len(names))
     for turn in range(300):
-        gradient = -decay * weights * len(blocks) ** 0.5
-        for rows, right in blocks:
-            scores = np.array([float(values @ weights[at]) for at, values in rows])
-            chances = np.exp(scores - scores.max())
-            chances /= chances.sum()
-            for (at, values), chance in zip(rows, chances, strict=True):
-                if chance > 1e-4:
-                    gradient[at] -= chance * values
-            at, values = rows[right]
-            gradient[at] += values
+        scores = np.bincount(row, weights[column] * value, len(every))
+        chances = np.exp(scores - np.repeat(np.maximum.reduceat(scores, starts), sizes))
+        chances /= np.repeat(np.add.reduceat(chances, starts), sizes)
+        gradient = (
+            np.bincount(column, (wanted - chances)[row] * value, len(names)) - decay * weights * len(blocks) ** 0.5
+        )
         step += gradient**2
         weights += 0.5 * gradient / np.sqrt(step + 1e-8) * (1.0 if turn < 200 else 0.3)
     return dict(zip(names, weights.tolist(), strict=True))
@@ -488,6 +525,11 @@ def main() -> None:
     command.add_argument("--step", type=int, default=1, help="every so many seeds only")
     command.add_argument("--show", action="store_true")
     command.set_defaults(run=fix)
+    command = commands.add_parser("irrelevant")
+    command.add_argument("work", type=Path)
+    command.add_argument("--packages", type=int, default=1, help="in so many packages, 20 traces each")
+    command.add_argument("--show", action="store_true")
+    command.set_defaults(run=irrelevant)
     options = parser.parse_args()
     options.run(options)
 

@@ -239,3 +239,8 @@ def odds(confidence: float) -> float:
     """The natural logarithm of the odds of a probability."""
     kept = min(max(confidence, 1e-6), 1 - 1e-6)
     return math.log(kept / (1 - kept))
+
+
+def chance(log_odds: float) -> float:
+    """The probability whose odds have this natural logarithm."""
+    return 1.0 / (1.0 + math.exp(-max(min(log_odds, 40.0), -40.0)))
