@@ -18,7 +18,7 @@ from engram_context.text import Span, Text
 from engram_context.trace.values import Frame, LocatedFrame, Sureness, Trace
 
 _INSTALLED = re.compile(
-    r"(?:^|/)(?:site-packages|dist-packages|node_modules|\.cargo/registry/src/[^/]+|pkg/mod|(?:go|golang)[\d.]*/src"
+    r"(?<![^/])(?:site-packages|dist-packages|node_modules|\.cargo/registry/src/[^/]+|pkg/mod|(?:go|golang)[\d.]*/src"
     r"|rustc/[0-9a-f]+|lib(?:64)?/python3\.\d+)/"
 )
 _NO_FILE = ("<", "node:", "internal/", "native ", "chrome://", "evalmachine.")

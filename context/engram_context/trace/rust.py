@@ -23,7 +23,7 @@ def read(lines: Sequence[str], at: int) -> tuple[Trace, int] | None:
     if match is None:
         return None
     said = match[2]
-    place = _PLACE.fullmatch(said)
+    place = None if said.startswith("'") else _PLACE.fullmatch(said)
     at += 1
     notes: list[str] = []
     if place is not None:
