@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from engram_context.checks import (
+    api,
     attributes,
     calls,
     cycles,
@@ -52,6 +53,7 @@ CHECKS: tuple[Check, ...] = (
     cycles.CHECK,
     dependencies.IN_MANIFESTS,
     dependencies.IN_PYTHON,
+    api.CHECK,
     *plain.CHECKS,
     dead.CHECK,
 )
