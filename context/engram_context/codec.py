@@ -17,7 +17,7 @@ from engram_context.records import TABLES, FileRecord, LazyRecord, SyntaxProblem
 from engram_context.text import Span
 from engram_context.views.symbols import defined_names, defined_rows
 
-_MAGIC: Final = b"engram-record-8\n"
+_MAGIC: Final = b"engram-record-9\n"
 """Raise the number whenever the layout changes, or what a reader puts into it: stored records are then read anew."""
 # size, lines; counts of names, strings, exports (-1: no __all__), errors; the bytes each takes
 _HEADER: Final = struct.Struct("<IIIIiIIIIII")

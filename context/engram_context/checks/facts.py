@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engram_context.checks.whole import Whole, of_record
 from engram_context.inference.inferred import ClassType
-from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord, rows_with, value_row
+from engram_context.records import KIND, ROLE, SCOPE_KIND, VALUE_KIND, FileRecord, rows_with, value_row
 
 _WRITE = ROLE["attribute-write"]
 _CLASS_SCOPE = SCOPE_KIND["class"]
@@ -16,10 +16,11 @@ _PROBES = frozenset(("hasattr", "getattr", "setattr", "delattr", "patch", "objec
 """Calls that take the names of members as text, `patch.object` and `monkeypatch.setattr` among them."""
 _SETTERS = frozenset(("setattr", "__setattr__"))
 _DYNAMIC = frozenset(
-    ("__dict__", "setattr", "vars", "locals", "exec", "__setattr__", "__getattr__", "__getattribute__", "__class__")
+    ("__dict__", "setattr", "vars", "locals", "exec", "__setattr__", "__getattr__", "__getattribute__")
 )
 
 
+_DISPLAYS = tuple(VALUE_KIND[kind] for kind in ("list", "tuple", "dict", "set"))
 _TEST_FOLDERS = frozenset(("test", "tests", "testing"))
 
 
@@ -28,12 +29,14 @@ class FileFacts:
     """Of one file. `written`: members that are assigned through anything but the receiver of a method, by name, with
     the occurrences.
     `probed`: names that calls take as text. `filled`: names of what is given members by computed names.
+    `handed`: names that are given to calls.
     `derived`: the scopes and names of classes by the last name of each base. `dynamic`: the scopes of classes whose
     objects may get members that no statement names."""
 
     written: Mapping[str, tuple[int, ...]]
     probed: frozenset[str]
     filled: frozenset[str]
+    handed: frozenset[str]
     derived: Mapping[str, tuple[tuple[int, str], ...]]
     dynamic: frozenset[int]
 
@@ -104,13 +107,8 @@ def file_facts(record: FileRecord) -> FileFacts:
         if occurrences.start[index] not in own:
             written.setdefault(names[occurrences.name[index]], []).append(index)
     probed, filled = _of_calls(record)
-    return FileFacts(
-        {name: tuple(all_) for name, all_ in written.items()},
-        probed,
-        filled,
-        _derived(record),
-        frozenset(_dynamic(record)),
-    )
+    writers = {name: tuple(all_) for name, all_ in written.items()}
+    return FileFacts(writers, probed, filled, _handed(record), _derived(record), frozenset(_dynamic(record)))
 
 
 def _of_calls(record: FileRecord) -> tuple[frozenset[str], frozenset[str]]:
@@ -130,13 +128,31 @@ def _of_calls(record: FileRecord) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(probed), frozenset(filled)
 
 
+def _handed(record: FileRecord) -> frozenset[str]:
+    """The last names of what is given to calls as it is, or put into a list and the like."""
+    return frozenset(record.names[record.occurrences.name[ref]] for ref in given_refs(record))
+
+
+def given_refs(record: FileRecord) -> Iterator[int]:
+    """The names and members that are given to calls, or put into a list and the like."""
+    for ref in record.arguments.value:
+        if ref >= 0:
+            yield ref
+    values = record.values
+    for kind in _DISPLAYS:
+        for row in rows_with(values.kind, kind):
+            for ref in values.pool[values.first[row] : values.second[row]]:
+                if ref >= 0:
+                    yield ref
+
+
 def text_of(record: FileRecord, ref: int) -> str | None:
     """The text of a short plain string literal."""
     row = value_row(ref)
     value = None if row is None else record.values[row]
     if value is None or value.kind != "str":
         return None
-    return record.values.strings[value.first] if value.first else ""
+    return record.values.strings[value.first] if value.first else None
 
 
 def _derived(record: FileRecord) -> dict[str, tuple[tuple[int, str], ...]]:
@@ -151,9 +167,9 @@ def _derived(record: FileRecord) -> dict[str, tuple[tuple[int, str], ...]]:
 
 
 def _dynamic(record: FileRecord) -> Iterator[int]:
-    offsets = sorted(
-        start for name in _DYNAMIC for at in record.occurrences_of(name) for start in (record.occurrences.start[at],)
-    )
+    occurrences = record.occurrences
+    offsets = [occurrences.start[at] for name in _DYNAMIC for at in record.occurrences_of(name)]
+    offsets += [occurrences.start[at] for at in record.occurrences_of("__class__", frozenset((_WRITE,)))]
     for scope in rows_with(record.scopes.kind, _CLASS_SCOPE) if offsets else ():
         low, high = record.scopes.start[scope], record.scopes.end[scope]
         if any(low <= offset < high for offset in offsets):

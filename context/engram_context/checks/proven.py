@@ -13,11 +13,16 @@ from dataclasses import replace
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from tree_sitter import Node
+
 from engram_context.checks.facts import Facts, facts_of, file_facts, last_name
+from engram_context.checks.flow import flow_of
 from engram_context.checks.whole import Whole, of_record
 from engram_context.imports import Module
+from engram_context.inference.forms import NAMES
 from engram_context.inference.inferred import ClassType, Function, Instance, Nothing, Type, TypeOf, Types_
 from engram_context.outside.library import is_outside
+from engram_context.reader import parse
 from engram_context.records import (
     ASYNC,
     AUGMENTED,
@@ -39,6 +44,7 @@ from engram_context.records import (
 from engram_context.resolve import Resolver
 from engram_context.scopes import class_around
 from engram_context.targets import Builtin, External, Slot, Target
+from engram_context.text import Text
 
 Proof = tuple[Type, ...] | None
 
@@ -75,6 +81,8 @@ _METACLASSES: Final = frozenset(("ABCMeta", "EnumMeta", "EnumType", "type"))
 _FORMS: Final = frozenset(("Generic", "Protocol", "NamedTuple", "object"))
 _FUNCTION_LIKE: Final = frozenset(("Any", "Callable", "Literal", "Type", "ClassVar"))
 
+_IDLE = frozenset(("pass_statement", "comment"))
+
 _lock = threading.Lock()
 _proven: WeakKeyDictionary[Resolver, Proven] = WeakKeyDictionary()
 
@@ -98,6 +106,7 @@ class Proven:
         self._refs: dict[tuple[str, int], Proof] = {}
         self._rows: dict[tuple[str, int], Proof] = {}
         self._open: set[tuple[int, tuple[str, int]]] = set()
+        self._nothing: dict[tuple[str, int], bool] = {}
         self._orders: dict[ClassType, tuple[ClassType, ...] | None] = {}
         self._reaches: dict[ClassType, tuple[ClassType, ...]] = {}
         self._below: dict[ClassType, frozenset[ClassType]] = {}
@@ -159,6 +168,8 @@ class Proven:
                     return None
                 reaching = self.types.flow(path, record).reaching(bindings, ref) if len(bindings) > 1 else bindings
                 found = self._of_rows(path, record, reaching)
+                if target.scope == 0:
+                    found = self._unless_empty(found)
             else:
                 found = self.of_target(target)
         if found is None or not len(record.narrowings):
@@ -171,6 +182,8 @@ class Proven:
 
     def _of_value(self, path: str, record: FileRecord, row: int) -> Proof:
         value = record.values[row]
+        if value.kind == "bool" and not value.first:
+            return None  # what a comparison gives is up to what is compared
         if value.kind in _DISPLAYS:
             return tuple(self.types.builtin(_DISPLAYS[value.kind])) or None
         if value.kind == "none":
@@ -206,16 +219,47 @@ class Proven:
         if record is None or self._may_be_overridden(callee, record):
             return None
         symbol = record.symbols[callee.symbol]
-        if symbol.flags & (ASYNC | GENERATOR | OVERLOAD) or symbol.inner is None:
+        if symbol.name == "__new__" or symbol.flags & (ASYNC | GENERATOR) or symbol.inner is None:
             return None
         if any(last_name(record, ref) in _MANAGING for ref in symbol.decorators):
             return None
         if symbol.annotation != NO_REF:
             return self.of_annotation(callee.path, symbol.annotation, callee.receiver)
-        returned = record.scopes[symbol.inner].refs
-        if not returned or len(returned) > _MOST or is_outside(callee.path):
+        if symbol.flags & OVERLOAD or is_outside(callee.path):
             return None
-        return _joined(self.of_ref(callee.path, ref) for ref in returned)
+        returned = record.scopes[symbol.inner].refs
+        if not returned:
+            return (Nothing(),) if self.gives_nothing(callee.path, record, callee.symbol) else None
+        found = _joined(self.of_ref(callee.path, ref) for ref in returned) if len(returned) <= _MOST else None
+        # One that always says None has it to be overridden, or to be filled in.
+        return None if found is None or all(isinstance(one, Nothing) for one in found) else found
+
+    def gives_nothing(self, path: str, record: FileRecord, row: int) -> bool:
+        """Whether a function that returns no value comes to its end, and does something before."""
+        key = (path, row)
+        if key not in self._nothing:
+            self._nothing[key] = self._gives_nothing(path, record, row)
+        return self._nothing[key]
+
+    def _gives_nothing(self, path: str, record: FileRecord, row: int) -> bool:
+        symbol = record.symbols[row]
+        text = self.resolver.snapshot.text(path)
+        if text is None or text.digest != record.digest or path.endswith(".pyi") or symbol.flags & (ASYNC | GENERATOR):
+            return False
+        start = text.line_span(text.line_of(symbol.span.start)).start
+        tree = parse(Text.of(text.data[start : symbol.body.end]), record.language)
+        node = None if tree is None else tree.root_node.descendant_for_byte_range(
+            symbol.span.start - start, symbol.span.end - start
+        )  # fmt: skip
+        body = None if node is None or node.parent is None else node.parent.child_by_field_name("body")
+        if body is None or b"NotImplemented" in (body.text or b""):
+            return False
+        if all(
+            one.type in _IDLE or (one.type == "expression_statement" and _is_idle(one)) for one in body.named_children
+        ):
+            return False
+        flow = flow_of(body)
+        return not flow.reachable().isdisjoint((*flow.returns, *flow.falls))
 
     def _made(self, of: ClassType) -> Proof:
         """An object of a class, as long as the class makes its objects in the usual way."""
@@ -287,7 +331,7 @@ class Proven:
                 rows = self.resolver.symbols_of(origin)
                 if record is None or not rows or self._is_replaced(origin, record, rows):
                     return None
-                found.append(self._of_rows(origin.path, record, rows))
+                found.append(self._unless_empty(self._of_rows(origin.path, record, rows)))
             else:
                 inside = self.resolver.outside(origin)
                 if len(inside) != 1:
@@ -304,6 +348,10 @@ class Proven:
             return any(isinstance(one, Module) and one.path == slot.path for one in self.writers(slot.name))
         facts = self.facts
         return slot.name in facts.written or slot.name in facts.written_in_tests or slot.name in facts.probed
+
+    def _unless_empty(self, found: Proof) -> Proof:
+        """What a module's variable is; one that only ever is None is filled in from afar."""
+        return None if found is None or all(isinstance(one, Nothing) for one in found) else found
 
     def writers(self, name: str) -> frozenset[Type]:
         """What the project's code may assign a member of that name to, as far as that is inferred at all."""
@@ -353,6 +401,8 @@ class Proven:
             return self.of_target(Slot(path, symbols.scope[row], record.names[symbols.name[row]]))
         if kind == _CLASS:
             inner = symbols.inner[row]
+            if is_outside(path) and record.names[symbols.name[row]] in NAMES and self._is_typing(path):
+                return None
             return None if inner < 0 or not self.keeps(path, record, row) else (ClassType(path, inner),)
         if kind in _DEFS:
             if flags & SETTER:
@@ -368,6 +418,9 @@ class Proven:
             none = self.of_ref(path, value) if value != NO_REF else ()
             return None if declared is None else (*declared, *(one for one in none or () if isinstance(one, Nothing)))
         return self.of_ref(path, value)
+
+    def _is_typing(self, path: str) -> bool:
+        return self.resolver.library.dotted(path).partition(".")[0] in ("typing", "typing_extensions", "_typeshed")
 
     def _of_parameter(self, path: str, record: FileRecord, row: int) -> Proof:
         symbols = record.symbols
@@ -436,7 +489,7 @@ class Proven:
         for one in order:
             record = self.resolver.record(one.path)
             symbol = NO_REF if record is None else record.scopes.symbol[one.scope]
-            if record is None or symbol < 0 or not self._has_known_bases(one, order):
+            if record is None or symbol < 0 or not self.has_known_bases(one, order):
                 return None
             if record.symbols.flags[symbol] & DECORATED and not self.keeps(one.path, record, symbol):
                 return None
@@ -452,11 +505,12 @@ class Proven:
         of = of.bare
         if of not in self._reaches:
             order = self.types.order(of)
-            unknown = (at for at, one in enumerate(order) if not self._has_known_bases(one, order))
+            unknown = (at for at, one in enumerate(order) if not self.has_known_bases(one, order))
             self._reaches[of] = order[: next(unknown, len(order)) + 1]
         return self._reaches[of]
 
-    def _has_known_bases(self, one: ClassType, order: tuple[ClassType, ...]) -> bool:
+    def has_known_bases(self, one: ClassType, order: tuple[ClassType, ...]) -> bool:
+        """Whether it is known of all bases of a class what they are."""
         record = self.resolver.record(one.path)
         if record is None or record.language != "python":
             return False
@@ -629,6 +683,11 @@ class Proven:
             return False
         name = record.names[record.symbols.name[function.symbol]]
         return any(self.defines(one, name) for one in self.below(ClassType(receiver.path, receiver.scope)))
+
+
+def _is_idle(statement: Node) -> bool:
+    """Whether a statement is a text or an ellipsis."""
+    return all(one.type in ("string", "ellipsis", "comment") for one in statement.named_children)
 
 
 def _joined(found: Iterable[Proof]) -> Proof:

@@ -339,13 +339,13 @@ def _term(term: bytes, version: tuple[int, int], platform: str) -> bool | None:
 
 
 def _block_end(data: bytes, start: int, indent: int) -> int:
-    """The end of the lines below `start` that are indented more than `indent`."""
+    """The end of the lines below `start` that are indented more than `indent`, or stand in a text that began there."""
     at = data.find(b"\n", start)
     while at >= 0:
         end = data.find(b"\n", at + 1)
         line = data[at + 1 : end if end >= 0 else len(data)]
         bare = line.lstrip(b" \t")
-        if bare.strip() and len(line) - len(bare) <= indent:
+        if bare.strip() and len(line) - len(bare) <= indent and not data.count(b'"""', start, at) % 2:
             return at
         if end < 0:
             return len(data)

@@ -125,7 +125,8 @@ class PythonWalk:
                 strings = builder.strings
                 return builder.add_value("str", strings.setdefault(plain[1].decode("ascii"), len(strings)), 0)
             prefix = self.data[node.start_byte : node.start_byte + 2].lower()
-            return builder.add_value("bytes" if b"b" in prefix.rstrip(b"\"'") else "str", 0, 0)
+            is_bytes = prefix[:1].isalpha() and b"b" in prefix
+            return builder.add_value("bytes" if is_bytes else "str", 0, 0)
         if kind in g.INTEGERS:
             return self.integer(self.data[node.start_byte : node.end_byte])
         if kind in g.BOOLS:

@@ -8,8 +8,9 @@ import pytest
 from engram_context.outside.environment import Environment
 from engram_context.outside.library import Library, is_outside, without_dead_branches
 from engram_context.outside.record_cache import RecordCache
+from engram_context.reader import read_record
 from engram_context.snapshot import Snapshot
-from engram_context.text import Location
+from engram_context.text import Location, Text
 from fixture import Fixture, parse_fixture
 
 
@@ -294,3 +295,18 @@ def test_a_source_that_only_mentions_a_name_is_not_read_for_it(tmp_path: Path) -
     assert not library.may_have(path.as_posix(), "Graph")
     assert library.may_have(path.as_posix(), "f")
     assert not library.may_have((tmp_path / "none.py").as_posix(), "f")
+
+
+def test_a_branch_with_a_text_of_several_lines_is_blanked_whole():
+    source = b'''import sys
+if sys.version_info >= (3, 12) and sys.platform == "no platform":
+    @deprecated("""\\
+Use another one.
+""")
+    def gone(): ...
+else:
+    def kept(): ...
+'''
+    record = read_record(Text.of(without_dead_branches(source, (3, 11))), "python")
+    assert (record.errors, record.bindings(0, "gone")) == ((), ())
+    assert record.bindings(0, "kept")
