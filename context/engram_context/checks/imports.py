@@ -111,6 +111,12 @@ def _unknown_name(
         is_there = subject.snapshot.modules.child(module.directory, name) is not None
         if is_there or set(subject.record.bindings(0, name)) - {imported.bound}:
             return None
+    elif imported.type_checking or subject.path.endswith(".pyi"):
+        stub = Module(f"{module.path.removesuffix('.py')}.pyi")  # what type checkers read
+        if stub.path in subject.snapshot.modules.files and subject.module_names.offers(stub, name) is not False:
+            return None
+        if subject.module_names.offers(module, name) is not False:
+            return None
     elif (offered := subject.module_names.offers(module, name)) is not False and (
         offered or not _is_misspelt(subject, module, name)
     ):

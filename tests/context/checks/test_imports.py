@@ -205,3 +205,26 @@ def test_a_module_of_which_only_the_stub_is_left_is_missed(check: Check):
     four: int
     """
     assert check(source, "unresolved-import") == [("pkg/__init__.py", "unresolved-import", "more")]
+
+
+def test_stubs_import_from_stubs(check: Check):
+    source = """
+    -- pkg/__init__.py --
+    -- pkg/core.py --
+    one = 1
+    -- pkg/core.pyi --
+    Config = dict[str, int]
+    one: int
+    -- pkg/more.pyi --
+    from .core import Config, one, two
+    -- pkg/app.py --
+    from typing import TYPE_CHECKING
+    if TYPE_CHECKING:
+        from .core import Config
+    from .core import Config as Other
+    print(Other, "Config")
+    """
+    assert check(source, "unknown-import-name") == [
+        ("pkg/more.pyi", "unknown-import-name", "two"),
+        ("pkg/app.py", "unknown-import-name", "Config"),
+    ]
