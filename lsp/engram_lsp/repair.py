@@ -41,8 +41,8 @@ def differences(
     view: View | None = None,
     cancelled: Cancelled = never,
 ) -> dict[int, float]:
-    """By how much the natural log of the text's probability is greater with each of the first proposals than without it,
-    by its index. Those that change several places are left out. Model thread only."""
+    """By how much the natural log of the text's probability is greater with each of the first proposals than without
+    it, by its index. Those that change several places are left out. Model thread only."""
     places: dict[tuple[str, Span], list[tuple[int, str]]] = {}
     for index, proposal in enumerate(proposals[:JUDGED]):
         found = _single(proposal)
@@ -81,8 +81,8 @@ def judged(
 
 
 def weighed(proposals: Sequence[Proposal], gains: dict[int, float], weight: float = _WEIGHT) -> tuple[Proposal, ...]:
-    """The proposals with their log-odds shifted by what is gained, best first. All together stay as likely as they were:
-    the model says which of them it is, not whether it is one."""
+    """The proposals with their log-odds shifted by what is gained, best first. All together stay as likely as they
+    were: the model says which of them it is, not whether it is one."""
     shifted = [
         odds(one.confidence) + weight * max(min(gains.get(index, 0.0), _MOST), -_MOST)
         for index, one in enumerate(proposals)
@@ -102,8 +102,8 @@ def _single(proposal: Proposal) -> tuple[str, Edit] | None:
 
 
 def _widened(text: Text, edit: Edit) -> tuple[Span, str]:
-    """An edit of the line it is in, from where it begins to differ: several edits at one place are then compared with one
-    text, and an insertion with what stands there."""
+    """An edit as one of the line it is in: several edits of a line are then compared with one text, and an insertion
+    with what stands there."""
     line = text.line_span(text.line_of(edit.span.start))
     start = (
         line.start

@@ -1,4 +1,5 @@
-"""Which of many repairs is likely the right one: a log-linear model over what speaks for each, fitted on seeded bugs."""
+"""Which of many repairs is likely the right one: a log-linear model over what speaks for each, fitted on seeded
+bugs."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ def learned() -> dict[str, float]:
 
 
 def features(repair: Repair, suspect: Suspect, rank: int, lead: float, trouble: Trouble) -> dict[str, float]:
-    """What speaks for a repair, by name. `rank` counts the suspects from 0; `lead` is by how much the suspect's score is
-    below the first one's."""
+    """What speaks for a repair, by name. `rank` counts the suspects from 0; `lead` is by how much the suspect's score
+    is below the first one's."""
     found = {
         f"rule {repair.rule}": 1.0,
         f"rule {repair.rule} of {trouble.kind}": 1.0,

@@ -43,35 +43,55 @@ _OUTSIDE = frozenset((
     "KeyboardInterrupt", "SystemExit", "GeneratorExit", "MemoryError", "ConnectionError", "ConnectionRefusedError",
     "ConnectionResetError", "ConnectionAbortedError", "BrokenPipeError", "TimeoutError", "PermissionError", "gaierror",
     "timeout", "SSLError", "URLError", "HTTPError", "ConnectTimeout", "ReadTimeout", "ConnectError", "ProxyError",
-    "BlockingIOError", "InterruptedError", "CancelledError", "Timeout", "Failed", "OperationalError", "SSLCertVerificationError",
+    "BlockingIOError", "InterruptedError", "CancelledError", "Timeout", "Failed", "OperationalError",
+    "SSLCertVerificationError",
 ))  # fmt: skip
 """Errors by the last part of their names."""
 
 _WRAPPED = re.compile(r"\((\w+(?:Error|Exception))\)\Z")
 _HINT = re.compile(r"Did you (?:mean|forget to import)(?::)? '(?:self\.)?([^'\n]+)'")
-_RULES: tuple[tuple[Kind, str, re.Pattern[str]], ...] = (
-    ("none", "TypeError|AttributeError|ValueError", re.compile(r"\bNoneType\b(?P<owner>)(?:' object has no attribute '(?P<name>\w+)')?")),
-    ("attribute", "AttributeError", re.compile(r"(?:type object |module |partially initialized module )?'(?P<owner>[^']*)'(?: object)? has no attribute '(?P<name>\w+)'")),
-    ("attribute", "AttributeError", re.compile(r"\b(?P<name>[^\W\d]\w*)$(?P<owner>)")),
-    ("unbound", "UnboundLocalError|NameError", re.compile(r"(?:local|free) variable '(?P<name>\w+)'(?P<owner>)")),
-    ("name", "NameError", re.compile(r"name '(?P<name>\w+)' is not defined(?P<owner>)")),
-    ("import", "ImportError|ModuleNotFoundError", re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<owner>[\w.]+)'")),
-    ("import", "ImportError|ModuleNotFoundError", re.compile(r"No module named '(?P<name>[\w.]+)'(?P<owner>)")),
-    ("key", "KeyError", re.compile(r"\A['\"](?P<name>.*)['\"]\Z(?P<owner>)")),
-    ("key", "KeyError", re.compile(r"(?P<name>)(?P<owner>)")),
-    ("index", "IndexError", re.compile(r"(?P<name>)(?P<owner>)")),
-    ("keyword", "TypeError", re.compile(r"(?P<owner>[\w.<>]+)\(\) got (?:an unexpected keyword argument|multiple values for argument|some positional-only arguments passed as keyword arguments:) '(?P<name>\w+)'")),
-    ("keyword", "TypeError", re.compile(r"'?(?P<name>\w+)'? is an invalid keyword argument for (?P<owner>\w+)")),
-    ("missing-argument", "TypeError", re.compile(r"(?P<owner>[\w.<>]+)\(\) missing \d+ required (?:positional|keyword-only) arguments?: '(?P<name>\w+)'")),
-    ("extra-argument", "TypeError", re.compile(r"(?P<owner>[\w.<>]+)\(\) takes (?:from \d+ to )?(?P<takes>\d+) positional arguments? but (?P<given>\d+) (?:was|were) given(?P<name>)")),
-    ("extra-argument", "TypeError", re.compile(r"(?P<owner>[\w.<>]+)(?:\(\))? (?:takes|expected) (?:exactly |at most )(?P<takes>\w+) (?:positional |keyword )?arguments?,? \(?(?:got )?(?P<given>\d+)(?P<name>)")),
-    ("extra-argument", "TypeError", re.compile(r"(?P<owner>[\w.<>]+)\(\) takes no (?:keyword )?arguments(?: \((?P<given>\d+) given\))?(?P<takes>)(?P<name>)")),
-    ("missing-argument", "TypeError", re.compile(r"(?P<owner>[\w.<>]+)(?:\(\))? (?:takes|expected) (?:exactly |at least )\w+ (?:positional )?arguments?,? \(?(?:got )?\d+(?P<name>)")),
-    ("missing-argument", "TypeError", re.compile(r"(?P<owner>[\w.<>]+)\(\) missing required argument '(?P<name>\w+)'")),
-    ("unpack", "ValueError", re.compile(r"(?:not enough|too many) values to unpack(?P<name>)(?P<owner>)")),
-    ("unpack", "TypeError", re.compile(r"cannot unpack non-iterable (?P<owner>\w+) object(?P<name>)")),
-    ("type", "TypeError", re.compile(r"(?P<name>)(?P<owner>)")),
-)  # fmt: skip
+_CALLED = r"(?P<owner>[\w.<>]+)"
+_RULES: tuple[tuple[Kind, str, re.Pattern[str]], ...] = tuple(
+    (kind, errors, re.compile(pattern))
+    for kind, errors, pattern in (
+        ("none", "TypeError|AttributeError|ValueError", r"\bNoneType\b(?:' object has no attribute '(?P<name>\w+)')?"),
+        ("attribute", "AttributeError", r"'(?P<owner>[^']*)'(?: object)? has no attribute '(?P<name>\w+)'"),
+        ("attribute", "AttributeError", r"\b(?P<name>[^\W\d]\w*)$"),
+        ("unbound", "UnboundLocalError|NameError", r"(?:local|free) variable '(?P<name>\w+)'"),
+        ("name", "NameError", r"name '(?P<name>\w+)' is not defined"),
+        ("import", "ImportError|ModuleNotFoundError", r"cannot import name '(?P<name>\w+)' from '(?P<owner>[\w.]+)'"),
+        ("import", "ImportError|ModuleNotFoundError", r"No module named '(?P<name>[\w.]+)'"),
+        ("key", "KeyError", r"\A['\"](?P<name>.*)['\"]\Z"),
+        ("key", "KeyError", r""),
+        ("index", "IndexError", r""),
+        ("keyword", "TypeError", _CALLED + r"\(\) got an unexpected keyword argument '(?P<name>\w+)'"),
+        ("keyword", "TypeError", _CALLED + r"\(\) got multiple values for argument '(?P<name>\w+)'"),
+        ("keyword", "TypeError", _CALLED + r"\(\) got some positional-only arguments passed .*: '(?P<name>\w+)'"),
+        ("keyword", "TypeError", r"'?(?P<name>\w+)'? is an invalid keyword argument for (?P<owner>\w+)"),
+        ("missing-argument", "TypeError", _CALLED + r"\(\) missing \d+ required [\w-]+ arguments?: '(?P<name>\w+)'"),
+        ("missing-argument", "TypeError", _CALLED + r"\(\) missing required argument '(?P<name>\w+)'"),
+        (
+            "extra-argument",
+            "TypeError",
+            _CALLED + r"\(\) takes (?:from \d+ to )?(?P<takes>\d+) positional arguments? but (?P<given>\d+) w",
+        ),
+        (
+            "extra-argument",
+            "TypeError",
+            _CALLED + r"(?:\(\))? (?:takes|expected) (?:exactly |at most )(?P<takes>\w+) "
+            r"(?:positional |keyword )?arguments?,? \(?(?:got )?(?P<given>\d+)",
+        ),
+        ("extra-argument", "TypeError", _CALLED + r"\(\) takes no (?:keyword )?arguments"),
+        (
+            "missing-argument",
+            "TypeError",
+            _CALLED + r"(?:\(\))? (?:takes|expected) at least \w+ (?:positional )?argument",
+        ),
+        ("unpack", "ValueError", r"(?:not enough|too many) values to unpack"),
+        ("unpack", "TypeError", r"cannot unpack non-iterable (?P<owner>\w+) object"),
+        ("type", "TypeError", r""),
+    )
+)
 _NUMBERS = {"one": 1, "two": 2, "three": 3, "no": 0}
 
 
@@ -104,8 +124,9 @@ def _of_one(trace: Trace) -> Trouble:
         count = given - takes if takes is not None and given is not None else 0
         if kind == "extra-argument" and count < 0:
             kind = "missing-argument"
-        owner = (found["owner"] or "").rpartition(".")[2] if kind != "import" else found["owner"]
-        return Trouble(kind, found["name"] or "", owner, hint[1] if hint else "", count)
+        owner = found.get("owner") or ""
+        owner = owner if kind == "import" else owner.rpartition(".")[2]
+        return Trouble(kind, found.get("name") or "", owner, hint[1] if hint else "", count)
     if trace.kind == "assertion" or name == "AssertionError":
         return Trouble("claim")
     return Trouble("other", hint=hint[1] if hint else "")
