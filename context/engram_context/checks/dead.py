@@ -264,7 +264,7 @@ class Dead:
             return 0.8
         over = self.whole.of(declared_by).over(path)
         if not any(manifest.name or at.endswith("setup.py") for at, manifest in over):
-            return 0.8 if over else 0.65
+            return 0.8 if over else 0.55
         if any(part.startswith("_") and not part.startswith("__") for part in PurePosixPath(path).parts):
             return 0.75
         return 0.4
