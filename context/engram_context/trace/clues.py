@@ -280,7 +280,7 @@ def _returning_none(origins: Origins, trace: Trace) -> Iterator[Evidence]:
     for definition in {*origins.candidates, *exact}:
         amount, words = _gives_none(origins, definition)
         if definition in exact:
-            amount, words = amount + 0.5, f"{words or 'it gave the value'}, and the value that was None is its result"
+            yield Evidence(definition, "gave-none", 0.4 + 0.6 * amount, "the value that was None is its result")
         if amount:
             yield Evidence(definition, "returns-none", amount, words)
 

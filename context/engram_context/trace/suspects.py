@@ -39,9 +39,9 @@ _Weights = Mapping[str, float]
 RAISED: Final[_Weights] = {
     "innermost": 4.46, "raising": 2.47, "caller": 1.22, "stack": 0.78, "reached": 2.04, "reached-log": 1.07,
     "ran": 0.0, "ran-log": 0.35, "named": 0.57, "class-named": 0.61, "file-named": 0.5, "words": 1.07, "size": -0.09,
-    "returns-none": 1.81, "idle": 2.43, "undefined": 3.46, "similar": 1.85, "signature": 0.42, "mentioned": 0.39,
-    "imported": 0.31, "common": -0.35, "contradiction": 2.0, "swapped": 1.2, "empty": -2.0, "changed": 3.0,
-    "error": 1.5, "warning": 0.4, "test": -4.0,
+    "returns-none": 1.81, "gave-none": 2.0, "idle": 2.43, "undefined": 3.46, "similar": 1.85, "signature": 0.42,
+    "mentioned": 0.39, "imported": 0.31, "common": -0.35, "contradiction": 2.0, "swapped": 1.2, "empty": -2.0,
+    "changed": 3.0, "error": 1.5, "warning": 0.4, "test": -4.0,
 }  # fmt: skip
 """What the whole of each kind of reason adds where an error was raised in the project's own code."""
 CLAIMED: Final[_Weights] = {

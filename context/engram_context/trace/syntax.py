@@ -98,15 +98,8 @@ class Syntax:
             if node.end_byte <= span.start or node.start_byte >= span.end:
                 continue
             if node.type == "expression_statement":
-                inner = node.named_children
-                if len(inner) > 1 or (inner and inner[0].type in _IDLE):
+                if _is_idle(node):
                     found.append(Span(node.start_byte, node.end_byte))
-                elif inner and inner[0].type == "string" and node.prev_named_sibling is not None:
-                    # Not where a string documents what stands before it.
-                    before = node.prev_named_sibling
-                    is_plain = before.type == "expression_statement" and before.named_children[:1]
-                    if not (is_plain and before.named_children[0].type == "assignment"):
-                        found.append(Span(node.start_byte, node.end_byte))
                 continue
             waiting += node.named_children
         return sorted(found, key=lambda one: one.start)
@@ -124,7 +117,7 @@ class Syntax:
         statements = [] if body is None else [child for child in body.named_children if child.type != "comment"]
         for statement in statements:
             inner = statement.named_children[:1]
-            is_text = statement.type == "expression_statement" and inner and inner[0].type in ("string", "ellipsis")
+            is_text = statement.type == "expression_statement" and inner and _says_nothing(inner[0])
             raises = statement.type == "raise_statement" and b"NotImplemented" in (statement.text or b"")
             if not (is_text or raises or statement.type == "pass_statement"):
                 return False
@@ -135,6 +128,31 @@ class Syntax:
         node = self._definition(span)
         body = None if node is None else node.child_by_field_name("body")
         return body is not None and not _leaves(body)
+
+
+def _is_idle(statement: Node) -> bool:
+    inner = statement.named_children
+    if len(inner) == 1 and inner[0].type == "string":
+        return not _documents(statement, inner[0])
+    return len(inner) > 1 or (bool(inner) and inner[0].type in _IDLE)
+
+
+def _documents(statement: Node, string: Node) -> bool:
+    """Whether a string stands where it documents something: at the beginning of a body, behind an assignment."""
+    if not _says_nothing(string):
+        return False
+    before = statement.prev_named_sibling
+    if before is None:
+        return True
+    inner = before.named_children[:1] if before.type == "expression_statement" else []
+    return bool(inner) and inner[0].type == "assignment"
+
+
+def _says_nothing(node: Node) -> bool:
+    """`...`, or a string that computes nothing."""
+    if node.type == "ellipsis":
+        return True
+    return node.type == "string" and all(child.type != "interpolation" for child in node.named_children)
 
 
 def _leaves(block: Node | None) -> bool:
