@@ -35,7 +35,7 @@ def misfitting_calls(subject: Subject) -> Found:
         callees = proven.of_ref(path, callee)
         if not callees:
             continue
-        gives = _gives(record, row)
+        gives = gives_of(record, row)
         partial = _is_partial(proven, callees)
         if partial:
             first = calls.first_argument[row]
@@ -61,7 +61,7 @@ def misfitting_calls(subject: Subject) -> Found:
         yield from _report(subject, row, takes, found, partial=partial)
 
 
-def _gives(record: FileRecord, row: int) -> Gives:
+def gives_of(record: FileRecord, row: int) -> Gives:
     arguments, calls = record.arguments, record.calls
     rows = range(calls.first_argument[row], calls.last_argument[row])
     stars = [arguments.stars[at] for at in rows]
