@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from itertools import chain, pairwise
 
@@ -33,6 +34,7 @@ _TRANSPARENT = frozenset(
     | {"cache", "lru_cache", "contextmanager", "asynccontextmanager", "dataclass", "total_ordering", "parametrize"}
     | {"skip", "skipif", "skipIf", "skipUnless", "xfail", "patch", "mark"}
 )
+_MOST_REPEATED = 5
 _UNNECESSARY: frozenset[Tag] = frozenset(("unnecessary",))
 _NONE: frozenset[Tag] = frozenset()
 
@@ -218,24 +220,32 @@ def _keys(subject: Subject) -> Found:
         return
     found = tree_sitter.QueryCursor(_query()).captures(subject.surroundings.tree.root_node).get("dictionary", ())
     for dictionary in {node.start_byte: node for node in found}.values():
-        seen: dict[object, Node] = {}
-        for child in dictionary.named_children:
-            if child.type == "dictionary_splat":
-                seen.clear()  # what stands behind it overrides what it brings
-            if child.type != "pair":
-                continue
-            key = child.child_by_field_name("key")
-            named = None if key is None else _key(key)
-            if key is None or named is None:
-                continue
-            earlier = seen.get(named)
-            seen[named] = child
-            if earlier is None:
-                continue
-            yield _duplicate(subject, dictionary, earlier, child, key)
+        repeated = list(_repeated(dictionary))
+        # Who writes many down twice copies a table as it is.
+        is_table = len(repeated) > _MOST_REPEATED
+        for earlier, later, key in repeated:
+            yield _duplicate(subject, dictionary, earlier, later, key, is_table)
 
 
-def _duplicate(subject: Subject, dictionary: Node, earlier: Node, later: Node, key: Node) -> tuple[Finding, Span]:
+def _repeated(dictionary: Node) -> Iterator[tuple[Node, Node, Node]]:
+    """The pairs of a dict display whose key is there again, the pair that it is in again, and that key."""
+    seen: dict[object, Node] = {}
+    for child in dictionary.named_children:
+        if child.type == "dictionary_splat":
+            seen.clear()  # what stands behind it overrides what it brings
+        key = child.child_by_field_name("key") if child.type == "pair" else None
+        named = None if key is None else _key(key)
+        if key is None or named is None:
+            continue
+        earlier = seen.get(named)
+        seen[named] = child
+        if earlier is not None:
+            yield earlier, child, key
+
+
+def _duplicate(
+    subject: Subject, dictionary: Node, earlier: Node, later: Node, key: Node, is_table: bool
+) -> tuple[Finding, Span]:
     values = [(pair.child_by_field_name("value") or pair).text for pair in (earlier, later)]
     span = Span(key.start_byte, key.end_byte)
     name = (key.text or b"").decode("utf-8", "replace")
@@ -243,7 +253,7 @@ def _duplicate(subject: Subject, dictionary: Node, earlier: Node, later: Node, k
     what = "with the same value" if is_same else "and the value behind it replaces the first"
     related = ((Location(subject.path, Span(earlier.start_byte, earlier.end_byte)), "the first one"),)
     fix = Fix("Remove the first one", _without(subject, dictionary, earlier), is_safe=is_same)
-    severity, tags = ("hint", _UNNECESSARY) if is_same else ("warning", _NONE)
+    severity, tags = ("hint", _UNNECESSARY) if is_same else ("hint" if is_table else "warning", _NONE)
     finding = Finding(
         "duplicate-key", severity, span, f"the key {name} is there twice, {what}", related, (fix,), tags=tags
     )

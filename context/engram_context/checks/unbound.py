@@ -328,12 +328,13 @@ class _Search:
         self.marks = marks
         self.is_bound = is_bound
         self.caught = frozenset(step.drops for step in flow.steps if step.drops is not None)
-        self.bound = code.names_bound(flow)
         self.kept: set[bytes] = set()
         self.effects: dict[int, tuple[frozenset[bytes], tuple[tuple[bytes, Node], ...]]] = {}
 
     def run(self) -> tuple[int, list[int]] | None:
-        """(the first read in the source, the way to it)."""
+        """(a read, the way to it)."""
+        if not self._may_be_read():
+            return None
         for _ in range(_MOST_SEARCHES):
             found = self._search()
             if found is None:
@@ -346,6 +347,25 @@ class _Search:
                 return None
             self.kept |= doubted
         return None
+
+    def _may_be_read(self) -> bool:
+        """Whether any way leads to a read, whatever its tests say. Most names are done with here."""
+        steps, marks = self.flow.steps, self.marks
+        waiting = [edge.to for at in marks.drops for edge in steps[at].after]
+        if not self.is_bound:
+            waiting.append(0)
+        seen = set(waiting)
+        while waiting:
+            at = waiting.pop()
+            if at in marks.reads:
+                return True
+            step = steps[at]
+            nexts = step.raised if at in marks.binds else [*step.raised, *(edge.to for edge in step.after)]
+            for to in nexts:
+                if to not in seen:
+                    seen.add(to)
+                    waiting.append(to)
+        return False
 
     def _search(self) -> tuple[int, Way] | None:
         known: frozenset[tuple[bytes, bool]] = frozenset()
@@ -422,6 +442,10 @@ class _Search:
                     facts[target] = True  # an exception is, so it is not None either
             else:
                 bind(facts, target, value, kept)
+
+    @cached_property
+    def bound(self) -> dict[int, set[bytes]]:
+        return self.code.names_bound(self.flow)
 
     def _effects(self, at: int) -> tuple[frozenset[bytes], tuple[tuple[bytes, Node], ...]]:
         step = self.flow.steps[at]
