@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from engram_context.checks.misuse.places import Suspicion
+from engram_context.checks.misuse.places import Places, Suspicion
 from engram_context.text import Span, Text
 from engram_runtime import fim
-from engram_runtime.engine import never
+from engram_runtime.engine import OnnxEngine, never
 
+from engram_lsp.judging import Judge, Witness, chance, fits, judge_for, row
 from engram_lsp.schedule import Cancelled
+from engram_lsp.shown import name_of
 
 if TYPE_CHECKING:
     from engram_context.memory.matches import MemoryView
@@ -99,10 +101,12 @@ def expectations(
     suspicions: Iterable[Suspicion],
     memory: MemoryView | None,
     cancelled: Cancelled = never,
+    *,
+    model: bool = True,
 ) -> dict[Key, Expected] | None:
     """What is expected at the places of one function, which is read once; None when cancelled.
 
-    `memory` must not know the function itself, or it would expect what is written.
+    `memory` must not know the function itself, or it would expect what is written. `model`: whether the model is asked.
     """
     tokenizer, engine = predictor.tokenizer, predictor.engine
     asked: dict[int, list[Suspicion]] = {}
@@ -125,7 +129,7 @@ def expectations(
                     at.setdefault(row, []).extend((own, other))
                     compared.append((row, own, other, (start, one.alternative)))
         said: Mapping[int, tuple[float, ...]] = {}
-        if isinstance(engine, ReadsAlong):
+        if model and isinstance(engine, ReadsAlong):
             heard = engine.along(window.tokens, at, cancelled)
             if heard is None:
                 return None
@@ -144,3 +148,67 @@ def expectations(
 def _opinion(memory: MemoryView, tokens: Sequence[int]) -> dict[int, float]:
     said = memory.next(tokens[-64:])
     return {} if said is None else dict(zip(said.ids.tolist(), said.chances.tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """`name` at `span` may have to be `alternative`; `chance`: how likely that is."""
+
+    span: Span
+    name: str
+    alternative: str
+    chance: float
+
+
+def witness_of(predictor: Predictor, *, has_memory: bool) -> Witness:
+    """What can be heard: a model that nothing was fitted to says nothing."""
+    engine = predictor.engine
+    is_known = isinstance(engine, OnnxEngine) and fits(name_of(engine.about))
+    if is_known:
+        return "both" if has_memory else "model"
+    return "memory" if has_memory else "signs"
+
+
+def without(text: Text, span: Span) -> Text:
+    """A text without one function: what a memory may know of the file when it is asked about that."""
+    return text.splice(span.start, span.end, b"")
+
+
+def hints(
+    predictor: Predictor,
+    places: Places,
+    path: str,
+    memory: MemoryView | None,
+    cancelled: Cancelled = never,
+    suspicions: Sequence[Suspicion] | None = None,
+    witness: Witness | None = None,
+) -> tuple[Hint, ...] | None:
+    """What is likely misused in one function, at most one place; None when cancelled. Model thread only.
+
+    `memory`: the project memory as seen from the function's start, `without` it. `suspicions`: those of `places`, where
+    they are at hand. `witness`: what is heard, where not all that can be.
+    """
+    text, span = places.text, places.function.span
+    suspicions = tuple(places.suspicions()) if suspicions is None else suspicions
+    if not suspicions:
+        return ()
+    witness = witness or witness_of(predictor, has_memory=memory is not None)
+    judge = judge_for(witness)
+    expected: dict[Key, Expected] = {}
+    if witness != "signs":
+        heard = expectations(predictor, text, path, span, suspicions, memory, cancelled, model=witness != "memory")
+        if heard is None:
+            return None
+        expected = heard
+    odds, one = max(_judged(judge, suspicions, expected), key=lambda pair: pair[0])
+    if odds < judge.shown:
+        return ()
+    return (Hint(one.span, one.name, one.alternative, chance(odds)),)
+
+
+def _judged(
+    judge: Judge, suspicions: Iterable[Suspicion], expected: Mapping[Key, Expected]
+) -> Iterator[tuple[float, Suspicion]]:
+    for one in suspicions:
+        said = expected.get((one.span.start, one.alternative), NOTHING)
+        yield judge.odds(row(one.signs, said.memory, said.ratio, said.written)), one

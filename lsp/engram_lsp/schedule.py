@@ -34,6 +34,7 @@ class Desk:
         """`executor` has one thread."""
         self._executor = executor
         self._urgent: deque[Callable[[], None]] = deque()
+        self._wanted = 0  # work that somebody waits for
 
     async def do(self, work: Callable[[Cancelled], Result]) -> Result:
         """`work` when its turn comes; cancelled as by `in_worker`."""
@@ -45,7 +46,22 @@ class Desk:
 
             return work(asked)
 
-        return await in_worker(self._executor, in_turn)
+        self._wanted += 1
+        try:
+            return await in_worker(self._executor, in_turn)
+        finally:
+            self._wanted -= 1
+
+    async def do_idle(self, work: Callable[[Cancelled], Result]) -> Result | None:
+        """`work` that gives way to all other: it is cancelled as soon as anything else is wanted. None where it never
+        began."""
+        if self._wanted:
+            return None
+        return await in_worker(self._executor, lambda cancelled: work(lambda: cancelled() or self._is_wanted()))
+
+    def _is_wanted(self) -> bool:
+        self._serve()
+        return self._wanted > 0
 
     async def do_soon(self, work: Callable[[Cancelled], Result]) -> Result:
         """`work` before all that waits, and in the midst of what is being done."""

@@ -52,6 +52,9 @@ class DiagnosticsSettings:
         "affected",
         "which files problems are reported of: open documents; also those that a change broke meanwhile; or all",
     )
+    model: bool = _setting(
+        True, "hints of the model, where another name was likely meant, once an open document has rested"
+    )
     severity: Mapping[str, Level] = _setting(
         types.MappingProxyType({}),
         'severity by code of the problem: "error", "warning", "information", "hint" or "off"',

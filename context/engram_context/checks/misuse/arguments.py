@@ -28,11 +28,30 @@ SIGNS = (
 )
 _MOST_ARGUMENTS = 6
 _FUNCTION = SCOPE_KIND["function"]
-_TURNING = frozenset(
+TURNING = frozenset(
     (
-        "swap swapped reverse reversed inverse invert inverted flip flipped transpose rev converse "
-        "symmetric opposite back backward undo mirror cross commute right"
-    ).split()
+        "swap",
+        "swapped",
+        "reverse",
+        "reversed",
+        "inverse",
+        "invert",
+        "inverted",
+        "flip",
+        "flipped",
+        "transpose",
+        "rev",
+        "converse",
+        "symmetric",
+        "opposite",
+        "back",
+        "backward",
+        "undo",
+        "mirror",
+        "cross",
+        "commute",
+        "right",
+    )
 )
 
 
@@ -189,7 +208,7 @@ def _signs(
         here,
         elsewhere,
         unlike,
-        float(bool(words & _TURNING)),
+        float(bool(words & TURNING)),
         float(called in around[:1]),
         float(one.is_name and other.is_name),
     )

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import tree_sitter
 
@@ -24,9 +25,19 @@ _OPERATORS = frozenset(("<", ">", "<=", ">=", "==", "!=", "+", "-", "*", "/", "a
 _NUMBERS = frozenset(("integer", "float"))
 _STATEMENTS = frozenset(
     (
-        "expression_statement if_statement for_statement while_statement with_statement return_statement "
-        "assert_statement elif_clause function_definition case_clause try_statement raise_statement"
-    ).split()
+        "expression_statement",
+        "if_statement",
+        "for_statement",
+        "while_statement",
+        "with_statement",
+        "return_statement",
+        "assert_statement",
+        "elif_clause",
+        "function_definition",
+        "case_clause",
+        "try_statement",
+        "raise_statement",
+    )
 )
 
 
@@ -79,6 +90,18 @@ def uneven_copies(tree: tree_sitter.Tree, text: Text) -> Iterator[Uneven]:
             if found.span not in seen:
                 seen.add(found.span)
                 yield found
+
+
+def matching(tree: tree_sitter.Tree) -> Iterator[tuple[Sequence[tree_sitter.Node], Sequence[tree_sitter.Node]]]:
+    """The leaves of each two neighbours that differ in names alone, of at least one."""
+    for run in _runs(tree.root_node):
+        for first, second in pairwise(_read_alike(run)):
+            if first is None or second is None or first.shape != second.shape:
+                continue
+            pairs = list(zip(first.leaves, second.leaves, strict=True))
+            differing = [one for one, other in pairs if one.text != other.text]
+            if differing and all(one.type in _NAMED for one in differing):
+                yield first.leaves, second.leaves
 
 
 def _runs(root: tree_sitter.Node) -> Iterator[list[tree_sitter.Node]]:

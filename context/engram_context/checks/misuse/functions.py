@@ -12,6 +12,7 @@ from engram_context.text import Span
 _FUNCTION = SCOPE_KIND["function"]
 _PARAMETER, _VARIABLE = KIND["parameter"], KIND["variable"]
 _CLASS = SCOPE_KIND["class"]
+_FUNCTIONS = frozenset({KIND["function"], KIND["method"]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +111,11 @@ def _written(record: FileRecord, ref: int) -> str:
     if ref == -1:
         return ""
     return last_name(record, ref) or "?"
+
+
+def bodies_of(record: FileRecord) -> Iterator[Span]:
+    """The spans of all functions and methods, as `functions_of` gives them."""
+    symbols = record.symbols
+    for row, kind in enumerate(symbols.kind):
+        if kind in _FUNCTIONS and symbols.inner[row] >= 0:
+            yield Span(symbols.body_start[row], symbols.body_end[row])

@@ -59,9 +59,18 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NAMES = re.compile(rb"(?<![.\w])[^\W\d]\w*(?!\w*\s*=(?!=))")
 _COMPOUND = frozenset(
     (
-        "if_statement elif_clause while_statement for_statement with_statement try_statement "
-        "function_definition class_definition match_statement case_clause except_clause"
-    ).split()
+        "if_statement",
+        "elif_clause",
+        "while_statement",
+        "for_statement",
+        "with_statement",
+        "try_statement",
+        "function_definition",
+        "class_definition",
+        "match_statement",
+        "case_clause",
+        "except_clause",
+    )
 )
 _HOLDING = _COMPOUND | {"block", "module"}
 _OPERATIONS = frozenset(("comparison_operator", "binary_operator", "boolean_operator"))
