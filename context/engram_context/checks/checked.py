@@ -6,7 +6,9 @@ import threading
 from collections.abc import Sequence
 
 from engram_context.checks import findings
+from engram_context.checks.imported import import_graph
 from engram_context.checks.incremental import affected
+from engram_context.checks.whole import whole_of
 from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
 from engram_context.snapshot import Snapshot
@@ -40,9 +42,18 @@ class Checked:
         """What the checks find in a file of a snapshot that need not be the newest."""
         return findings(snapshot, path, self._environment)
 
-    def differing(self, before: Snapshot, after: Snapshot) -> frozenset[str] | None:
-        """The files whose findings may differ between two snapshots; None where so much changed that it may be any."""
-        return None if _is_much(before, after) else affected(before, after, self._environment)
+    def differing(self, before: Snapshot, after: Snapshot) -> tuple[str, ...] | None:
+        """The files whose findings may differ between two snapshots, those first that import what changed; None where
+        so much changed that it may be any."""
+        if _is_much(before, after):
+            return None
+        found = affected(before, after, self._environment)
+        graph = whole_of(after, self._environment).of(import_graph)
+        changed = {path for path in found if before.records.get(path) is not after.records.get(path)}
+        changed |= before.records.keys() - after.records.keys()
+        near = {path for path in found if not changed.isdisjoint(graph.imports.get(path, ()))}
+        near |= {importer for path in changed for importer in _importers(before, path, self._environment)}
+        return tuple(sorted(found, key=lambda path: (path not in near, path)))
 
     def _advance(self, snapshot: Snapshot) -> None:
         before = self._snapshot
@@ -57,6 +68,10 @@ class Checked:
                 *(self._found.keys() - snapshot.records.keys()),
             ):
                 self._found.pop(path, None)
+
+
+def _importers(snapshot: Snapshot, path: str, environment: Environment) -> frozenset[str]:
+    return whole_of(snapshot, environment).of(import_graph).importers.get(path, frozenset())
 
 
 def _is_much(before: Snapshot, after: Snapshot) -> bool:

@@ -7,6 +7,7 @@ there is (a client that asks about the whole workspace is not told besides).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 from engram_context.checks import is_checked
 from engram_context.checks.checked import new_ones
@@ -33,13 +34,14 @@ class Told:
 
     `scope`: the setting by which that was chosen. `last`: the snapshot of which it is. `before`: what files had been
     found to have before a change affected them, which is not told. `shown`: the files with problems that a client
-    shows now.
+    shows now. `left`: files that are still to be looked at, in that order.
     """
 
     scope: str = ""
     last: Snapshot | None = None
     before: dict[str, tuple[Finding, ...]] = field(default_factory=dict[str, tuple[Finding, ...]])
     shown: set[str] = field(default_factory=set[str])
+    left: dict[str, None] = field(default_factory=dict[str, None])
     telling: bool = False
 
 
@@ -85,15 +87,19 @@ async def _tell(session: Session, folder: Folder, told: Told) -> None:
         if paths is None:
             # Another branch, or the first look: what is there now is what was there before.
             told.before.clear()
-            paths = frozenset(now.records) if scope == "workspace" else frozenset[str]()
+            told.left.clear()
+            paths = now.paths if scope == "workspace" else ()
             last = None
-        checked = (path for path in sorted(paths) if is_checked(path, language_of(path)))
+        checked = (path for path in paths if is_checked(path, language_of(path)))
         wanted = [path for path in checked if not _is_open(session, folder, path)]
-        for start in range(0, len(wanted) if scope == "workspace" else min(len(wanted), _MOST), _BATCH):
-            batch = wanted[start : start + _BATCH]
+        told.left = dict.fromkeys([*wanted, *told.left] if scope == "workspace" else [*wanted, *told.left][:_MOST])
+        while told.left and folder.snapshot is now:  # what is left when something changes again is looked at then
+            batch = list(islice(told.left, _BATCH))
             found = await session.in_background(partial(_compare, folder, told.before, last, now, batch))
             for path, new in found.items():
                 _publish(session, folder, told, now, path, new)
+            for path in batch:
+                told.left.pop(path, None)
     finally:
         told.telling = False
 
@@ -105,11 +111,11 @@ def _scope(session: Session) -> str:
     return settings.scope
 
 
-async def _affected(session: Session, folder: Folder, last: Snapshot | None, now: Snapshot) -> frozenset[str] | None:
+async def _affected(session: Session, folder: Folder, last: Snapshot | None, now: Snapshot) -> tuple[str, ...] | None:
     if last is None:
         return None
     if session.settings.diagnostics.scope == "open":
-        return frozenset()
+        return ()
     return await session.in_background(lambda _: folder.holder.checked.differing(last, now))
 
 
@@ -121,21 +127,21 @@ def _compare(
     paths: Sequence[str],
     cancelled: Cancelled,
 ) -> Mapping[str, tuple[Finding, ...]]:
-    """The problems of files that they did not have before."""
+    """The problems of files that they did not have before. What those were is only asked where there are any."""
     checked = folder.holder.checked
-    for path in paths:
-        if path not in before and not cancelled():
-            if last is None:
-                before[path] = ()
-            elif last.record(path) is now.record(path):
-                before[path] = checked.anew(last, path)
-            else:  # whoever changed it on disk knows what is in it
-                before[path] = checked.findings(now, path)
-    found = {path: checked.findings(now, path) for path in paths if not cancelled()}
-    return {
-        path: tuple(one for one in new_ones(before[path], here) if one.severity in _TOLD)
-        for path, here in found.items()
-    }
+    here = {path: _told(checked.findings(now, path)) for path in paths if not cancelled()}
+    for path in [path for path, found in here.items() if found and path not in before]:
+        if last is None:
+            before[path] = ()
+        elif last.record(path) is now.record(path):
+            before[path] = _told(checked.anew(last, path))
+        else:  # whoever changed it on disk knows what is in it
+            before[path] = here[path]
+    return {path: new_ones(before.get(path, ()), found) for path, found in here.items()}
+
+
+def _told(found: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(one for one in found if one.severity in _TOLD)
 
 
 def _publish(session: Session, folder: Folder, told: Told, now: Snapshot, path: str, new: tuple[Finding, ...]) -> None:
