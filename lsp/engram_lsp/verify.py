@@ -25,9 +25,12 @@ from pathlib import Path
 from engram_context.edits import EditError
 from engram_context.text import Text
 from engram_context.trace.fixes import Proposal
+from engram_context.trace.reports import TraceReport
 from engram_context.trace.values import Trace
 
 Cancelled = Callable[[], bool]
+Progress = Callable[[int, int, str], None]
+"""Told how many proposals were tried, of how many, and what the next one is."""
 
 LEFT_OUT = frozenset((
     ".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", "node_modules", "__pycache__", ".mypy_cache",
@@ -50,8 +53,12 @@ class Limits:
     test: float = 60.0
     tests: float = 600.0
     all: float = 900.0
-    tried: int = 30
+    tried: int = 20
     confirmed: int = 3
+
+
+def _silent(_done: int, _total: int, _what: str) -> None:
+    pass
 
 
 class VerifyError(Exception):
@@ -184,7 +191,7 @@ def verified(
     unsaved: Mapping[str, Text] | None = None,
     limits: Limits | None = None,
     cancelled: Cancelled = lambda: False,
-    progress: Callable[[int, int, str], None] = lambda _done, _total, _what: None,
+    progress: Progress = _silent,
 ) -> tuple[Proposal, ...]:
     """The proposals that make the failing test pass: `verified` is then "tests" where the whole command fails nowhere
     that it had not failed, and these come first; "test" where that could not be told. All others are left out.
@@ -231,6 +238,36 @@ def verified(
             elif whole.code is not None:
                 found.pop()  # it breaks something else
     return tuple(sorted(found, key=lambda one: one.verified != "tests"))
+
+
+def tried(
+    report: TraceReport,
+    command_line: str,
+    root: Path,
+    read: Callable[[str], Text | None],
+    *,
+    unsaved: Mapping[str, Text] | None = None,
+    limits: Limits | None = None,
+    cancelled: Cancelled = lambda: False,
+    progress: Progress = _silent,
+) -> TraceReport:
+    """The report with its proposals tried: those that the tests verified, and none besides where any is. Raises
+    VerifyError as `verified` does.
+
+    `report` is one whose unsure proposals were not left out; those are left out here.
+    """
+    paths = {path for proposal in report.proposals for path in proposal.edit.edits}
+    texts = {path: text for path in paths if (text := read(path)) is not None}
+    found = verified(
+        report.proposals, command_line, root, report.trace, texts,
+        unsaved=unsaved, limits=limits, cancelled=cancelled, progress=progress,
+    )  # fmt: skip
+    return replace(report, proposals=tuple(one for one in found if one.is_shown))
+
+
+def sure(report: TraceReport) -> TraceReport:
+    """The report without proposals that are not sure enough to be shown."""
+    return replace(report, proposals=tuple(one for one in report.proposals if one.is_shown))
 
 
 def _applied(proposal: Proposal, texts: Mapping[str, Text]) -> dict[str, bytes] | None:

@@ -53,31 +53,31 @@ from engram_context.trace.repairs.site import Repair
 from engram_context.trace.repairs.trouble import trouble_of
 from engram_context.trace.suspects import suspects
 from engram_context.trace.values import Suspect, Trace
-from engram_lsp.verify import VerifyError, verified
+from engram_lsp.verify import Limits, VerifyError, verified
 
 # Who calls what: a pytest plugin that writes which functions the tests of each file call.
 CALLS = """
 import json, os, sys
 import pytest
 
-seen = {}
+codes = {}
 root = os.getcwd() + os.sep
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item, nextitem):
-    found = seen.setdefault(item.nodeid.split("::")[0], set())
+    add = codes.setdefault(item.nodeid.split("::")[0], set()).add
     def profile(frame, event, arg):
         if event == "call":
-            code = frame.f_code
-            if code.co_filename.startswith(root):
-                found.add((code.co_filename[len(root):], code.co_firstlineno))
+            add(frame.f_code)
     sys.setprofile(profile)
     yield
     sys.setprofile(None)
 
 def pytest_sessionfinish():
     with open(os.environ["BENCH_CALLS"], "w") as file:
-        json.dump({name: sorted(found) for name, found in seen.items()}, file)
+        json.dump({name: sorted({
+            (code.co_filename[len(root):], code.co_firstlineno) for code in found if code.co_filename.startswith(root)
+        }) for name, found in codes.items()}, file)
 """
 STYLES = ("auto", "native", "short")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s:]+\.py(?:::(?:[^\s\[]|\[.*?\](?= - |$))+)?)(?: - .*)?$", re.MULTILINE)
@@ -356,7 +356,14 @@ def fix(options: argparse.Namespace) -> None:
             line = f"{seed.python} -m pytest -o addopts= -q {deselected} {' '.join(test_roots(tests))}"
             texts = {path: text for path in case.snapshot.paths if (text := case.snapshot.text(path)) is not None}
             try:
-                found = verified(made, line, case.root, replace(case.trace, test=seed.test), texts)
+                found = verified(
+                    made,
+                    line,
+                    case.root,
+                    replace(case.trace, test=seed.test),
+                    texts,
+                    limits=Limits(tried=options.tried),
+                )
             except VerifyError as problem:
                 why = str(problem)
         proven = [one for one in found if one.verified == "tests"]
@@ -522,6 +529,9 @@ def main() -> None:
     command.add_argument("--kind", default="")
     command.add_argument("--static", action="store_true", help="run no tests")
     command.add_argument("--start", type=int, default=0)
+    command.add_argument(
+        "--tried", type=int, default=Limits().tried, help="proposals that are run with the failing test"
+    )
     command.add_argument("--step", type=int, default=1, help="every so many seeds only")
     command.add_argument("--show", action="store_true")
     command.set_defaults(run=fix)

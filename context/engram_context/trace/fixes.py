@@ -38,7 +38,7 @@ fails that passed before."""
 
 SUSPECTS = 6
 """So many suspects are looked at."""
-CHECKED = 40
+CHECKED = 24
 """So many of the best repairs are checked against the snapshot."""
 _MOST_IN_ONE = 600
 _DEPENDENTS = 6

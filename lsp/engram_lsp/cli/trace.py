@@ -17,8 +17,9 @@ from engram_context.trace.reports import TraceReport, reports
 from engram_context.trace.values import LocatedFrame, Suspect
 from rich.markup import escape
 
+from engram_lsp import verify
 from engram_lsp.cli import rename, workspace
-from engram_lsp.cli.terminal import UserError, notes, out, print_json
+from engram_lsp.cli.terminal import UserError, notes, out, print_json, progress
 
 _LARGEST = 32 << 20
 _SHOWN_FRAMES = 12
@@ -28,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a file with the trace in it, - for standard input")
     parser.add_argument("--project", type=Path, default=Path(), metavar="PATH", help="the project (default: here)")
     parser.add_argument("--no-fixes", action="store_true", help="look for no fixes")
+    parser.add_argument(
+        "--test",
+        default="",
+        metavar="COMMAND",
+        help="run this test command, in a throw-away copy of the project, to tell which fixes are right",
+    )
     parser.add_argument("--unsure", action="store_true", help="also show fixes that are rather wrong than right")
     parser.add_argument("--write", type=int, metavar="N", help="apply the fix of this number, counted from 1")
     workspace.add_arguments(parser)
@@ -38,8 +45,15 @@ def run(options: argparse.Namespace) -> int:
     with workspace.opened(options.project, options, names_only=True) as project:
         history = History.of(project.root)
         found = reports(
-            project.snapshot, text, project.environment, history, repair=not options.no_fixes, unsure=options.unsure
+            project.snapshot,
+            text,
+            project.environment,
+            history,
+            repair=not options.no_fixes,
+            unsure=options.unsure or bool(options.test),
         )
+        if options.test and not options.no_fixes:
+            found = tuple(_tried(project, report, options) for report in found)
         proposals = [proposal for report in found for proposal in report.proposals]
         if options.write is not None and not 1 <= options.write <= len(proposals):
             raise UserError(f"there is no fix {options.write}: {len(proposals) or 'none'} were found")
@@ -52,6 +66,17 @@ def run(options: argparse.Namespace) -> int:
             rename.write_texts(project, before, after)
             notes.print(f"fix {options.write} written: {', '.join(sorted(after))}")
     return 0 if any(report.suspects for report in found) else 1
+
+
+def _tried(project: Project, report: TraceReport, options: argparse.Namespace) -> TraceReport:
+    if not report.proposals:
+        return report
+    try:
+        with progress("trying fixes", quiet=options.json) as advance:
+            return verify.tried(report, options.test, project.root, project.text, progress=advance)
+    except verify.VerifyError as problem:
+        notes.print(f"[yellow]no fix was tried: {escape(str(problem))}[/]")
+        return report if options.unsure else verify.sure(report)
 
 
 def _read(name: str) -> str:
@@ -102,7 +127,8 @@ def _show(project: Project, found: tuple[TraceReport, ...]) -> None:
             out.print(f"[bold]{rank}.[/] {_suspect(project, suspect)}", soft_wrap=True)
         for proposal in report.proposals:
             number += 1
-            out.print(f"[green]fix {number}[/] ({proposal.confidence:.0%}): {escape(proposal.why)}", soft_wrap=True)
+            sure = "tests pass" if proposal.verified == "tests" else f"{proposal.confidence:.0%}"
+            out.print(f"[green]fix {number}[/] ({sure}): {escape(proposal.why)}", soft_wrap=True)
             out.file.write(_diff(project, proposal))
 
 

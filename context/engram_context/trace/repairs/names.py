@@ -163,6 +163,8 @@ def _renamed_back(site: Site, missing: str) -> Iterator[Repair]:
         like = likeness(symbol.name, missing)
         if like < 0.5 or len(site.snapshot.files_naming(symbol.name)) > 1:
             continue
+        if site.snapshot.files_naming(missing) == (site.path,) and len(site.record.occurrences_of(symbol.name)) > 2:
+            continue  # who renames something here renames all of it that is here
         yield from _rename(site, site.path, symbol.span, symbol.name, missing, {"likeness": like})
 
 
