@@ -6,6 +6,7 @@ the tests run. What a check knows of the whole project it asks of `subject.whole
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 
 from engram_context.checks import (
@@ -24,6 +25,7 @@ from engram_context.checks import (
     nothing,
     overrides,
     parameters,
+    returns,
     syntax,
     unbound,
     unreachable,
@@ -52,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
     attributes.CHECK,
     nothing.CHECK,
     overrides.CHECK,
+    returns.CHECK,
     cycles.CHECK,
     dependencies.IN_MANIFESTS,
     dependencies.IN_PYTHON,
@@ -67,9 +70,11 @@ def is_checked(path: str, language: str | None) -> bool:
     return language == "python" or manifests.is_manifest(path)
 
 
-def findings(snapshot: Snapshot, path: str, environment: Environment) -> tuple[Finding, ...]:
+def findings(
+    snapshot: Snapshot, path: str, environment: Environment, *, of_project: bool | None = None
+) -> tuple[Finding, ...]:
     """What is wrong in one file, sorted by place. Empty for an unknown file, a file without checks, and one whose
-    record lags behind its text."""
+    record lags behind its text. `of_project`: only by checks that are so, or not."""
     record, text = snapshot.record(path), snapshot.text(path)
     if record is None or text is None or record.digest != text.digest or not is_checked(path, record.language):
         return ()
@@ -77,8 +82,12 @@ def findings(snapshot: Snapshot, path: str, environment: Environment) -> tuple[F
     subject = Subject(snapshot, path, text, record, environment)
     # Half-written code loses bindings and uses: what it seems to lack says nothing.
     checks = [check for check in CHECKS if check.files == kind and (check.reads_broken or not record.errors)]
-    kept = unsuppressed([found for check in checks for found in check.find(subject)], text, CODES)
-    return tuple(sorted(kept, key=lambda finding: (finding.span.start, finding.span.end, finding.code)))
+    asked = [check for check in checks if of_project is None or check.of_project == of_project]
+    return in_order(unsuppressed([found for check in asked for found in check.find(subject)], text, CODES))
+
+
+def in_order(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(found, key=lambda finding: (finding.span.start, finding.span.end, finding.code)))
 
 
 def page_of(code: str) -> str | None:

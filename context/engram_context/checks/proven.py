@@ -303,7 +303,7 @@ class Proven:
         if found is None or len(found) != 1:
             return None
         of = found[0]
-        if not isinstance(of, ClassType) or self._is_protocol(of):
+        if not isinstance(of, ClassType) or self.types.classes.is_protocol(of):
             return None
         if self.types.is_library(of, "builtins", "object") or self.types.is_library(of, "builtins", "type"):
             return None
@@ -315,9 +315,6 @@ class Proven:
         if value is None or value.kind != "tuple":
             return (ref,)
         return record.values.pool[value.first : value.second]
-
-    def _is_protocol(self, of: ClassType) -> bool:
-        return any(self.types.classes.is_protocol(one) for one in self.reach(of))
 
     # --- names ----------------------------------------------------------------------------------------
 

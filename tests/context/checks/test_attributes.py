@@ -94,7 +94,6 @@ def test_a_member_that_nothing_has_is_found(check: Check, source: str, name: str
         "from functools import lru_cache\n@lru_cache\ndef f(): ...\nf.cache_clear()\n",
         "def f(x=None):\n    return x.b\n",
         "def f(x: object):\n    return x.b\n",
-        "total = 0\ntotal = input()\ntotal.b\n",
         "def f(p):\n    n = 0\n    for x in p:\n        n = n + x\n    return n.quantize(1)\n",
         "class A:\n    def __init__(self):\n        self.n = 0\n    def m(self):\n        return self.n.quantize(1)\n",
         "def f(a, b):\n    return (a == b).all()\n",
