@@ -449,4 +449,5 @@ def _by_name(subject: Subject, call: Span, old: Signature, new: Signature, first
 CHECK = Check(
     changed_signatures,
     (Code("changed-signature", "warning", frozenset(), needs_project=True),),
+    of_project=True,
 )

@@ -36,9 +36,11 @@ class Code:
 @dataclass(frozen=True, slots=True)
 class Check:
     """`files`: Python source, or the files in which a project declares what it depends on. `reads_broken`: it is also
-    asked about source with syntax errors, which loses bindings and uses."""
+    asked about source with syntax errors, which loses bindings and uses. `of_project`: any change anywhere may change
+    what it finds; of the other checks `incremental.py` knows which changes can."""
 
     find: Callable[[Subject], Found]
     codes: tuple[Code, ...]
     files: Literal["python", "manifest"] = "python"
     reads_broken: bool = False
+    of_project: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from engram_context.checks import findings
+from engram_context.checks import findings, in_order
 from engram_context.checks.imported import import_graph
 from engram_context.checks.incremental import affected
 from engram_context.checks.whole import whole_of
@@ -23,20 +23,26 @@ class Checked:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._snapshot: Snapshot | None = None
+        # By the checks of a file, and by those of the whole project.
         self._found: dict[str, tuple[Finding, ...]] = {}
+        self._of_project: dict[str, tuple[Finding, ...]] = {}
         self._lock = threading.Lock()
 
     def findings(self, snapshot: Snapshot, path: str) -> tuple[Finding, ...]:
         """What the checks find in a file: what is kept, or found now."""
-        with self._lock:
-            self._advance(snapshot)
-            if self._snapshot is snapshot and path in self._found and _is_read(snapshot, path):
-                return self._found[path]
-        found = findings(snapshot, path, self._environment)
-        with self._lock:
-            if self._snapshot is snapshot and _is_read(snapshot, path):
-                self._found[path] = found
-        return found
+        parts: list[tuple[Finding, ...]] = []
+        for of_project, kept in ((False, self._found), (True, self._of_project)):
+            with self._lock:
+                self._advance(snapshot)
+                is_now = self._snapshot is snapshot and _is_read(snapshot, path)
+                found = kept.get(path) if is_now else None
+            if found is None:
+                found = findings(snapshot, path, self._environment, of_project=of_project)
+                with self._lock:
+                    if self._snapshot is snapshot and _is_read(snapshot, path):
+                        kept[path] = found
+            parts.append(found)
+        return in_order(finding for found in parts for finding in found)
 
     def anew(self, snapshot: Snapshot, path: str) -> tuple[Finding, ...]:
         """What the checks find in a file of a snapshot that need not be the newest."""
@@ -60,8 +66,9 @@ class Checked:
         if before is snapshot or (before is not None and before.revision > snapshot.revision):
             return
         self._snapshot = snapshot
+        self._of_project.clear()
         if before is None or _is_much(before, snapshot):
-            self._found = {}
+            self._found.clear()
         elif self._found:
             for path in (
                 *affected(before, snapshot, self._environment),

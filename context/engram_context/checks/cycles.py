@@ -410,4 +410,5 @@ CHECK = Check(
             needs_project=True,
         ),
     ),
+    of_project=True,
 )

@@ -15,7 +15,9 @@ from engram_context.records import KIND, NO_REF, ROLE, SCOPE_KIND, FileRecord, v
 
 _FUNCTION_LIKE = (SCOPE_KIND["function"], SCOPE_KIND["lambda"])
 _OPEN_SCOPES = (SCOPE_KIND["module"], SCOPE_KIND["class"])
-_PARAMETER, _ATTRIBUTE = KIND["parameter"], KIND["attribute"]
+_CLASS = SCOPE_KIND["class"]
+_PARAMETER = KIND["parameter"]
+_FIELDS = (KIND["variable"], KIND["constant"])
 _ATTRIBUTE_ROLES = (ROLE["attribute"], ROLE["attribute-write"])
 _DEEPEST = 12
 """So deep does an expression count; what is nested deeper is no longer inferred either."""
@@ -37,6 +39,9 @@ def definitions(record: FileRecord) -> Mapping[str, Definition]:
     for row, scope in enumerate(symbols.scope):
         if record.scopes.kind[scope] in _OPEN_SCOPES:
             found.setdefault(record.names[symbols.name[row]], []).append(reader.symbol(row))
+        inner = symbols.inner[row]
+        if inner >= 0 and record.scopes.kind[inner] == _CLASS:
+            found.setdefault(record.names[symbols.name[row]], []).extend(map(reader.symbol, _unnamed(record, inner)))
     for imported in record.imports:
         if imported.scope == 0 or record.scopes.kind[imported.scope] in _OPEN_SCOPES:
             # A star binds names that are not written here.
@@ -52,6 +57,16 @@ def definitions(record: FileRecord) -> Mapping[str, Definition]:
         )
         for name, parts in found.items()
     }
+
+
+def _unnamed(record: FileRecord, scope: int) -> Iterator[int]:
+    """The members of a class that others use without naming them: what operators and calls run, and what may be a field
+    of its constructor."""
+    symbols = record.symbols
+    for row in record.symbols_in(scope):
+        name = record.names[symbols.name[row]]
+        if (name.startswith("__") and name.endswith("__")) or symbols.kind[row] in _FIELDS:
+            yield row
 
 
 def uses(record: FileRecord) -> Mapping[str, int]:
