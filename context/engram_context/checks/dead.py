@@ -61,6 +61,8 @@ _PLAIN_BASES = frozenset(
 _PROTOCOLS = frozenset(("Protocol", "Interface"))
 _BY_NAME_IN_FILE = frozenset(("globals", "locals", "vars", "getmembers", "__dict__", "modules", "exec", "eval"))
 _LOADERS = frozenset(("import_module", "__import__", "iter_modules", "walk_packages", "load_module", "exec_module"))
+ASKED_OF_ALL = _LOADERS | {"__subclasses__"}
+"""Names that say something about all definitions, wherever they are mentioned."""
 _LOOKUPS = frozenset(("getattr", "setattr", "hasattr", "delattr", "attrgetter", "methodcaller", "globals", "vars"))
 _SHORTEST_PART = 3
 _HOOKS = re.compile(r"test|Test|pytest_|setup_?|teardown_?|load_tests")
@@ -310,13 +312,14 @@ class Dead:
             found: set[str] = set()
             for at, record in resolver.snapshot.records.items():
                 if record.language == "python":
-                    found |= _parts_in(resolver, at, record)
+                    found |= parts_in(resolver, at, record)
             self._parts = frozenset(part for part in found if len(part) >= _SHORTEST_PART)
-        parts = self._parts | _parts_in(resolver, path, resolver.snapshot.records[path])
+        parts = self._parts | parts_in(resolver, path, resolver.snapshot.records[path])
         return any(name != part and (name.startswith(part) or name.endswith(part)) for part in parts)
 
 
-def _parts_in(resolver: Resolver, path: str, record: FileRecord) -> frozenset[str]:
+def parts_in(resolver: Resolver, path: str, record: FileRecord) -> frozenset[str]:
+    """The parts of names that a file looks up, having put them together."""
     kept = of_record(record, _parts)
     if not kept:
         parts = () if _LOOKUPS.isdisjoint(record.names) else built_parts(resolver, path, record)
@@ -408,11 +411,11 @@ def protocol_members(whole: Whole) -> frozenset[str]:
     found: set[str] = set()
     for record in whole.snapshot.records.values():
         if record.language == "python":
-            found |= of_record(record, _protocol_members)
+            found |= of_record(record, protocol_members_of)
     return frozenset(found)
 
 
-def _protocol_members(record: FileRecord) -> frozenset[str]:
+def protocol_members_of(record: FileRecord) -> frozenset[str]:
     if _PROTOCOLS.isdisjoint(record.names):
         return frozenset()
     return frozenset(
@@ -597,4 +600,5 @@ CHECK = Check(
         _code("constant"),
         _code("module"),
     ),
+    of_project=True,
 )

@@ -443,5 +443,5 @@ def in_python(subject: Subject) -> Found:
 _UNUSED = Code("unused-dependency", "warning", frozenset(("DEP002",)), needs_project=True)
 _UNDECLARED = Code("undeclared-dependency", "warning", frozenset(("DEP001", "DEP003")), needs_project=True)
 _MISPLACED = Code("misplaced-dependency", "warning", frozenset(("DEP004",)), needs_project=True)
-IN_MANIFESTS = Check(idle_dependencies, (_UNUSED, _MISPLACED), files="manifest", reads_broken=True)
-IN_PYTHON = Check(in_python, (_UNUSED, _UNDECLARED, _MISPLACED))
+IN_MANIFESTS = Check(idle_dependencies, (_UNUSED, _MISPLACED), files="manifest", reads_broken=True, of_project=True)
+IN_PYTHON = Check(in_python, (_UNUSED, _UNDECLARED, _MISPLACED), of_project=True)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from engram_context.checks import manifests
 from engram_context.checks.definitions import Definition, definitions, uses
 from engram_context.checks.imported import ImportGraph, import_graph, written_imports
+from engram_context.checks.reach import reached
 from engram_context.checks.whole import of_record, whole_of
 from engram_context.imports import imported_as
 from engram_context.outside.environment import Environment
@@ -34,7 +35,8 @@ def affected(before: Snapshot, after: Snapshot, environment: Environment) -> fro
         return frozenset()
     if any(manifests.is_manifest(path) for path in changed):
         return frozenset(new)
-    graphs = [whole_of(snapshot, environment).of(import_graph) for snapshot in (before, after)]
+    one, other = (whole_of(snapshot, environment) for snapshot in (before, after))
+    graphs = [whole.of(import_graph) for whole in (one, other)]
     found = changed | _defining_what_they_use(before, after, changed, graphs)
     found |= _mentioning_what_differs(before, after, changed, graphs)
     imports_differ = {path for path in changed if _written(old.get(path)) != _written(new.get(path))}
@@ -42,6 +44,7 @@ def affected(before: Snapshot, after: Snapshot, environment: Environment) -> fro
         for graph in graphs:
             found |= graph.importing(imports_differ) & graph.imported_by(imports_differ)  # its cycles
         found.update(path for path in new if manifests.is_manifest(path))
+    found |= reached(one, other, changed, found)
     return frozenset(found & new.keys())
 
 
