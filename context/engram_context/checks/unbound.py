@@ -30,8 +30,9 @@ _ERRORS = (b"NameError", b"UnboundLocalError")
 _READS_EVERYTHING = re.compile(rb"\b(?:locals|globals|vars|exec|eval)\(")
 # What the name of a function that is only called to leave may say.
 _LEAVES = re.compile(
-    rb"(?i)(?:\w+\.)*_*(?:\w*_)?(?:fail\w*|abort\w*|die|exit\w*|errors?|fatal|usage|bail\w*|throw\w*|panic|quit|halt|raise\w*"
-    rb"|reject|unreachable|assert\w*|critical_exit)(?:_\w+)?|\w*(?:Fail|Abort|Exit|Raise|Throw|Quit)(?:[A-Z]\w*)?"
+    rb"(?i)(?:\w+\.)*(?!\w*_(?:for|if|on|when|unless)_)_*(?:\w*_)?(?:fail\w*|abort\w*|die|exit\w*|errors?|fatal|usage|"
+    rb"bail\w*|throw\w*|panic|quit|halt|raise\w*|reject|unreachable)(?:_\w+)?|"
+    rb"\w*(?:Fail|Abort|Exit|Raise|Throw|Quit)(?:[A-Z]\w*)?"
 )
 _LOGS = re.compile(rb"(?i)(?:\w+\.)*\w*(?:log|logger|logging|warnings?|messages?|console|print\w*)\.\w+")
 _MOST_STATES = 1000
@@ -120,7 +121,7 @@ class _Code:
         body = definition.child_by_field_name("body") if definition is not None else None
         if definition is None or body is None or definition.type != "function_definition":
             return None
-        return None if _READS_EVERYTHING.search(body.text or b"") else _Code(subject, scope, body)
+        return _Code(subject, scope, body)
 
     @cached_property
     def whole(self) -> Flow:
@@ -165,7 +166,7 @@ def _of_binding(code: _Code, binding: Binding) -> Found:
     record = subject.record
     name = record.names[binding[1]]
     read = _witness(code, binding)
-    if read is None or _is_expected(subject, read):
+    if read is None or _is_expected(subject, read) or _is_asked_for(code, name):
         return
     marks = _marks(code, code.whole, binding)
     is_deleted = marks is not None and not marks.drops <= set(code.whole.at(record.occurrences.start[read]))
@@ -253,7 +254,10 @@ def _is_evaluated(subject: Subject, span: Span) -> bool:
     """Whether a name is looked up when its code runs: not in an annotation, a string or a lambda."""
     node = subject.surroundings.node(span)
     while node.parent is not None and not node.type.endswith(("_statement", "_clause", "_definition")):
-        if node.type in ("type", "string_content", "lambda", "generator_expression"):
+        if node.type in ("type", "string_content", "lambda"):
+            return False
+        # A call runs through the generator that it is given alone; what is kept runs later.
+        if node.type == "generator_expression" and node.parent.type != "call":
             return False
         node = node.parent
     return True
@@ -263,6 +267,14 @@ def _is_expected(subject: Subject, read: int) -> bool:
     span = subject.record.occurrences.span(read)
     around = subject.surroundings
     return around.handles(span, *_ERRORS) or around.depends_on_platform(span)
+
+
+def _is_asked_for(code: _Code, name: str) -> bool:
+    """Whether a function asks `locals()` for a name."""
+    text = code.body.text or b""
+    return (
+        _READS_EVERYTHING.search(text) is not None and re.search(rb"""["']%s["']""" % name.encode(), text) is not None
+    )
 
 
 # --- a way without a binding --------------------------------------------------------------------------
@@ -303,8 +315,12 @@ def _call(node: Node | None) -> Node | None:
 
 
 def _seems_to_leave(call: Node) -> bool:
+    """Whether a call is known to leave, or ends its block and is named as if it did."""
     if never_returns(call):
         return True
+    statement = call.parent
+    if statement is None or statement.next_named_sibling is not None:
+        return False
     function = call.child_by_field_name("function")
     text = b"" if function is None else function.text or b""
     return _LEAVES.fullmatch(text) is not None and _LOGS.fullmatch(text) is None
@@ -550,7 +566,15 @@ CHECK = Check(
         Code(
             "possibly-unbound",
             "hint",
-            frozenset(("E0606", "possibly-used-before-assignment", "possibly-undefined", "reportPossiblyUnbound")),
+            frozenset(
+                (
+                    "E0606",
+                    "possibly-used-before-assignment",
+                    "possibly-undefined",
+                    "reportPossiblyUnbound",
+                    "reportPossiblyUnboundVariable",
+                )
+            ),
             of_types=True,
         ),
     ),

@@ -51,6 +51,10 @@ def test_a_read_that_no_binding_can_reach_is_an_error(check: Check, body: str):
         "if a:\n    x = 1\nelse:\n    y = 1\nreturn x if not a else 1",
         "if a:\n    x = 1\na = f()\nif a:\n    return x",
         "try:\n    y = f()\n    x = g()\nexcept E:\n    return x",
+        "if a:\n    x = 1\nb.raise_for_status()\nreturn x",
+        "if a:\n    x = 1\nself.assertTrue(b)\nreturn x",
+        "if a:\n    x = 1\nexec(b)\nreturn x",
+        "if a:\n    x = 1\nreturn any(x for _ in b)",
         "for b in a:\n    if b:\n        x = b\n        break\nelse:\n    print('none')\nreturn x",
     ],
 )
@@ -83,6 +87,7 @@ def test_a_read_that_some_way_reaches_without_a_binding_is_a_hint(all_findings: 
         "match a:\n    case 1: x = 1\n    case 2: x = 2\nreturn x",
         "if (x := f()) and x.y: return x",
         "return [y for b in a if (y := b)]",
+        "z = (x for _ in a)\nx = 1\nreturn list(z)",
         "x = lambda: y\ny = 1\nreturn x()",
         "def g(): return x\nx = 1\nreturn g",
         "try:\n    x\nexcept NameError:\n    x = 1\nreturn x",
