@@ -5,11 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
+from engram_context.checks import CODES
 from engram_lsp.cli import COMMANDS
+from engram_lsp.cli.explain import summary
 from engram_lsp.settings import table
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+CODES_TABLE = re.compile(r"(<!-- codes: .*? -->\n).*?(<!-- /codes -->)", re.DOTALL)
 SETTINGS = re.compile(r"(<!-- settings: .*? -->\n).*?(<!-- /settings -->)", re.DOTALL)
 
 
@@ -19,6 +22,19 @@ def settings_table() -> str:
 
     rows = [f"| `{name}` | {kind} | {default(value)} | {about} |" for name, kind, value, about in table()]
     return "\n".join(["| setting | value | default | what it does |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def codes_table() -> str:
+    rows = [f"| `{name}` | {code.severity} | {summary(name)} |" for name, code in sorted(CODES.items())]
+    return "\n".join(["| code | usually | what it says |", "|---|---|---|", *rows]) + "\n"
+
+
+def test_the_readme_lists_every_code() -> None:
+    text = README.read_text(encoding="utf-8")
+    current = CODES_TABLE.sub(lambda match: match[1] + codes_table() + match[2], text)
+    if os.environ.get("UPDATE_DOCS"):
+        README.write_text(current, encoding="utf-8")
+    assert text == current, "run UPDATE_DOCS=1 pytest tests/test_docs.py"
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
@@ -37,7 +53,7 @@ def test_the_readme_names_every_command(command: str) -> None:
 @pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
 def test_files_that_documents_name_exist(document: str) -> None:
     """Full paths, and names of modules that ARCHITECTURE.md lists by folder."""
-    text = (ROOT / document).read_text(encoding="utf-8")
+    text = CODES_TABLE.sub("", (ROOT / document).read_text(encoding="utf-8"))
     named = set(re.findall(r"`((?:lsp|context|runtime|tests|editors)/[\w./-]+\w)`", text))
     assert {name for name in named if "..." not in name and not (ROOT / name).exists()} == set()
     modules = {path.stem for package in ("lsp", "context", "runtime") for path in (ROOT / package).rglob("*.py")}

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 
 from engram_context.checks import CODES, page_of
 from rich.markdown import Markdown
@@ -34,7 +35,9 @@ def run(options: argparse.Namespace) -> int:
 def summary(code: str) -> str:
     """The first sentence of a code's page."""
     lines = (page_of(code) or "").splitlines()[1:]
-    return next((line for line in lines if line.strip()), "")
+    first = next((line for line in lines if line.strip()), "")
+    # Not at the dots of `pyproject.toml`.
+    return re.split(r"[.:](?=\s|$)", first)[0] + "." if first else ""
 
 
 def _list(as_json: bool) -> None:
