@@ -141,6 +141,15 @@ class PythonSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceSettings:
+    test_command: str = _setting(
+        "",
+        "command that runs the tests; fixes for a stack trace are tried with it in a throw-away copy, once you"
+        " agreed; `{test}` in it stands for the failing test; empty: never",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     completion: CompletionSettings = field(default_factory=CompletionSettings)
     inline: InlineSettings = field(default_factory=InlineSettings)
@@ -152,6 +161,7 @@ class Settings:
     remote: RemoteSettings = field(default_factory=RemoteSettings)
     index: IndexSettings = field(default_factory=IndexSettings)
     python: PythonSettings = field(default_factory=PythonSettings)
+    trace: TraceSettings = field(default_factory=TraceSettings)
 
     @staticmethod
     def read(*sources: object) -> "tuple[Settings, tuple[str, ...]]":

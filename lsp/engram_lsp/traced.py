@@ -9,10 +9,12 @@ from engram_lsp.folder import Folder
 
 @dataclass(slots=True)
 class Traced:
-    """The diagnostics of traces by URI, and of which text of which file they are. Owned by the event loop."""
+    """The diagnostics of traces by URI, and of which text of which file they are; and which test commands the user lets
+    be run. Owned by the event loop."""
 
     items: dict[str, list[types.Diagnostic]] = field(default_factory=dict[str, list[types.Diagnostic]])
     texts: dict[str, tuple[Folder, str, bytes]] = field(default_factory=dict[str, tuple[Folder, str, bytes]])
+    agreed: dict[str, bool] = field(default_factory=dict[str, bool])
 
     def of(self, uri: str) -> list[types.Diagnostic]:
         return self.items.get(uri, [])

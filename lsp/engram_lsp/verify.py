@@ -45,8 +45,8 @@ _POLL = 0.02
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`files` and `size` (bytes): what a copy may have at most. `test` and `tests` (seconds): how long the failing test
-    and the whole command may run; `all` is for everything together. `tried` proposals are run with the failing test,
-    and of those that make it pass `confirmed` with the whole command."""
+    and the whole command may run; `all` is for everything together. `tried` proposals are run with the failing test
+    at most, and no more than `further` behind the first that makes it pass; `confirmed` are enough."""
 
     files: int = 50_000
     size: int = 500 << 20
@@ -54,7 +54,8 @@ class Limits:
     tests: float = 600.0
     all: float = 900.0
     tried: int = 20
-    confirmed: int = 3
+    confirmed: int = 2
+    further: int = 4
 
 
 def _silent(_done: int, _total: int, _what: str) -> None:
@@ -210,12 +211,13 @@ def verified(
             raise VerifyError("the failing test takes too long")
         if before.code == 0:
             raise VerifyError("the failing test passes")
-        if command.reports and before.code not in (1, 2):
+        if command.reports and command.one is not None and before.code not in (1, 2):
             raise VerifyError(f"the failing test cannot be run: {_last_line(before.output)}")
         baseline: Run | None = None
         found: list[Proposal] = []
+        last = min(len(proposals), limits.tried)
         for done, proposal in enumerate(proposals[: limits.tried]):
-            if cancelled() or time.monotonic() > end or len(found) >= limits.confirmed:
+            if cancelled() or time.monotonic() > end or len(found) >= limits.confirmed or done >= last:
                 break
             progress(done, min(len(proposals), limits.tried), proposal.why)
             after = _applied(proposal, texts)
@@ -225,6 +227,7 @@ def verified(
             run = copy.run(first, command.reports, min(alone, 10 * before.seconds + 10), cancelled)
             if run.code != 0:
                 continue
+            last = min(last, done + limits.further + 1) if not found else last
             if command.one is None:
                 found.append(replace(proposal, verified="tests"))
                 continue

@@ -13,6 +13,7 @@ from engram_lsp import convert
 from engram_lsp.features import diagnostics
 from engram_lsp.folder import Folder
 from engram_lsp.session import Session
+from engram_lsp.trying import agreed, tried
 
 if TYPE_CHECKING:
     from engram_context.trace.reports import TraceReport
@@ -28,11 +29,12 @@ async def trace(session: Session, arguments: Sequence[Any]) -> dict[str, Any]:
     text = arguments[0] if arguments and isinstance(arguments[0], str) else ""
     wanted = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], str) else None
     await session.until_listed()
+    command = await agreed(session)
     best: tuple[float, Folder, tuple[TraceReport, ...]] | None = None
     for folder in tuple(session.folders.values()):
         if wanted is not None and convert.key_of(convert.uri_of(folder.root)) != convert.key_of(wanted):
             continue
-        found = await reports_of(session, folder, text[:_LONGEST])
+        found = await reports_of(session, folder, text[:_LONGEST], unsure=bool(command))
         score = sum(one.score for report in found for one in report.suspects[:3])
         if best is None or score > best[0]:
             best = (score, folder, found)
@@ -41,6 +43,8 @@ async def trace(session: Session, arguments: Sequence[Any]) -> dict[str, Any]:
     from engram_lsp.tracing import as_json
 
     _, folder, found = best
+    if command:
+        found = await tried(session, folder, found, command)
     publish(session, folder, found)
     return {"traces": [as_json(session, folder, report) for report in found]}
 
@@ -59,7 +63,7 @@ def recheck(session: Session) -> None:
         )
 
 
-async def reports_of(session: Session, folder: Folder, text: str) -> "tuple[TraceReport, ...]":
+async def reports_of(session: Session, folder: Folder, text: str, *, unsure: bool = False) -> "tuple[TraceReport, ...]":
     from engram_context.disk.history import History
     from engram_context.trace.reports import reports
 
@@ -69,7 +73,7 @@ async def reports_of(session: Session, folder: Folder, text: str) -> "tuple[Trac
     root = folder.root if folder.project is not None else None
     return await session.in_background(
         lambda cancelled: reports(
-            snapshot, text, environment, None if root is None else History.of(root), cancelled=cancelled
+            snapshot, text, environment, None if root is None else History.of(root), unsure=unsure, cancelled=cancelled
         )
     )
 
