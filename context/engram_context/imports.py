@@ -43,6 +43,9 @@ class ModuleMap:
     files: frozenset[str] | set[str] = field(default_factory=frozenset[str])
     stems: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     directories: Mapping[str, int] = field(default_factory=dict[str, int])
+    _found: dict[tuple[str, str, int], Module | None] = field(
+        default_factory=dict[tuple[str, str, int], "Module | None"], repr=False
+    )
 
     def after(self, added: Iterable[str], removed: Iterable[str]) -> ModuleMap:
         """The map after files came and went; itself when none did."""
@@ -108,6 +111,12 @@ class ModuleMap:
         `level` counts leading dots. A standard library name means the project's own module only where the
         interpreter would find that first.
         """
+        key = (_parent(importer), module, level)  # beside one another, files import alike
+        if key not in self._found:
+            self._found[key] = self._find(importer, module, level)
+        return self._found[key]
+
+    def _find(self, importer: str, module: str, level: int) -> Module | None:
         parts = module.split(".") if module else []
         if level:
             directory = _parent(importer)
