@@ -1,11 +1,13 @@
 """Imports that close a circle, and which circles break."""
 
+import importlib
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engram_context.checks.cycles import cycles_of
+from engram_context.checks.cycles import _Run, cycles_of
 from engram_context.checks.whole import Whole
 from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
@@ -156,6 +158,49 @@ def test_related_are_the_other_imports_of_the_circle(all_findings: AllFindings):
 def test_a_comment_silences_it(check: Check):
     source = "-- a.py --\nimport b  # engram: ignore[import-cycle]\nprint(b)\n-- b.py --\nimport a  # pylint: disable=cyclic-import\nprint(a)\n"
     assert check(source, "import-cycle") == []
+
+
+def test_a_circle_breaks_when_python_cannot_import_it(environment: Environment, tmp_path: Path):
+    """Run for real: whichever module is imported first, it fails exactly when that is foretold."""
+    choices = random.Random(21)
+    names = ["q_a", "q_b", "q_p/__init__", "q_p/c", "q_p/d"]
+    dotted = {name: name.replace("/__init__", "").replace("/", ".") for name in names}
+    failed = 0
+    for number in range(40):
+        root = tmp_path / str(number)
+        files: dict[str, str] = {}
+        for name in names:
+            lines = [f"{letter} = 1" for letter in "xy"]
+            for _ in range(choices.randrange(3)):
+                other = dotted[choices.choice([one for one in names if one != name])]
+                kinds = [f"from {other} import x", f"from {other} import y", f"import {other}", "from q_p import c"]
+                lines.insert(choices.randrange(len(lines) + 1), choices.choice(kinds))
+            files[f"{name}.py"] = "\n".join(lines) + "\n"
+        for path, text in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
+        snapshot = snapshot_of(files)
+        cycles = cycles_of(Whole(snapshot, environment))
+        for name in names:
+            foretold = _Run(cycles.programs, cycles.edges, snapshot.modules).start(f"{name}.py")
+            assert (foretold is not None) == _fails(root, dotted[name]), (files, name)
+            failed += foretold is not None
+    assert failed > 20
+
+
+def _fails(root: Path, name: str) -> bool:
+    before = set(sys.modules)
+    sys.path.insert(0, str(root))
+    importlib.invalidate_caches()
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return True
+    finally:
+        sys.path.remove(str(root))
+        for one in set(sys.modules) - before:
+            del sys.modules[one]
+    return False
 
 
 def test_circles_after_edits_are_those_found_from_scratch(environment: Environment, tmp_path: Path):
