@@ -20,6 +20,10 @@ Facts = dict[bytes, bool]
 _NONE, _EQUALS = b" is None", b" == "
 _NEGATED = {b"is not": b"is", b"!=": b"==", b"not in": b"in"}
 _LITERALS = frozenset(("string", "integer", "float", "true", "false", "none"))
+_MADE = frozenset(
+    {"list", "tuple", "dictionary", "set", "list_comprehension", "dictionary_comprehension", "set_comprehension"}
+    | {"generator_expression", "expression_list", "lambda", "concatenated_string", "comparison_operator"}
+)
 _NAMES = re.compile(rb"[A-Za-z_]\w*")
 # What these give has elements where what they are given has.
 _KEEPS_ELEMENTS = re.compile(rb"enumerate|sorted|list|tuple|set|reversed|iter|len|bool|zip|dict|tqdm")
@@ -210,13 +214,22 @@ def value_of(test: Test, facts: Facts) -> bool | None:
 
 
 def bind(facts: Facts, target: bytes, value: Node, kept: Collection[bytes] | None) -> None:
-    """Note that a constant is bound to a name or attribute."""
+    """Note what is known of what is bound to a name or attribute: which literal it is, or that it is not None."""
     value = _stripped(value)
-    if value.type in _LITERALS and (kept is None or target in kept):
+    if kept is not None and target not in kept:
+        return
+    if value.type in _LITERALS:
         facts[_equals_text(target, value)] = True
         known = _text(value)[-2:-1] not in (b"'", b'"', b"") if value.type == "string" else truth(value)
         if known is not None and value.type != "none":
             facts[target] = known
+    elif value.type in _MADE:
+        facts[target + _NONE] = False
+    elif value.type == "call":
+        function = value.child_by_field_name("function")
+        name = b"" if function is None else (function.text or b"").rpartition(b".")[2]
+        if name.lstrip(b"_")[:1].isupper():
+            facts[target] = True  # an object of a class
 
 
 def _equals_text(target: bytes, literal: Node) -> bytes:

@@ -27,7 +27,7 @@ _RUNS_ONCE = re.compile(
     rb"range\((?:0\s*,\s*)?(?:[1-9][0-9_]*|0[xX][0-9A-Fa-f]*[1-9A-Fa-f][0-9A-Fa-f]*)\)|(?:itertools\.)?count\([^()]*\)"
 )
 _CATCHES_ALL = re.compile(rb"\b(?:Base)?Exception\b")
-_SWALLOWS = re.compile(rb"suppress|[Rr]aises|ignor|catch|warns|[Ee]xit_?[Ss]tack|swallow", re.ASCII)
+_SWALLOWS = re.compile(rb"(?!\w*warn)\w*(?:suppress|raises|ignor|catch|exit_?stack|swallow)\w*", re.IGNORECASE)
 _LEAVES = re.compile(
     rb"(?:sys\.exit|os\._exit|os\.abort|os\.exec[lv]p?e?|exit|quit|(?:typing(?:_extensions)?\.|t\.)?assert_never|"
     rb"pytest\.(?:fail|skip|exit|xfail)|self\.(?:fail|skipTest)|(?:\w+\.)*_?\w*(?:parser|ap)\.(?:error|exit)|"
@@ -328,7 +328,7 @@ class _Builder:
         for item in clause.named_children:
             if item.type == "with_item":
                 entries = self.simple(item, entries)
-                swallows = swallows or _SWALLOWS.search(item.text or b"") is not None
+                swallows = swallows or _swallows(item)
         if not swallows:
             return self.block(body, entries, depth)
         self.frames.append(swallowing)
@@ -418,6 +418,16 @@ def _may_fail(node: Node) -> bool:
     if node.type == "string":
         return any(child.type == "interpolation" for child in node.named_children)
     return node.type not in _LITERALS
+
+
+def _swallows(item: Node) -> bool:
+    """Whether the name of a context manager says that it lets exceptions pass: `suppress(...)`, `raises(...)`."""
+    value = item.child_by_field_name("value")
+    while value is not None and value.type in ("as_pattern", "await"):
+        value = first(value)
+    called = value.child_by_field_name("function") if value is not None and value.type == "call" else value
+    name = b"" if called is None else (called.text or b"").rpartition(b".")[2]
+    return _SWALLOWS.fullmatch(name) is not None
 
 
 def _catches_all(handler: Node) -> bool:
