@@ -7,7 +7,8 @@ line that changed, too, has followed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -43,6 +44,8 @@ from engram_context.text import Location, Span, Text
 
 _CLASS, _PARAMETER = KIND["class"], KIND["parameter"]
 _DEFS = frozenset((KIND["function"], KIND["method"]))
+_VALUES = frozenset((KIND["variable"], KIND["constant"], KIND["attribute"]))
+_DEFINED = _DEFS | _VALUES | {_CLASS}
 _IMPORT, _READ = ROLE["import"], ROLE["read"]
 # Decorators that are called as what they decorate.
 _TRANSPARENT = frozenset(
@@ -156,7 +159,7 @@ def _file_changes(history: History, path: str, text: Text, record: FileRecord) -
     before = history.text(path)
     new = _definitions(record)
     if before is None:
-        return FileChanges(added=frozenset(name for owner, name in new if not owner))
+        return FileChanges(added=_importable(new))
     old_record = _record_at_head(before)
     if old_record.errors:
         return FileChanges()
@@ -171,14 +174,18 @@ def _file_changes(history: History, path: str, text: Text, record: FileRecord) -
     for owner, name in old.keys() - new.keys():
         if owner and (("", owner) not in new or _is_bound(record, owner, name)):
             continue  # the whole class went, or the name is something else now
-        if not owner and record.bindings(0, name):
+        if (not owner and record.bindings(0, name)) or name.startswith("__"):
             continue
         others = {key: new[key] for key in fresh if key[0] == owner}
         became = _became(text, before, old[owner, name], old_record, record, others)
         removed.append(Removed(path, owner, name, became))
     order = sorted(removed, key=lambda one: (one.owner, one.name))
-    added = frozenset(name for owner, name in fresh if not owner)
+    added = _importable(fresh)
     return FileChanges(tuple(sorted(changed, key=lambda one: (one.old.owner, one.old.name))), tuple(order), added)
+
+
+def _importable(keys: Iterable[tuple[str, str]]) -> frozenset[str]:
+    return frozenset(name for owner, name in keys if not owner and not name.startswith("__"))
 
 
 @lru_cache(maxsize=128)
@@ -187,7 +194,7 @@ def _record_at_head(text: Text) -> FileRecord:
 
 
 Definitions = dict[tuple[str, str], tuple[int, ...]]
-"""The symbols of functions and classes at the top of a module, and of methods of such classes, by (class or "",
+"""The symbols of what a module defines at its top, imports apart, and of the members of its classes, by (class or "",
 name)."""
 
 
@@ -195,14 +202,14 @@ def _definitions(record: FileRecord) -> Definitions:
     found: Definitions = {}
     symbols = record.symbols
     for row in record.symbols_in(0):
-        if symbols.kind[row] not in _DEFS and symbols.kind[row] != _CLASS:
+        if symbols.kind[row] not in _DEFINED:
             continue
         name = record.names[symbols.name[row]]
         found["", name] = (*found.get(("", name), ()), row)
         inner = symbols.inner[row]
         if symbols.kind[row] == _CLASS and inner >= 0:
             for member in record.symbols_in(inner):
-                if symbols.kind[member] in _DEFS:
+                if symbols.kind[member] in _DEFINED:
                     key = (name, record.names[symbols.name[member]])
                     found[key] = (*found.get(key, ()), member)
     return found
@@ -247,16 +254,30 @@ def _became(
     """The name under which a definition goes on: that of the new one that is most like it."""
     best, name = _ALIKE, None
     row = rows[0]
-    was = before.data[old.symbols.start[row] : old.symbols.body_end[row]][:_MOST_COMPARED].split()
+    was = _words(before, old, row)
     for (_, other), candidates in fresh.items():
         at = candidates[0]
-        if (new.symbols.kind[at] == _CLASS) != (old.symbols.kind[row] == _CLASS):
+        if _sort(new, at) != _sort(old, row):
             continue
-        there = text.data[new.symbols.start[at] : new.symbols.body_end[at]][:_MOST_COMPARED].split()
-        alike = SequenceMatcher(None, was, there, autojunk=False).ratio()
+        alike = SequenceMatcher(None, was, _words(text, new, at), autojunk=False).ratio()
         if alike > best:
             best, name = alike, other
+        elif alike == best:
+            name = None  # it might be either
     return name
+
+
+def _sort(record: FileRecord, row: int) -> str:
+    kind = record.symbols.kind[row]
+    return "class" if kind == _CLASS else "function" if kind in _DEFS else "value"
+
+
+def _words(text: Text, record: FileRecord, row: int) -> list[bytes]:
+    """What a definition is compared by, without its name: its text, or that of the line which assigns it."""
+    symbols = record.symbols
+    after = symbols.span(row).end
+    end = symbols.body_end[row] if symbols.kind[row] not in _VALUES else text.line_span(text.line_of(after)).end
+    return re.findall(rb"\w+|[^\w\s]", text.data[after : min(end, after + _MOST_COMPARED)])
 
 
 # --- uses ---------------------------------------------------------------------------------------------

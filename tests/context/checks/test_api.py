@@ -214,6 +214,30 @@ def test_a_name_that_became_another_one_is_told_where_it_is_still_used(changed: 
     ]
 
 
+def test_values_and_attributes_that_became_others_are_told(said: Ask):
+    before = """
+    -- api.py --
+    LIMIT = compute(10)
+    class Box:
+        sides = 4
+        def __init__(self, lid):
+            self.lid = lid
+            self.kept = []
+    -- user.py --
+    from api import LIMIT, Box
+    box = Box(LIMIT)
+    print(box.lid, box.sides, box.kept)
+    def f(unknown): return unknown.lid
+    """
+    after = before.partition("    -- user.py")[0].replace("LIMIT", "MOST").replace("self.lid", "self.cover")
+    after = after.replace("        sides = 4\n", "")
+    assert said(before, after) == [
+        ("user.py", "LIMIT", "'LIMIT' is 'MOST' since the last commit"),
+        ("user.py", "lid", "'Box.lid' is 'cover' since the last commit"),
+        ("user.py", "sides", "'Box.sides' was removed from api.py since the last commit"),
+    ]
+
+
 def test_what_went_or_moved_is_told(said: Ask):
     before = (
         "-- api.py --\ndef total(prices): return sum(prices)\ndef other(): pass\n-- user.py --\nfrom api import total\n"

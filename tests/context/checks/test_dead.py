@@ -314,3 +314,39 @@ def test_what_is_dead_after_edits_is_what_is_dead_from_scratch(environment: Envi
             assert fast == slow
             said += len(slow)
     assert said > 20
+
+
+def _mention(homes: dict[str, str], name: str, path: str) -> str:
+    return f"{name}()" if homes[name] == path else f"{homes[name][0]}.{name}()"
+
+
+def test_alive_is_what_can_be_reached_from_code_that_runs(environment: Environment):
+    choices = random.Random(17)
+    for _ in range(60):
+        names = [f"_f{number}" for number in range(choices.randrange(2, 9))]
+        homes = {name: choices.choice(["a.py", "b.py"]) for name in names}
+        calls = {name: choices.sample(names, choices.randrange(min(3, len(names)))) for name in names}
+        started = choices.sample(names, choices.randrange(2))
+        files = {path: f"import {other}\n" for path, other in (("a.py", "b"), ("b.py", "a"))}
+
+        for name in names:
+            said = "; ".join(_mention(homes, other, homes[name]) for other in calls[name]) or "pass"
+            files[homes[name]] += f"def {name}(): {said}\n"
+        files["b.py"] += "".join(f"print({_mention(homes, name, 'b.py')})\n" for name in started)
+        alive: set[str] = set()
+        waiting = list(started)
+        while waiting:
+            name = waiting.pop()
+            if name not in alive:
+                alive.add(name)
+                waiting.extend(calls[name])
+        snapshot = snapshot_of(files)
+        order = [*files]
+        choices.shuffle(order)
+        dead = {
+            Text.of(files[path]).slice(one.span)
+            for path in order
+            for one in findings(snapshot, path, environment)
+            if one.code == "unused-function"
+        }
+        assert dead == set(names) - alive, files
