@@ -130,12 +130,14 @@ class Places:
             yield Suspicion(index, span, variable.name, other.name, signs)
 
     def _alternatives(self, variable: Variable, span: Span) -> list[Variable]:
+        # What is bound in the same line is bound by what is read there.
+        before = self.text.line_start(self.text.line_of(span.start))
         found = [
             other
             for other in self.function.variables
             if other.name != variable.name
             and not other.name.startswith("_")
-            and (other.is_parameter or other.bound[0] < span.start)
+            and (other.is_parameter or other.bound[0] < before)
             and not any(start == span.start for start in other.bound)
         ]
         found.sort(key=lambda one: (not one.is_parameter, -max(at for at in one.bound if at <= one.bound[-1])))
