@@ -1,5 +1,5 @@
 """Definitions that changed since HEAD while who uses them did not: names that went, arguments that now mean another
-parameter, functions that became coroutines.
+parameter, functions that became coroutines, modules that moved (moved.py).
 
 Only files that differ from HEAD are compared, with what they were then; without a repository nothing is. A use on a
 line that changed, too, has followed.
@@ -16,6 +16,7 @@ from functools import lru_cache
 import tree_sitter
 
 from engram_context.checks.check import Check, Code
+from engram_context.checks.moved import moved_modules
 from engram_context.checks.subject import Found, Subject
 from engram_context.checks.whole import Whole, of_record
 from engram_context.disk.history import History
@@ -100,13 +101,15 @@ class FileChanges:
     changed: tuple[Changed, ...] = ()
     removed: tuple[Removed, ...] = ()
     added: frozenset[str] = frozenset()
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """By the name that is used: of a constructor the class's."""
+    """By the name that is used: of a constructor the class's. `new`: the files that HEAD has not."""
 
     history: History | None = None
+    new: tuple[str, ...] = ()
     changed: Mapping[str, tuple[Changed, ...]] = field(default_factory=dict[str, tuple[Changed, ...]])
     removed: Mapping[str, tuple[Removed, ...]] = field(default_factory=dict[str, tuple[Removed, ...]])
 
@@ -119,6 +122,7 @@ def changes_of(whole: Whole) -> Changes:
     changed: dict[str, list[Changed]] = {}
     removed: dict[str, list[Removed]] = {}
     added: dict[str, list[str]] = {}
+    fresh: list[str] = []
     for path, record in whole.snapshot.records.items():
         if record.language != "python" or path.endswith(".pyi"):
             continue
@@ -130,6 +134,8 @@ def changes_of(whole: Whole) -> Changes:
             is_known = text is not None and text.digest == record.digest and not record.errors
             kept[key] = _file_changes(history, path, text, record) if is_known and text is not None else FileChanges()
         found = kept[key]
+        if found.is_new:
+            fresh.append(path)
         for one in found.changed:
             used = one.old.owner if one.old.name in ("__init__", "__new__") else one.old.name
             changed.setdefault(used, []).append(one)
@@ -146,7 +152,7 @@ def changes_of(whole: Whole) -> Changes:
         )
         for name, ones in removed.items()
     }
-    return Changes(history, {name: tuple(ones) for name, ones in changed.items()}, gone)
+    return Changes(history, tuple(fresh), {name: tuple(ones) for name, ones in changed.items()}, gone)
 
 
 def _kept(_: FileRecord) -> dict[tuple[bytes, str], FileChanges]:
@@ -159,7 +165,7 @@ def _file_changes(history: History, path: str, text: Text, record: FileRecord) -
     before = history.text(path)
     new = _definitions(record)
     if before is None:
-        return FileChanges(added=_importable(new))
+        return FileChanges(added=_importable(new), is_new=not history.has(path))
     old_record = _record_at_head(before)
     if old_record.errors:
         return FileChanges()
@@ -287,7 +293,10 @@ def changed_signatures(subject: Subject) -> Found:
     """The uses in a file that did not follow what they use."""
     changes = subject.whole.of(changes_of)
     history = changes.history
-    if history is None or not (changes.changed or changes.removed):
+    if history is None:
+        return
+    yield from moved_modules(subject, history, changes.new)
+    if not (changes.changed or changes.removed):
         return
     names = {name: name for name in subject.record.names}
     names.update(

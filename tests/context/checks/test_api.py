@@ -251,6 +251,35 @@ def test_what_went_or_moved_is_told(said: Ask):
     assert said(before, kept) == []
 
 
+@pytest.mark.parametrize(
+    ("statement", "repaired"),
+    [
+        ("from shop.prices import total", "from shop.costs import total"),
+        ("from .prices import total", "from .costs import total"),
+        ("from shop import prices", "from shop import costs as prices"),
+        ("from . import prices as p", "from . import costs as p"),
+        ("import shop.prices as p", "import shop.costs as p"),
+        ("import shop.prices", None),
+    ],
+)
+def test_a_module_that_has_another_name_is_told_where_it_is_imported(
+    tmp_path: Path, environment: Environment, statement: str, repaired: str | None
+):
+    text = "def total(prices):\n    return sum(prices)\n\n\nLIMIT = 10\n"
+    files = {"shop/__init__.py": "", "shop/prices.py": text, "shop/user.py": statement + "\n"}
+    commit(tmp_path, files)
+    del files["shop/prices.py"]
+    files["shop/costs.py"] = text.replace("10", "20")
+    files["shop/other.py"] = "import os\nprint(os.getcwd())\n"
+    found = findings(snapshot_of(files), "shop/user.py", Environment.discover(tmp_path))
+    [finding] = [one for one in found if one.code == "changed-signature"]
+    user = Text.of(files["shop/user.py"])
+    assert user.slice(finding.span) == "prices"
+    assert finding.message == "module 'prices' is 'shop.costs' since the last commit"
+    said = [apply(user, fix.edit.edits["shop/user.py"]).decode().strip() for fix in finding.fixes]
+    assert said == ([] if repaired is None else [repaired])
+
+
 def test_a_coroutine_that_nobody_waits_for_is_told(said: Ask):
     before = """
     -- api.py --
