@@ -199,7 +199,7 @@ def _targets(modules: ModuleMap, here: set[str], path: str, program: Program) ->
             continue
         inner = modules.child(whole.directory, step.name) if step.name and whole.is_package else None
         if not whole.is_namespace and whole.path.endswith((".py", ".pyw")):
-            yield Edge(whole.path, at, None if step.name in (None, "*") else step.name)
+            yield Edge(whole.path, at, None if step.name in (None, "*") or inner is not None else step.name)
         if inner is not None and not inner.is_namespace and inner.path.endswith((".py", ".pyw")):
             yield Edge(inner.path, at, None)
 

@@ -107,9 +107,7 @@ def _fix(
     subject: Subject, imported: Import, old: str, target: str, dotted: str, span: Span, *, is_name: bool
 ) -> Iterator[Fix]:
     """Saying the new name, where nothing else in the file depends on the old one."""
-    is_near = (
-        old.removesuffix("/__init__.py").rpartition("/")[0] == target.removesuffix("/__init__.py").rpartition("/")[0]
-    )
+    is_near = _folder(old) == _folder(target)
     if is_name:
         if not is_near:
             return
