@@ -23,6 +23,7 @@ from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span, Text
 
+from engram_lsp.judging import LINES_BEFORE
 from engram_lsp.schedule import Cancelled, Newest
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
 _MOST = 4096
 """Functions whose hints are kept."""
-_BEFORE = 600
-"""Bytes before a function that count with it."""
-
 Key = bytes
 
 
@@ -101,7 +99,7 @@ def findings_in(
 
 def key_of(path: str, text: Text, span: Span) -> Key:
     """The same for the same function behind the same lines of the same file."""
-    before = text.data[max(0, span.start - _BEFORE) : span.start]
+    before = text.data[text.line_start(max(0, text.line_of(span.start) - LINES_BEFORE)) : span.start]
     digest = blake2b(path.encode("utf-8", "surrogatepass"), digest_size=16)
     digest.update(len(before).to_bytes(4, "big") + before + text.data[span.start : span.end])
     return digest.digest()

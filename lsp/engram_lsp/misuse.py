@@ -14,7 +14,7 @@ from engram_context.text import Span, Text
 from engram_runtime import fim
 from engram_runtime.engine import OnnxEngine, never
 
-from engram_lsp.judging import Judge, Witness, chance, fits, judge_for, row
+from engram_lsp.judging import LINES_BEFORE, Judge, Witness, chance, fits, judge_for, row
 from engram_lsp.schedule import Cancelled
 from engram_lsp.shown import name_of
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from engram_lsp.predictor import Predictor
 
-_LINES_BEFORE = 8
 _WINDOW, _OVERLAP = 900, 300
 """Tokens that are read at once, and how many of them stood at the end of what was read before."""
 _HEAD_LINES = 3
@@ -71,7 +70,7 @@ class _Window:
 def windows(tokenizer: Tokenizer, text: Text, path: str, span: Span) -> Iterator[_Window]:
     """A function cut into what can be read at once, each with some lines before it and, where these are not the
     function's first, its head."""
-    first = text.line_start(max(0, text.line_of(span.start) - _LINES_BEFORE))
+    first = text.line_start(max(0, text.line_of(span.start) - LINES_BEFORE))
     tokens = tokenizer.encode(text.data[first : span.end].decode("utf-8", "surrogatepass"))
     offsets = list(accumulate((len(tokenizer.token_bytes(token)) for token in tokens), initial=first))
     header = (tokenizer.begin, *tokenizer.encode(fim.path_header(path)))
