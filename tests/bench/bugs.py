@@ -53,6 +53,9 @@ from engram_context.trace.repairs.site import Repair
 from engram_context.trace.repairs.trouble import trouble_of
 from engram_context.trace.suspects import suspects
 from engram_context.trace.values import Suspect, Trace
+from engram_lsp.model import open_predictor
+from engram_lsp.repair import differences, weighed
+from engram_lsp.settings import ModelSettings
 from engram_lsp.verify import Limits, VerifyError, verified
 
 # Who calls what: a pytest plugin that writes which functions the tests of each file call.
@@ -194,7 +197,7 @@ def package_of(root: Path, work: Path, python: str) -> Package:
     (work / "bench_calls.py").write_text(CALLS, encoding="utf-8")
     written = work / "calls.json"
     written.unlink(missing_ok=True)
-    _, output = run(root, python, ["-p", "bench_calls", "-rfE", *test_roots(tests)], 300, BENCH_CALLS=str(written))
+    _, output = run(root, python, ["-p", "bench_calls", "-rfE", *test_roots(tests)], 1200, BENCH_CALLS=str(written))
     calls: dict[tuple[str, int], list[str]] = defaultdict(list)
     seen = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
     for test, called in sorted(seen.items(), key=lambda item: len(item[1])):
@@ -339,13 +342,16 @@ def fix(options: argparse.Namespace) -> None:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     seconds: list[float] = []
     done: dict[str, dict[str, object]] = {}
-    wanted = [seed for seed in seeds_of(options.work) if options.kind in ("", seed.kind)]
+    wanted = [
+        seed for seed in seeds_of(options.work)
+        if options.kind in ("", seed.kind) and (not options.only or any(one in seed.id for one in options.only))
+    ]  # fmt: skip
     for seed in wanted[options.start :: options.step]:
         case = case_of(seed, options.work / "case")
         began = time.monotonic()
         made: tuple[fixes.Proposal, ...] = ()
         if case is not None:
-            made = fixes.proposals(case.snapshot, case.trace, case.suspects, case.environment)
+            made = fixes.proposals(case.snapshot, case.trace, case.suspects, case.environment, least=fixes.CONFIDENT)
         static = time.monotonic() - began
         shown = [one for one in made if one.is_shown]
         found: tuple[fixes.Proposal, ...] = ()
@@ -362,7 +368,7 @@ def fix(options: argparse.Namespace) -> None:
                     case.root,
                     replace(case.trace, test=seed.test),
                     texts,
-                    limits=Limits(tried=options.tried),
+                    limits=Limits(tried=options.tried, confirmed=1, further=0),
                 )
             except VerifyError as problem:
                 why = str(problem)
@@ -425,6 +431,36 @@ def learn(options: argparse.Namespace) -> None:
     target.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
 
 
+def say(options: argparse.Namespace) -> None:
+    """Where the right fix stands among the proposals, by how much the model's say weighs (lsp/engram_lsp/repair.py)."""
+    predictor, _ = open_predictor(ModelSettings())
+    ranks: dict[float, list[int]] = defaultdict(list)
+    seconds: list[float] = []
+    seeds = seeds_of(options.work)
+    for seed in seeds[options.start :: options.step]:
+        case = case_of(seed, options.work / "case")
+        if case is None:
+            continue
+        made = fixes.proposals(case.snapshot, case.trace, case.suspects, case.environment)
+        right = [at for at, one in enumerate(made) if is_exact(seed, one.edit.texts_after(_all(case, one)))]
+        if not right:
+            continue
+        began = time.monotonic()
+        gains = differences(predictor, case.snapshot, made)
+        seconds.append(time.monotonic() - began)
+        for weight in (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8):
+            order = [one.edit for one in weighed(made, gains, weight)]
+            ranks[weight].append(order.index(made[right[0]].edit))
+        print(
+            f"{seed.id}: {right[0]} of {len(made)}, gain {gains.get(right[0], 0.0):.1f}, {seconds[-1]:.1f} s",
+            flush=True,
+        )
+    for weight, found in ranks.items():
+        early = {most: sum(rank < most for rank in found) for most in (1, 3, 5, 10)}
+        print(f"weight {weight}: {len(found)} right, of which among the first: {early}, mean {np.mean(found):.2f}")
+    print(f"seconds: median {np.median(seconds):.1f}")
+
+
 def _negatives(work: Path) -> Iterator[tuple[Seed, list[dict[str, float]]]]:
     """The repairs of traces that nothing repairs, in each package."""
     for seed in {seed.package: seed for seed in seeds_of(work)}.values():
@@ -448,7 +484,7 @@ def irrelevant(options: argparse.Namespace) -> None:
             total["traces"] += 1
             for trace in parse(text)[:1]:
                 found = suspects(snapshot, trace, environment=environment)
-                made = fixes.proposals(snapshot, trace, found, environment)
+                made = fixes.proposals(snapshot, trace, found, environment, least=fixes.CONFIDENT)
                 total["with suspects"] += bool(found)
                 total["with candidates"] += bool(made)
                 shown = [one for one in made if one.is_shown]
@@ -527,6 +563,7 @@ def main() -> None:
     command = commands.add_parser("fix")
     command.add_argument("work", type=Path)
     command.add_argument("--kind", default="")
+    command.add_argument("--only", nargs="*", default=[], help="parts of the ids of seeds")
     command.add_argument("--static", action="store_true", help="run no tests")
     command.add_argument("--start", type=int, default=0)
     command.add_argument(
@@ -535,6 +572,11 @@ def main() -> None:
     command.add_argument("--step", type=int, default=1, help="every so many seeds only")
     command.add_argument("--show", action="store_true")
     command.set_defaults(run=fix)
+    command = commands.add_parser("model")
+    command.add_argument("work", type=Path)
+    command.add_argument("--start", type=int, default=0)
+    command.add_argument("--step", type=int, default=1, help="every so many seeds only")
+    command.set_defaults(run=say)
     command = commands.add_parser("irrelevant")
     command.add_argument("work", type=Path)
     command.add_argument("--packages", type=int, default=1, help="in so many packages, 20 traces each")

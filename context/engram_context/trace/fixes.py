@@ -89,10 +89,12 @@ def proposals(
     environment: Environment,
     *,
     most: int = CHECKED,
+    least: float = 0.0,
     weights: Mapping[str, float] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[Proposal, ...]:
-    """The likeliest repairs of the suspects (best first, as these are) that parse and bring no new finding.
+    """The likeliest repairs of the suspects (best first, as these are) that parse and bring no new finding. Those less
+    likely than `least` are not looked at by the checks, which takes most of the time: they only parse.
 
     Empty where the trace speaks of nothing that a change of the project could repair.
     """
@@ -109,7 +111,7 @@ def proposals(
     for at in order[: most * 2]:
         if cancelled() or len(made) == most:
             break
-        proposal = checker.checked(found[at].repair, confidences[at])
+        proposal = checker.checked(found[at].repair, confidences[at], whole=confidences[at] >= least)
         if proposal is not None:
             made.append(proposal)
     return tuple(made)
@@ -177,8 +179,8 @@ class _Checker:
         self.snapshot, self.environment = snapshot, environment
         self._before: dict[str, Counter[tuple[str, str]]] = {}
 
-    def checked(self, repair: Repair, confidence: float) -> Proposal | None:
-        """None where the edits do not fit, break the syntax, or bring new findings."""
+    def checked(self, repair: Repair, confidence: float, *, whole: bool = True) -> Proposal | None:
+        """None where the edits do not fit, break the syntax, or (asked about if `whole`) bring new findings."""
         edit = self._project_edit(repair)
         texts: dict[str, Text] = {}
         for path in edit.edits:
@@ -192,6 +194,10 @@ class _Checker:
             return None
         if all(texts[path].data == text.data for path, text in after.items()):
             return None
+        proposal = Proposal(edit, repair.why, repair.rule, repair.path, repair.line, confidence)
+        if not whole:
+            trees = [parse(text, "python") for text in after.values()]
+            return None if any(tree is None or tree.root_node.has_error for tree in trees) else proposal
         records = {path: read_record(text, "python") for path, text in after.items()}
         if any(record.errors for record in records.values()):
             return None
@@ -199,7 +205,7 @@ class _Checker:
         for path in (*after, *self._dependents(repair, after)):
             if self._findings(there, path) - self._known(path):
                 return None
-        return Proposal(edit, repair.why, repair.rule, repair.path, repair.line, confidence, "clean")
+        return replace(proposal, verified="clean")
 
     def _project_edit(self, repair: Repair) -> ProjectEdit:
         by_path: dict[str, list[Edit]] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engram_context.outside.environment import Environment
 from engram_context.snapshot import Snapshot
-from engram_context.trace.fixes import Proposal, proposals
+from engram_context.trace.fixes import CONFIDENT, Proposal, proposals
 from engram_context.trace.locating import Locator
 from engram_context.trace.parsing import parse
 from engram_context.trace.suspects import ChangedLines, suspects
@@ -38,10 +38,11 @@ def reports(
     *,
     repair: bool = True,
     unsure: bool = False,
+    tested: bool = False,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[TraceReport, ...]:
     """What is known of each trace in a text, in its order. `repair`: whether repairs are looked for; `unsure`: those
-    that are rather wrong than right are not left out."""
+    that are rather wrong than right are not left out; `tested`: neither are they, for tests will judge them."""
     locator = Locator(snapshot)
     found: list[TraceReport] = []
     for trace in dict.fromkeys(parse(text)):
@@ -50,7 +51,8 @@ def reports(
         suspected = suspects(snapshot, trace, history, environment)
         repairs: tuple[Proposal, ...] = ()
         if repair and suspected and len(found) < _REPAIRED:
-            made = proposals(snapshot, trace, suspected, environment, cancelled=cancelled)
-            repairs = tuple(one for one in made if unsure or one.is_shown)
+            least = 0.0 if unsure else CONFIDENT
+            made = proposals(snapshot, trace, suspected, environment, least=least, cancelled=cancelled)
+            repairs = tuple(one for one in made if unsure or tested or one.is_shown)
         found.append(TraceReport(trace, locator.frames(trace), suspected, repairs))
     return tuple(found)

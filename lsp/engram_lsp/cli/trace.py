@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
             project.environment,
             history,
             repair=not options.no_fixes,
-            unsure=options.unsure or bool(options.test),
+            unsure=options.unsure,
+            tested=bool(options.test),
         )
         if options.test and not options.no_fixes:
             found = tuple(_tried(project, report, options) for report in found)

@@ -34,7 +34,7 @@ async def trace(session: Session, arguments: Sequence[Any]) -> dict[str, Any]:
     for folder in tuple(session.folders.values()):
         if wanted is not None and convert.key_of(convert.uri_of(folder.root)) != convert.key_of(wanted):
             continue
-        found = await reports_of(session, folder, text[:_LONGEST], unsure=bool(command))
+        found = await reports_of(session, folder, text[:_LONGEST], tested=bool(command))
         score = sum(one.score for report in found for one in report.suspects[:3])
         if best is None or score > best[0]:
             best = (score, folder, found)
@@ -63,7 +63,7 @@ def recheck(session: Session) -> None:
         )
 
 
-async def reports_of(session: Session, folder: Folder, text: str, *, unsure: bool = False) -> "tuple[TraceReport, ...]":
+async def reports_of(session: Session, folder: Folder, text: str, *, tested: bool = False) -> "tuple[TraceReport, ...]":
     from engram_context.disk.history import History
     from engram_context.trace.reports import reports
 
@@ -73,7 +73,7 @@ async def reports_of(session: Session, folder: Folder, text: str, *, unsure: boo
     root = folder.root if folder.project is not None else None
     return await session.in_background(
         lambda cancelled: reports(
-            snapshot, text, environment, None if root is None else History.of(root), unsure=unsure, cancelled=cancelled
+            snapshot, text, environment, None if root is None else History.of(root), tested=tested, cancelled=cancelled
         )
     )
 
