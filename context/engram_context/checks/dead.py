@@ -32,6 +32,7 @@ from engram_context.outside.library import is_outside
 from engram_context.records import ABSTRACT, KIND, ROLE, SCOPE_KIND, SETTER, FileRecord, rows_with
 from engram_context.renames.families import Hierarchy, decorator_name
 from engram_context.renames.lookups import built_parts
+from engram_context.renames.prose import called_name
 from engram_context.resolve import MEMBER_ROLES, Resolver
 from engram_context.targets import Slot
 from engram_context.text import Span, Text
@@ -64,6 +65,7 @@ _LOADERS = frozenset(("import_module", "__import__", "iter_modules", "walk_packa
 ASKED_OF_ALL = _LOADERS | {"__subclasses__"}
 """Names that say something about all definitions, wherever they are mentioned."""
 _LOOKUPS = frozenset(("getattr", "setattr", "hasattr", "delattr", "attrgetter", "methodcaller", "globals", "vars"))
+_OWN_NAMES = frozenset(("globals", "locals", "vars"))
 _SHORTEST_PART = 3
 _HOOKS = re.compile(r"test|Test|pytest_|setup_?|teardown_?|load_tests")
 # Names that frameworks ask a module or a class for.
@@ -254,7 +256,7 @@ class Dead:
         words = self.whole.of(words_of)
         if name in words.quoted or name in words.configured or self._is_put_together(resolver, path, name):
             return 0.0
-        if _is_known_to_tools(path, definition):
+        if _is_known_to_tools(path, definition) or _is_in_stub(resolver, path, name):
             return 0.0
         if definition.is_private:
             return 0.8 if is_open else 0.95
@@ -319,11 +321,16 @@ class Dead:
 
 
 def parts_in(resolver: Resolver, path: str, record: FileRecord) -> frozenset[str]:
-    """The parts of names that a file looks up, having put them together."""
+    """The parts of names that a file looks up, having put them together: of some length, or looked up in the module
+    itself."""
     kept = of_record(record, _parts)
     if not kept:
         parts = () if _LOOKUPS.isdisjoint(record.names) else built_parts(resolver, path, record)
-        kept.append(frozenset(part for _, part in parts))
+        kept.append(
+            frozenset(
+                part for row, part in parts if len(part) >= _SHORTEST_PART or called_name(record, row) in _OWN_NAMES
+            )
+        )
     return kept[0]
 
 
@@ -430,6 +437,12 @@ def protocol_members_of(record: FileRecord) -> frozenset[str]:
 
 def _reads_locals(record: FileRecord) -> bool:
     return not {"locals", "exec", "eval"}.isdisjoint(record.names)
+
+
+def _is_in_stub(resolver: Resolver, path: str, name: str) -> bool:
+    """Whether a stub beside a module says that the name is for others."""
+    stub = resolver.snapshot.records.get(path + "i")
+    return stub is not None and bool(stub.bound(name))
 
 
 def _is_known_to_tools(path: str, definition: Definition) -> bool:

@@ -13,6 +13,8 @@ from engram_context.text import Text
 _QUOTED = re.compile(rb"""(["'])([^"'\n]{1,100})\1""")
 _PROSE_INSIDE = re.compile(rb"[^,]\s|\s\s")
 _WORD = re.compile(rb"[^\W\d]\w*")
+# Types in comments, and what a format asks of an object.
+_ELSEWHERE = re.compile(rb"#[ \t]*type:[^\n]*|\{[^\W\d][\w.]*(?:[!:\[][^{}\n]{0,40})?\}")
 _DOCS = (".md", ".rst", ".txt", ".adoc", ".tex", ".ipynb")
 _NOTHING = frozenset[str]()
 
@@ -49,7 +51,9 @@ def words_in(whole: Whole, path: str, record: FileRecord) -> frozenset[str]:
         text = whole.snapshot.text(path)
         if text is None or text.digest != record.digest:
             return _NOTHING
-        kept.append(_quoted(text) if _is_code(record) else _all(text))
+        # Entry points in a setup.py have spaces in their texts.
+        is_setup = path.rpartition("/")[2] == "setup.py"
+        kept.append(_quoted(text, prose=is_setup) if _is_code(record) else _all(text))
     return kept[0]
 
 
@@ -61,11 +65,13 @@ def _is_code(record: FileRecord) -> bool:
     return bool(record.names) or record.language == "python"
 
 
-def _quoted(text: Text) -> frozenset[str]:
+def _quoted(text: Text, *, prose: bool) -> frozenset[str]:
     found: set[bytes] = set()
     for match in _QUOTED.finditer(text.data):
-        if _PROSE_INSIDE.search(match[2]) is None:
+        if prose or _PROSE_INSIDE.search(match[2]) is None:
             found.update(_WORD.findall(match[2]))
+    for match in _ELSEWHERE.finditer(text.data):
+        found.update(_WORD.findall(match[0]))
     return _decoded(found)
 
 
