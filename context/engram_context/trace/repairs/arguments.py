@@ -146,10 +146,9 @@ class _Call:
             new = [*texts[:at], texts[at + 1], texts[at], *texts[at + 2 :]]
             evidence = {"agreement": self._agreement(new) - before, "blamed": self.blamed}
             evidence["literal"] = float(_is_literal(self.positional[at]) and not _is_literal(self.positional[at + 1]))
-            yield self.site.repair(
-                "arguments-swapped", f"`{texts[at + 1]}` before `{texts[at]}`",
-                (self.positional[at], texts[at + 1]), (self.positional[at + 1], texts[at]), at=self.node, evidence=evidence,
-            )  # fmt: skip
+            changes = ((self.positional[at], texts[at + 1]), (self.positional[at + 1], texts[at]))
+            why = f"`{texts[at + 1]}` before `{texts[at]}`"
+            yield self.site.repair("arguments-swapped", why, *changes, at=self.node, evidence=evidence)
 
     def _renamed(self) -> Iterator[Repair]:
         given = self._names()

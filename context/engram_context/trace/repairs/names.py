@@ -13,6 +13,7 @@ from engram_context.imports import Module
 from engram_context.records import ROLE, FileRecord
 from engram_context.targets import Slot
 from engram_context.text import Place, Span
+from engram_context.trace.locating import is_test
 from engram_context.trace.repairs.likeness import is_defined, likeness, nearest, used
 from engram_context.trace.repairs.site import Repair, Site
 
@@ -22,8 +23,8 @@ _MOST = 8
 _MANY = 60
 """No more places than this are changed at once."""
 _USUAL = (
-    "typing", "collections", "collections.abc", "dataclasses", "functools", "itertools", "contextlib", "pathlib", "datetime",
-    "enum", "abc", "copy", "operator", "types", "decimal", "io", "threading", "string", "inspect", "warnings",
+    "typing", "collections", "collections.abc", "dataclasses", "functools", "itertools", "contextlib", "pathlib",
+    "datetime", "enum", "abc", "copy", "operator", "types", "decimal", "io", "threading", "string", "inspect", "warnings",
 )  # fmt: skip
 """Modules of the standard library from which names are imported most."""
 
@@ -140,15 +141,14 @@ def _defined_near(site: Site, missing: str) -> frozenset[str]:
 
 
 def _everywhere(site: Site, missing: str, new: str, evidence: dict[str, float]) -> Iterator[Repair]:
-    """The same in all files that mention the missing name."""
+    """The same in all files that mention the missing name, but those of tests."""
     edits: list[tuple[str, Edit]] = []
     for path in site.snapshot.files_naming(missing):
         record, text = site.snapshot.record(path), site.snapshot.text(path)
         if record is None or text is None or record.language != "python" or text.digest != record.digest:
             return
-        for index in record.occurrences_of(missing):
-            if record.occurrences.role[index] in (_ATTRIBUTE, _WRITTEN):
-                edits.append((path, Edit(record.occurrences.span(index), new)))
+        rows = () if is_test(path) else record.occurrences_of(missing, frozenset((_ATTRIBUTE, _WRITTEN)))
+        edits += [(path, Edit(record.occurrences.span(index), new)) for index in rows]
     if 1 < len(edits) <= _MANY:
         line = site.suspect.lines[0] if site.suspect.lines else 1
         why = f"`{new}` is there, `{missing}` is not: in {len(edits)} places"
@@ -243,7 +243,8 @@ def _undefined_name(site: Site) -> Iterator[Repair]:
 
 def _is_read(site: Site, node: Node) -> bool:
     index = site.record.occurrence_at(node.start_byte)
-    return index is not None and site.record.occurrences.start[index] == node.start_byte and site.record.occurrences.role[index] == _READ  # fmt: skip
+    occurrences = site.record.occurrences
+    return index is not None and occurrences.start[index] == node.start_byte and occurrences.role[index] == _READ
 
 
 def _in_scope(site: Site, scope: int) -> set[str]:
@@ -326,9 +327,10 @@ def _not_importable(site: Site) -> Iterator[Repair]:
 
 
 def _reads(site: Site, name: str) -> list[Span]:
-    record = site.record
+    """Where the module's own `name` is read."""
+    record, slot = site.record, Slot(site.path, 0, name)
     return [
         record.occurrences.span(index)
-        for index in record.occurrences_of(name)
-        if record.occurrences.role[index] == _READ and Slot(site.path, 0, name) in site.resolver.of_occurrence(site.path, index)
-    ]  # fmt: skip
+        for index in record.occurrences_of(name, frozenset((_READ,)))
+        if slot in site.resolver.of_occurrence(site.path, index)
+    ]

@@ -11,7 +11,7 @@ from engram_context.text import Span
 from engram_context.trace.repairs.site import Repair, Site
 
 _VALUES = frozenset(("list", "dictionary", "tuple", "string", "integer", "call", "set", "false", "true", "float"))
-_STATEMENTS = frozenset(("if_statement", "for_statement", "while_statement", "try_statement", "with_statement"))
+_NO_RESULTS = frozenset(("string", "assignment", "augmented_assignment", "yield", "await"))
 _MOST_GUARDS = 6
 
 
@@ -51,7 +51,7 @@ def _returns(site: Site) -> Iterator[Repair]:
         wanted = float(bool(returns))
         for node in _own(function, "expression_statement"):
             value = node.named_children[0] if node.named_children else None
-            if value is None or len(node.named_children) != 1 or value.type in ("string", "assignment", "augmented_assignment", "yield", "await"):  # fmt: skip
+            if value is None or len(node.named_children) != 1 or value.type in _NO_RESULTS:
                 continue
             last = _is_last(node)
             ends = last and node.parent == body
@@ -94,7 +94,7 @@ def _is_last(node: Node) -> bool:
 
 
 def _assigned(site: Site, function: Node) -> Iterator[str]:
-    """The variables of a function, those assigned first at its own level first, and those that are returned elsewhere."""
+    """The variables of a function: those that are returned elsewhere, those assigned at its own level, and others."""
     body = function.child_by_field_name("body")
     for node in _own(function, "return_statement"):
         if node.named_children and node.named_children[0].type == "identifier":
@@ -191,7 +191,8 @@ def _defaults(site: Site) -> Iterator[Repair]:
         options += [(default, 0.0) for default in ("{}", "[]", "()", "''")]
         for default, known in dict(options).items():
             where = Span(node.end_byte, node.end_byte)
-            evidence = {"known": known, "argument": float(place == "argument"), "get": float(node.type == "call" and ".get(" in source)}  # fmt: skip
+            gets = float(node.type == "call" and ".get(" in source)
+            evidence = {"known": known, "argument": float(place == "argument"), "get": gets}
             yield site.repair("default", f"`or {default}`", (where, f" or {default}"), evidence=evidence)
 
 
