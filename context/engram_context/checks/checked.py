@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from engram_context.checks import findings, in_order
 from engram_context.checks.imported import import_graph
@@ -55,8 +55,7 @@ class Checked:
             return None
         found = affected(before, after, self._environment)
         graph = whole_of(after, self._environment).of(import_graph)
-        changed = {path for path in found if before.records.get(path) is not after.records.get(path)}
-        changed |= before.records.keys() - after.records.keys()
+        changed = _changed(before, after)
         near = {path for path in found if not changed.isdisjoint(graph.imports.get(path, ()))}
         near |= {importer for path in changed for importer in _importers(before, path, self._environment)}
         return tuple(sorted(found, key=lambda path: (path not in near, path)))
@@ -70,10 +69,10 @@ class Checked:
         if before is None or _is_much(before, snapshot):
             self._found.clear()
         elif self._found:
-            for path in (
-                *affected(before, snapshot, self._environment),
-                *(self._found.keys() - snapshot.records.keys()),
-            ):
+            changed = _changed(before, snapshot)
+            gone = self._found.keys() - snapshot.records.keys()
+            moved = {path for path, found in self._found.items() if any(_points_at(one, changed) for one in found)}
+            for path in (*affected(before, snapshot, self._environment), *gone, *moved):
                 self._found.pop(path, None)
 
 
@@ -85,8 +84,19 @@ def _is_much(before: Snapshot, after: Snapshot) -> bool:
     # While names are scanned for, asking which files have them would read the project.
     if not (before.index.is_read and after.index.is_read) or before.read != after.read:
         return True
+    return len(_changed(before, after)) > _MANY
+
+
+def _changed(before: Snapshot, after: Snapshot) -> set[str]:
     old, new = before.records, after.records
-    return sum(1 for path in old.keys() | new.keys() if old.get(path) is not new.get(path)) > _MANY
+    return {path for path in old.keys() | new.keys() if old.get(path) is not new.get(path)}
+
+
+def _points_at(finding: Finding, paths: Collection[str]) -> bool:
+    """Whether a finding names places in other files, where they may have moved."""
+    return any(location.path in paths for location, _ in finding.related) or any(
+        path in paths for fix in finding.fixes for path in fix.edit.edits
+    )
 
 
 def _is_read(snapshot: Snapshot, path: str) -> bool:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from engram_context.records import KIND, NO_REF, ROLE, SCOPE_KIND, FileRecord, value_row
 
 _FUNCTION_LIKE = (SCOPE_KIND["function"], SCOPE_KIND["lambda"])
-_OPEN_SCOPES = (SCOPE_KIND["module"], SCOPE_KIND["class"])
+OPEN_SCOPES = (SCOPE_KIND["module"], SCOPE_KIND["class"])
 _CLASS = SCOPE_KIND["class"]
-_PARAMETER = KIND["parameter"]
+_PARAMETER, _IMPORT = KIND["parameter"], KIND["import"]
+_PLAIN_ROLES = frozenset(ROLE[role] for role in ("read", "write", "delete", "definition", "declaration"))
 _FIELDS = (KIND["variable"], KIND["constant"])
 _ATTRIBUTE_ROLES = (ROLE["attribute"], ROLE["attribute-write"])
 _DEEPEST = 12
@@ -37,13 +38,13 @@ def definitions(record: FileRecord) -> Mapping[str, Definition]:
     symbols = record.symbols
     reader = _Reader(record)
     for row, scope in enumerate(symbols.scope):
-        if record.scopes.kind[scope] in _OPEN_SCOPES:
+        if record.scopes.kind[scope] in OPEN_SCOPES:
             found.setdefault(record.names[symbols.name[row]], []).append(reader.symbol(row))
         inner = symbols.inner[row]
         if inner >= 0 and record.scopes.kind[inner] == _CLASS:
             found.setdefault(record.names[symbols.name[row]], []).extend(map(reader.symbol, _unnamed(record, inner)))
     for imported in record.imports:
-        if imported.scope == 0 or record.scopes.kind[imported.scope] in _OPEN_SCOPES:
+        if imported.scope == 0 or record.scopes.kind[imported.scope] in OPEN_SCOPES:
             # A star binds names that are not written here.
             name = "*" if imported.name == "*" else imported.bound_name
             source = (imported.module, imported.level, imported.name, imported.type_checking)
@@ -70,13 +71,18 @@ def _unnamed(record: FileRecord, scope: int) -> Iterator[int]:
 
 
 def uses(record: FileRecord) -> Mapping[str, int]:
-    """By name: how a file mentions it, in which roles and of which receivers. Equal numbers say: as before."""
-    occurrences, names = record.occurrences, record.names
+    """By name: how a file mentions what other files may define, in which roles and of which receivers. Equal numbers
+    say: as before. Names that the file binds itself, other than by importing them, mean nothing elsewhere."""
+    occurrences, names, symbols = record.occurrences, record.names, record.symbols
+    own = {name for name, kind in zip(symbols.name, symbols.kind, strict=True) if kind != _IMPORT}
+    own.difference_update(name for name, kind in zip(symbols.name, symbols.kind, strict=True) if kind == _IMPORT)
     found: dict[str, list[tuple[int, str]]] = {}
     for name, role, link in zip(occurrences.name, occurrences.role, occurrences.link, strict=True):
         receiver = ""
-        if role in _ATTRIBUTE_ROLES and link >= 0:
-            receiver = names[occurrences.name[link]]
+        if role in _ATTRIBUTE_ROLES:
+            receiver = names[occurrences.name[link]] if link >= 0 else ""
+        elif role in _PLAIN_ROLES and name in own:
+            continue
         found.setdefault(names[name], []).append((role, receiver))
     return {name: hash(tuple(sorted(places))) for name, places in found.items()}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engram_context.checks import manifests
-from engram_context.checks.definitions import Definition, definitions, uses
+from engram_context.checks.definitions import OPEN_SCOPES, Definition, definitions, uses
 from engram_context.checks.imported import ImportGraph, import_graph, written_imports
 from engram_context.checks.reach import reached
 from engram_context.checks.whole import of_record, whole_of
@@ -59,20 +59,20 @@ def _defining_what_they_use(
     found: set[str] = set()
     for path in changed:
         old, new = (of_record(one, uses) if one is not None else {} for one in _pair(before, after, path))
-        # Whether any file mentions a name at all decides about definitions anywhere.
-        for name in old.keys() ^ new.keys():
-            found.update(before.definers[name], after.definers[name])
-        within: set[str] | None = None
-        rest = [name for name in old.keys() & new.keys() if old[name] != new[name]]
+        names = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
         if _written(before.records.get(path)) != _written(after.records.get(path)):
-            rest = list(new)  # what they are read from may be another thing now
-        for name in rest:
+            names |= new.keys()  # what they are read from may be another thing now
+        within = set[str]().union(*(graph.imported_by((path,)) for graph in graphs)) if names else set[str]()
+        for name in names:
             definers = {*after.definers[name], *before.definers[name]} - found
-            if definers:
-                if within is None:
-                    within = set[str]().union(*(graph.imported_by((path,)) for graph in graphs))
-                found |= definers & within
+            found.update(one for one in definers & within if _offers(before, one, name) or _offers(after, one, name))
     return found
+
+
+def _offers(snapshot: Snapshot, path: str, name: str) -> bool:
+    """Whether a file holds a name where others can see it: at its top, or in a class."""
+    record = snapshot.records.get(path)
+    return record is not None and any(record.scopes.kind[scope] in OPEN_SCOPES for scope in record.bound(name))
 
 
 def _mentioning_what_differs(
