@@ -24,7 +24,8 @@ _MANY = 60
 """No more places than this are changed at once."""
 _USUAL = (
     "typing", "collections", "collections.abc", "dataclasses", "functools", "itertools", "contextlib", "pathlib",
-    "datetime", "enum", "abc", "copy", "operator", "types", "decimal", "io", "threading", "string", "inspect", "warnings",
+    "datetime", "enum", "abc", "copy", "operator", "types", "decimal", "io", "threading", "string", "inspect",
+    "warnings",
 )  # fmt: skip
 """Modules of the standard library from which names are imported most."""
 
@@ -227,6 +228,7 @@ def _undefined_name(site: Site) -> Iterator[Repair]:
             if edit is not None:
                 line = site.suspect.lines[0] if site.suspect.lines else 1
                 shown = f"import {module}" if what is None else f"from {module} import {what}"
+                shown = f"{shown} as {alias}" if alias else shown
                 yield Repair(site.path, ((site.path, edit),), "import", line, f"`{shown}` is missing", evidence)
     if not reads:
         return

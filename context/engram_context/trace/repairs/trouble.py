@@ -51,47 +51,45 @@ _OUTSIDE = frozenset((
 _WRAPPED = re.compile(r"\((\w+(?:Error|Exception))\)\Z")
 _HINT = re.compile(r"Did you (?:mean|forget to import)(?::)? '(?:self\.)?([^'\n]+)'")
 _CALLED = r"(?P<owner>[\w.<>]+)"
-_RULES: tuple[tuple[Kind, str, re.Pattern[str]], ...] = tuple(
-    (kind, errors, re.compile(pattern))
-    for kind, errors, pattern in (
-        ("none", "TypeError|AttributeError|ValueError", r"\bNoneType\b(?:' object has no attribute '(?P<name>\w+)')?"),
-        ("attribute", "AttributeError", r"'(?P<owner>[^']*)'(?: object)? has no attribute '(?P<name>\w+)'"),
-        ("attribute", "AttributeError", r"\b(?P<name>[^\W\d]\w*)$"),
-        ("unbound", "UnboundLocalError|NameError", r"(?:local|free) variable '(?P<name>\w+)'"),
-        ("name", "NameError", r"name '(?P<name>\w+)' is not defined"),
-        ("import", "ImportError|ModuleNotFoundError", r"cannot import name '(?P<name>\w+)' from '(?P<owner>[\w.]+)'"),
-        ("import", "ImportError|ModuleNotFoundError", r"No module named '(?P<name>[\w.]+)'"),
-        ("key", "KeyError", r"\A['\"](?P<name>.*)['\"]\Z"),
-        ("key", "KeyError", r""),
-        ("index", "IndexError", r""),
-        ("keyword", "TypeError", _CALLED + r"\(\) got an unexpected keyword argument '(?P<name>\w+)'"),
-        ("keyword", "TypeError", _CALLED + r"\(\) got multiple values for argument '(?P<name>\w+)'"),
-        ("keyword", "TypeError", _CALLED + r"\(\) got some positional-only arguments passed .*: '(?P<name>\w+)'"),
-        ("keyword", "TypeError", r"'?(?P<name>\w+)'? is an invalid keyword argument for (?P<owner>\w+)"),
-        ("missing-argument", "TypeError", _CALLED + r"\(\) missing \d+ required [\w-]+ arguments?: '(?P<name>\w+)'"),
-        ("missing-argument", "TypeError", _CALLED + r"\(\) missing required argument '(?P<name>\w+)'"),
-        (
-            "extra-argument",
-            "TypeError",
-            _CALLED + r"\(\) takes (?:from \d+ to )?(?P<takes>\d+) positional arguments? but (?P<given>\d+) w",
-        ),
-        (
-            "extra-argument",
-            "TypeError",
-            _CALLED + r"(?:\(\))? (?:takes|expected) (?:exactly |at most )(?P<takes>\w+) "
-            r"(?:positional |keyword )?arguments?,? \(?(?:got )?(?P<given>\d+)",
-        ),
-        ("extra-argument", "TypeError", _CALLED + r"\(\) takes no (?:keyword )?arguments"),
-        (
-            "missing-argument",
-            "TypeError",
-            _CALLED + r"(?:\(\))? (?:takes|expected) at least \w+ (?:positional )?argument",
-        ),
-        ("unpack", "ValueError", r"(?:not enough|too many) values to unpack"),
-        ("unpack", "TypeError", r"cannot unpack non-iterable (?P<owner>\w+) object"),
-        ("type", "TypeError", r""),
-    )
+_MESSAGES: tuple[tuple[Kind, str, str], ...] = (
+    ("none", "TypeError|AttributeError|ValueError", r"\bNoneType\b(?:' object has no attribute '(?P<name>\w+)')?"),
+    ("attribute", "AttributeError", r"'(?P<owner>[^']*)'(?: object)? has no attribute '(?P<name>\w+)'"),
+    ("attribute", "AttributeError", r"\b(?P<name>[^\W\d]\w*)$"),
+    ("unbound", "UnboundLocalError|NameError", r"(?:local|free) variable '(?P<name>\w+)'"),
+    ("name", "NameError", r"name '(?P<name>\w+)' is not defined"),
+    ("import", "ImportError|ModuleNotFoundError", r"cannot import name '(?P<name>\w+)' from '(?P<owner>[\w.]+)'"),
+    ("import", "ImportError|ModuleNotFoundError", r"No module named '(?P<name>[\w.]+)'"),
+    ("key", "KeyError", r"\A['\"](?P<name>.*)['\"]\Z"),
+    ("key", "KeyError", r""),
+    ("index", "IndexError", r""),
+    ("keyword", "TypeError", _CALLED + r"\(\) got an unexpected keyword argument '(?P<name>\w+)'"),
+    ("keyword", "TypeError", _CALLED + r"\(\) got multiple values for argument '(?P<name>\w+)'"),
+    ("keyword", "TypeError", _CALLED + r"\(\) got some positional-only arguments passed .*: '(?P<name>\w+)'"),
+    ("keyword", "TypeError", r"'?(?P<name>\w+)'? is an invalid keyword argument for (?P<owner>\w+)"),
+    ("missing-argument", "TypeError", _CALLED + r"\(\) missing \d+ required [\w-]+ arguments?: '(?P<name>\w+)'"),
+    ("missing-argument", "TypeError", _CALLED + r"\(\) missing required argument '(?P<name>\w+)'"),
+    (
+        "extra-argument",
+        "TypeError",
+        _CALLED + r"\(\) takes (?:from \d+ to )?(?P<takes>\d+) positional arguments? but (?P<given>\d+) w",
+    ),
+    (
+        "extra-argument",
+        "TypeError",
+        _CALLED + r"(?:\(\))? (?:takes|expected) (?:exactly |at most )(?P<takes>\w+) "
+        r"(?:positional |keyword )?arguments?,? \(?(?:got )?(?P<given>\d+)",
+    ),
+    ("extra-argument", "TypeError", _CALLED + r"\(\) takes no (?:keyword )?arguments"),
+    (
+        "missing-argument",
+        "TypeError",
+        _CALLED + r"(?:\(\))? (?:takes|expected) at least \w+ (?:positional )?argument",
+    ),
+    ("unpack", "ValueError", r"(?:not enough|too many) values to unpack"),
+    ("unpack", "TypeError", r"cannot unpack non-iterable (?P<owner>\w+) object"),
+    ("type", "TypeError", r""),
 )
+_RULES = tuple((kind, errors, re.compile(pattern)) for kind, errors, pattern in _MESSAGES)
 _NUMBERS = {"one": 1, "two": 2, "three": 3, "no": 0}
 
 
