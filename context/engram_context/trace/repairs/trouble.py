@@ -120,11 +120,12 @@ def _of_one(trace: Trace) -> Trouble:
         found = match.groupdict()
         takes, given = _number(found.get("takes")), _number(found.get("given"))
         count = given - takes if takes is not None and given is not None else 0
-        if kind == "extra-argument" and count < 0:
-            kind = "missing-argument"
         owner = found.get("owner") or ""
         owner = owner if kind == "import" else owner.rpartition(".")[2]
-        return Trouble(kind, found.get("name") or "", owner, hint[1] if hint else "", count)
+        lacks = kind == "extra-argument" and count < 0
+        return Trouble(
+            "missing-argument" if lacks else kind, found.get("name") or "", owner, hint[1] if hint else "", count
+        )
     if trace.kind == "assertion" or name == "AssertionError":
         return Trouble("claim")
     return Trouble("other", hint=hint[1] if hint else "")
