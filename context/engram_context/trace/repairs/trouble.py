@@ -89,7 +89,9 @@ _MESSAGES: tuple[tuple[Kind, str, str], ...] = (
     ("unpack", "TypeError", r"cannot unpack non-iterable (?P<owner>\w+) object"),
     ("type", "TypeError", r""),
 )
-_RULES = tuple((kind, errors, re.compile(pattern)) for kind, errors, pattern in _MESSAGES)
+_RULES: tuple[tuple[Kind, str, re.Pattern[str]], ...] = tuple(
+    (kind, errors, re.compile(pattern)) for kind, errors, pattern in _MESSAGES
+)
 _NUMBERS = {"one": 1, "two": 2, "three": 3, "no": 0}
 
 
