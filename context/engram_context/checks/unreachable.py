@@ -19,12 +19,12 @@ from engram_context.findings import Finding, Fix
 from engram_context.records import KIND
 from engram_context.text import Span
 
-# What can end a way, with a statement behind it.
+# What can end a way, with a statement behind it. Any `with` may swallow what its body raises.
 _BEHIND = """
 (_ [(return_statement) (raise_statement) (continue_statement) (break_statement)] . (comment)* . (_) @behind)
 (_ (if_statement alternative: (else_clause)) . (comment)* . (_) @behind)
 (_ (while_statement condition: [(true) (integer)]) . (comment)* . (_) @behind)
-(_ [(try_statement) (with_statement) (match_statement)] . (comment)* . (_) @behind)
+(_ [(try_statement) (match_statement)] . (comment)* . (_) @behind)
 """
 _BEHIND_CALLS = "(_ (expression_statement (call)) . (comment)* . (_) @behind)"
 _LEAVING_CALLS = re.compile(rb"\b(?:exit|_exit|abort|fail|skip|skipTest|xfail|error|quit|assert_never|exec[lv]p?e?)\(")
@@ -38,21 +38,24 @@ def unreachable(subject: Subject) -> Found:
     """The statements behind one that always leaves. One finding for all that follow one another in a block."""
     if subject.path.endswith(".pyi"):
         return
-    flows: dict[int, Flow] = {}
+    flows: dict[int, tuple[Flow, set[int]]] = {}
     told = -1
     for node in _behind(subject):
         block = node.parent
         if block is None or node.start_byte < told:
             continue
+        before = _before(node)
+        if before is None or not _may_leave(subject, before):
+            continue
         body = _body_around(node)
         if body.id not in flows:
-            flows[body.id] = flow_of(body, ends=lambda call: _ends(subject, call))
-        flow = flows[body.id]
+            flow = flow_of(body, ends=lambda call: _ends(subject, call))
+            flows[body.id] = flow, flow.reachable()
+        flow, reachable = flows[body.id]
         steps = flow.first_in(node)
-        before = _before(node)
-        if not steps or before is None or not flow.reachable().isdisjoint(steps):
+        if not steps or not reachable.isdisjoint(steps):
             continue
-        if flow.reachable().isdisjoint(flow.first_in(before)):
+        if reachable.isdisjoint(flow.first_in(before)):
             continue  # a part of what is told already
         dead = [child for child in block.named_children if child.start_byte >= node.start_byte]
         told = dead[-1].end_byte
@@ -87,6 +90,14 @@ def _behind(subject: Subject) -> Iterator[Node]:
 
 def _may_be_behind(node: Node) -> bool:
     return node.type not in ("else_clause", "elif_clause", "except_clause", "finally_clause", "case_clause")
+
+
+def _may_leave(subject: Subject, statement: Node) -> bool:
+    """Whether a statement may never be passed: of calls, only those that do not return."""
+    if statement.type != "expression_statement":
+        return True
+    call = statement.named_children[0]
+    return call.type == "call" and _ends(subject, call)
 
 
 def _declared_never(whole: Whole) -> frozenset[str]:
