@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 
 import tree_sitter
 
 from engram_context.checks.check import Check, Code
 from engram_context.checks.guards import is_guarded
 from engram_context.checks.proven import Proven, proven_of
-from engram_context.checks.signatures import Gives, Misfit, Signatures, Takes, misfit
+from engram_context.checks.signatures import Gives, Misfit, Signatures, Takes, misfit, signatures_of
 from engram_context.checks.subject import Found, Subject
 from engram_context.checks.surroundings import Surroundings
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix, Severity
-from engram_context.inference.inferred import ClassType
+from engram_context.inference.inferred import ClassType, Function, Instance, Type
 from engram_context.outside.library import is_outside
-from engram_context.records import FileRecord
+from engram_context.records import KIND, ROLE, FileRecord
 from engram_context.scopes import visible_scopes
 from engram_context.text import Span
 
 _RAISING = frozenset((b"raises", b"assertRaises", b"assertRaisesRegex", b"assert_raises", b"suppress"))
+_ATTRIBUTE, _METHOD = ROLE["attribute"], KIND["method"]
 _NAMED = 3
 """So many missing parameters are named."""
 
@@ -29,23 +31,19 @@ def misfitting_calls(subject: Subject) -> Found:
     """Calls that raise a TypeError before the function runs, whichever of the possible ones is called."""
     record, path = subject.record, subject.path
     proven = proven_of(subject.whole, subject.resolver)
-    signatures = Signatures(proven)
-    calls = record.calls
-    for row, callee in enumerate(calls.callee):
+    signatures = signatures_of(proven)
+    for row, callee in enumerate(record.calls.callee):
         callees = proven.of_ref(path, callee)
-        if not callees:
-            continue
         gives = gives_of(record, row)
-        partial = _is_partial(proven, callees)
+        partial = callees is not None and _is_partial(proven, callees)
         if partial:
-            first = calls.first_argument[row]
-            if not gives.positional:
-                continue
-            inner = proven.of_ref(path, record.arguments.value[first])
+            first = record.calls.first_argument[row]
+            inner = proven.of_ref(path, record.arguments.value[first]) if gives.positional else None
             ways = None if inner is None else signatures.of(inner)
-            gives = Gives(gives.positional - 1, gives.keywords, gives.starred, gives.double_starred)
+            gives = replace(gives, positional=gives.positional - 1)
         else:
-            ways = signatures.of(callees)
+            ways = signatures.of(callees) if callees else None
+            ways = ways or _likely_ways(subject, proven, signatures, callee)
         if not ways:
             continue
         misfits = [misfit(takes, gives, partial=partial) for takes in ways]
@@ -54,11 +52,45 @@ def misfitting_calls(subject: Subject) -> Found:
         takes, found = min(
             zip(ways, (one for one in misfits if one is not None), strict=True), key=lambda pair: _size(pair[1])
         )
-        span = calls[row].span
+        span = record.calls[row].span
         around = subject.surroundings
         if is_guarded(around, span, b"TypeError") or _is_expected(around, span):
             continue
         yield from _report(subject, row, takes, found, partial=partial)
+
+
+def _likely_ways(subject: Subject, proven: Proven, signatures: Signatures, callee: int) -> list[Takes] | None:
+    """How a member can be called that is taken to be one of the project's: as it and those that override it, where
+    nothing says that it may be another one, and else as all those of its name."""
+    record = subject.record
+    if callee < 0 or record.occurrences.role[callee] != _ATTRIBUTE:
+        return None
+    name = record.names[record.occurrences.name[callee]]
+    if name in proven.facts.written:
+        return None
+    by_name = signatures.of_member(name)
+    if by_name is not None and not by_name:
+        return None
+    meant = proven.types.of_ref(subject.path, callee)
+    if not meant or not all(_is_as_written(proven, one) for one in meant):
+        return None
+    if proven.types.is_certain(subject.path, record.occurrences.link[callee]):
+        return signatures.of(meant) or by_name
+    return by_name
+
+
+def _is_as_written(proven: Proven, one: Type) -> bool:
+    """Whether something is a def of the project that is called as it is written, where it was taken from."""
+    if not isinstance(one, Function) or is_outside(one.path):
+        return False
+    record = proven.resolver.record(one.path)
+    if isinstance(one.receiver, Instance) and one.receiver.above:
+        return False  # what stands beside the class may come before
+    # A function that is kept in an object is not given the object.
+    is_method = record is not None and record.symbols.kind[one.symbol] == _METHOD
+    return record is not None and is_method == (one.receiver is not None) and proven.keeps_parameters(
+        one.path, record, one.symbol
+    )  # fmt: skip
 
 
 def gives_of(record: FileRecord, row: int) -> Gives:

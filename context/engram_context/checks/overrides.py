@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from engram_context.checks.calls import gives_of
 from engram_context.checks.check import Check, Code
 from engram_context.checks.proven import Proven, proven_of
-from engram_context.checks.signatures import Misfit, Signatures, Takes, misfit
+from engram_context.checks.signatures import Misfit, Signatures, Takes, misfit, signatures_of
 from engram_context.checks.subject import Found, Subject
 from engram_context.checks.whole import of_record
 from engram_context.findings import Finding, Severity
@@ -43,7 +43,7 @@ def incompatible_overrides(subject: Subject) -> Found:
     if path.endswith(".pyi"):
         return
     proven = proven_of(subject.whole, subject.resolver)
-    signatures = Signatures(proven)
+    signatures = signatures_of(proven)
     for row in rows_with(record.symbols.kind, _METHOD):
         name = record.names[record.symbols.name[row]]
         scope = record.symbols.scope[row]
@@ -77,7 +77,7 @@ def _is_alone(proven: Proven, path: str, record: FileRecord, row: int, name: str
     symbols = record.symbols
     rows = [at for at in record.bindings(symbols.scope[row], name) if not symbols.flags[at] & SETTER]
     plain = symbols.kind[row] == _METHOD and not symbols.flags[row] & OVERLOAD
-    return rows == [row] and plain and proven.keeps(path, record, row)
+    return rows == [row] and plain and proven.keeps_parameters(path, record, row)
 
 
 def _compared(

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from tree_sitter import Node
 
+from engram_context.checks.decorators import keeps_all, keeps_parameters
 from engram_context.checks.facts import Facts, facts_of, file_facts, last_name
 from engram_context.checks.flow import flow_of
 from engram_context.checks.whole import Whole, of_record
@@ -67,19 +68,10 @@ _DISPLAYS: Final = {
 }  # fmt: skip
 _CHANGING: Final = frozenset(("int", "float", "bool", "complex"))
 """Classes whose objects become others by arithmetic: `total = 0` is a Decimal after `total += price`."""
-_KEEPING: Final = frozenset(
-    {"staticmethod", "classmethod", "property", "cached_property", "abstractmethod", "abstractproperty", "overload"}
-    | {"override", "final", "deprecated", "cache", "lru_cache", "wraps", "no_type_check", "total_ordering", "dataclass"}
-    | {"runtime_checkable", "setter", "getter", "deleter", "abstractclassmethod", "abstractstaticmethod", "unique"}
-    | {"dataclass_transform", "disjoint_base", "type_check_only"}
-)
-"""Decorators from outside the project that leave what is called, and what a class has, as it is written."""
-_MANAGING: Final = frozenset(("contextmanager", "asynccontextmanager"))
-"""These keep the parameters and not the result."""
-_ATTRS: Final = frozenset(("define", "frozen", "mutable", "attrs", "s", "attributes"))
+_RECEIVERS: Final = frozenset(("self", "cls"))
+"""So parameters are named that a method is called on, whatever its decorators."""
 _METACLASSES: Final = frozenset(("ABCMeta", "EnumMeta", "EnumType", "type"))
 _FORMS: Final = frozenset(("Generic", "Protocol", "NamedTuple", "object"))
-_FUNCTION_LIKE: Final = frozenset(("Any", "Callable", "Literal", "Type", "ClassVar"))
 
 _IDLE = frozenset(("pass_statement", "comment"))
 
@@ -111,6 +103,7 @@ class Proven:
         self._reaches: dict[ClassType, tuple[ClassType, ...]] = {}
         self._below: dict[ClassType, frozenset[ClassType]] = {}
         self._writers: dict[str, frozenset[Type]] = {}
+        self.kept: dict[object, object] = {}
         self._depth = self._steps = self._cuts = 0
 
     # --- expressions ----------------------------------------------------------------------------------
@@ -221,7 +214,7 @@ class Proven:
         symbol = record.symbols[callee.symbol]
         if symbol.name == "__new__" or symbol.flags & (ASYNC | GENERATOR) or symbol.inner is None:
             return None
-        if any(last_name(record, ref) in _MANAGING for ref in symbol.decorators):
+        if symbol.flags & DECORATED and not self.keeps(callee.path, record, callee.symbol):
             return None
         if symbol.annotation != NO_REF:
             return self.of_annotation(callee.path, symbol.annotation, callee.receiver)
@@ -404,7 +397,9 @@ class Proven:
         if kind in _DEFS:
             if flags & SETTER:
                 return ()
-            return None if flags & DECORATED and not self.keeps(path, record, row) else (Function(path, row),)
+            return (
+                None if flags & DECORATED and not self.keeps_parameters(path, record, row) else (Function(path, row),)
+            )
         if kind == _PARAMETER:
             return self._of_parameter(path, record, row)
         if kind not in _VARIABLES or flags & AUGMENTED:
@@ -440,9 +435,14 @@ class Proven:
         if method < 0 or symbols.kind[method] != KIND["method"] or symbols.flags[method] & STATIC_METHOD:
             return None
         rows = [at for at in record.symbols_in(scope) if symbols.kind[at] == _PARAMETER]
-        if rows[0] != row or (symbols.flags[method] & DECORATED and not self.keeps(path, record, method)):
+        if rows[0] != row:
             return None
         own, name = symbols.scope[method], record.names[symbols.name[method]]
+        is_named = record.names[symbols.name[row]] in _RECEIVERS
+        if symbols.flags[method] & DECORATED and not is_named and not self.keeps_parameters(path, record, method):
+            return None
+        if record.names[symbols.name[row]] == "cls" and not symbols.flags[method] & CLASS_METHOD and name[:2] != "__":
+            return None
         if symbols.flags[method] & CLASS_METHOD or name in ("__new__", "__init_subclass__", "__class_getitem__"):
             return TypeOf((Instance(path, own),))
         if self._is_metaclass(ClassType(path, own)):
@@ -454,21 +454,11 @@ class Proven:
 
     def keeps(self, path: str, record: FileRecord, row: int) -> bool:
         """Whether the decorators of a def or class are all known to leave it as it is written."""
-        return all(self._keeps(path, record, ref) for ref in record.symbols[row].decorators)
+        return all(keeps_all(self.resolver, path, record, ref) for ref in record.symbols[row].decorators)
 
-    def _keeps(self, path: str, record: FileRecord, ref: int) -> bool:
-        name = last_name(record, ref)
-        inner = value_row(ref)
-        if inner is not None and record.values[inner].kind == "call":
-            ref = record.values[inner].first
-        if name in ("setter", "getter", "deleter"):
-            return True
-        if ref < 0 or name not in _KEEPING | _MANAGING | _ATTRS:
-            return False
-        targets = self.resolver.meanings(path, ref)
-        return bool(targets) and all(
-            isinstance(one, External | Builtin) or (isinstance(one, Slot) and is_outside(one.path)) for one in targets
-        )
+    def keeps_parameters(self, path: str, record: FileRecord, row: int) -> bool:
+        """Whether the decorators of a def all leave it to be called as it is written, whatever that gives."""
+        return all(keeps_parameters(self.resolver, path, record, ref) for ref in record.symbols[row].decorators)
 
     # --- members --------------------------------------------------------------------------------------
 
@@ -575,6 +565,7 @@ class Proven:
 
     def attribute(self, receiver: Type, name: str) -> Proof:
         """All that `receiver.name` can be."""
+        is_open = isinstance(receiver, TypeOf)
         receiver = self.plain(receiver)
         if isinstance(receiver, Module):
             members = self.resolver.member(receiver, name)
@@ -584,11 +575,9 @@ class Proven:
         owners = self.owners(receiver)
         if owners is None:
             return None
-        last = self.types.classes.last_owners(receiver)
-        if (isinstance(receiver, Instance) and receiver.above) or self.order(
-            ClassType(receiver.path, receiver.scope)
-        ) is None:
-            last = ()
+        is_above = isinstance(receiver, Instance) and receiver.above
+        is_known = not is_above and self.order(ClassType(receiver.path, receiver.scope)) is not None
+        last = self.types.classes.last_owners(receiver) if is_known else ()
         owner = next((one for one in (*owners, *last) if self.defines(one, name)), None)
         record = None if owner is None else self.resolver.record(owner.path)
         if owner is None or record is None:
@@ -606,10 +595,11 @@ class Proven:
         for one in found:
             if not isinstance(one, Function):
                 return None
-            # A metaclass's method is given the class.
-            of = (
-                Instance(owner.path, owner.scope) if owner in last[1:] and isinstance(receiver, ClassType) else receiver
-            )
+            of: Instance | ClassType = receiver
+            if isinstance(receiver, ClassType) and owner in last[1:]:
+                of = Instance(owner.path, owner.scope)  # a metaclass's method is given the class
+            elif is_open and symbols.flags[one.symbol] & (CLASS_METHOD | STATIC_METHOD):
+                of = Instance(receiver.path, receiver.scope)  # `cls` may be a class below, as that of an object may
             function = replace(one, receiver=of)
             if symbols.flags[one.symbol] & PROPERTY and isinstance(receiver, Instance):
                 bound.append(self.result(function))

@@ -100,7 +100,16 @@ def _comes_to_its_end(subject: Subject, body: Node) -> bool:
     if flow.reachable().isdisjoint(flow.falls):
         return False
     flow = flow_of(body, ends=lambda call: _leaves(subject, call), trusting=True)
-    return not flow.reachable().isdisjoint(flow.falls)
+    last = [flow.steps[at].node for at in flow.reachable() & set(flow.falls)]
+    return any(node is None or not _is_in_chain(node) for node in last)
+
+
+def _is_in_chain(node: Node) -> bool:
+    """Whether a test is the last of several that may be meant to leave nothing out: `if ...: elif ...:`."""
+    at: Node | None = node
+    while at is not None and at.type not in ("if_statement", "elif_clause", "block", "module"):
+        at = at.parent
+    return at is not None and at.type == "elif_clause"
 
 
 def _leaves(subject: Subject, call: Node) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from engram_context.checks.decorators import ATTRS
 from engram_context.checks.facts import last_name
 from engram_context.checks.proven import Proven
 from engram_context.inference.inferred import ClassType, Function, Instance, Type, TypeOf
@@ -13,8 +14,11 @@ from engram_context.records import (
     DEFAULT,
     KEYWORD_ONLY,
     KEYWORDS,
+    KIND,
     NO_REF,
     POSITIONAL_ONLY,
+    PROPERTY,
+    SCOPE_KIND,
     VARIADIC,
     FileRecord,
     value_row,
@@ -22,7 +26,9 @@ from engram_context.records import (
 from engram_context.text import Location
 
 _NAMED_TUPLE = "NamedTuple"
-_ATTRS = frozenset(("define", "frozen", "mutable", "attrs", "s", "attributes"))
+_DEFS = (KIND["function"], KIND["method"])
+_MEMBERS_OF = (SCOPE_KIND["class"], SCOPE_KIND["module"])
+_MOST_WAYS = 24
 _ATTRS_FIELDS = frozenset(("field", "ib", "attrib"))
 _SWITCHES = frozenset(
     {"init", "repr", "eq", "order", "unsafe_hash", "frozen", "match_args", "kw_only", "slots", "weakref_slot"}
@@ -98,11 +104,22 @@ def misfit(takes: Takes, gives: Gives, *, partial: bool = False) -> Misfit | Non
     return Misfit(too_many, unexpected, duplicate, missing)
 
 
+def signatures_of(proven: Proven) -> Signatures:
+    """The one that stands beside a `Proven`."""
+    found = proven.kept.get(Signatures)
+    if not isinstance(found, Signatures):
+        found = proven.kept[Signatures] = Signatures(proven)
+    return found
+
+
 class Signatures:
     """Answers beside one `Proven`."""
 
     def __init__(self, proven: Proven) -> None:
         self.proven = proven
+        self._functions: dict[tuple[Function, str], Takes | None] = {}
+        self._classes: dict[ClassType, list[Takes] | None] = {}
+        self._named: dict[str, list[Takes] | None] = {}
 
     def of(self, callees: Iterable[Type]) -> list[Takes] | None:
         """All ways in which one of several things can be called; None when that is not decided."""
@@ -147,17 +164,23 @@ class Signatures:
         if record is None or receiver is None or (isinstance(receiver, Instance) and receiver.above):
             return
         name = record.names[record.symbols.name[function.symbol]]
-        if isinstance(receiver, ClassType) and name == "__init__":
-            return  # a base that is named
+        if isinstance(receiver, ClassType):
+            return  # one that is named
         for one in proven.below(ClassType(receiver.path, receiver.scope)):
             if not proven.defines(one, name):
                 continue
-            own = Instance(one.path, one.scope) if isinstance(receiver, Instance) else one
-            found = proven.attribute(own, name)
+            found = proven.attribute(Instance(one.path, one.scope), name)
             for other in found or (None,):
                 yield other if isinstance(other, Function) else Function("", -1)
 
     def of_function(self, function: Function, name: str = "") -> Takes | None:
+        """What a call of a function may give, by another name perhaps."""
+        key = (function, name)
+        if key not in self._functions:
+            self._functions[key] = self._of_function(function, name)
+        return self._functions[key]
+
+    def _of_function(self, function: Function, name: str) -> Takes | None:
         record = self.proven.resolver.record(function.path)
         inner = -1 if record is None else record.symbols.inner[function.symbol]
         if record is None or inner < 0:
@@ -188,10 +211,52 @@ class Signatures:
             name or own, where, tuple(positional), tuple(named), bool(flags & VARIADIC), bool(flags & KEYWORDS)
         )
 
+    # --- by name alone --------------------------------------------------------------------------------
+
+    def of_member(self, name: str) -> list[Takes] | None:
+        """How the project's members of a name can be called, whatever they are called on; None where that is not
+        known of one of them."""
+        if name not in self._named:
+            self._named[name] = self._of_member(name)
+        return self._named[name]
+
+    def _of_member(self, name: str) -> list[Takes] | None:
+        proven = self.proven
+        ways: list[Takes] = []
+        for path in proven.resolver.snapshot.definers[name]:
+            record = proven.resolver.record(path)
+            if record is None or record.language != "python" or name in self.proven.facts.written:
+                return None
+            for scope, rows in record.bound(name).items():
+                if record.scopes.kind[scope] not in _MEMBERS_OF:
+                    continue
+                for row in rows:
+                    takes = self._of_bound(path, record, row)
+                    if takes is None or len(ways) == _MOST_WAYS:
+                        return None
+                    ways.append(takes)
+        return ways
+
+    def _of_bound(self, path: str, record: FileRecord, row: int) -> Takes | None:
+        """How a def is called through what it is a member of."""
+        symbols = record.symbols
+        if symbols.inner[row] < 0 or symbols.kind[row] not in _DEFS or symbols.flags[row] & PROPERTY:
+            return None
+        if not self.proven.keeps_parameters(path, record, row):
+            return None
+        is_method = symbols.kind[row] == KIND["method"]
+        return self.of_function(Function(path, row, Instance(path, symbols.scope[row]) if is_method else None))
+
     # --- classes --------------------------------------------------------------------------------------
 
     def of_class(self, of: ClassType) -> list[Takes] | None:
         """How objects of a class are made; None when that is not decided."""
+        of = of.bare
+        if of not in self._classes:
+            self._classes[of] = self._of_class(of)
+        return self._classes[of]
+
+    def _of_class(self, of: ClassType) -> list[Takes] | None:
         proven = self.proven
         order = proven.reach(of)
         types = proven.types
@@ -283,14 +348,14 @@ def _maker(record: FileRecord, scope: int) -> _Maker | None:
     symbol = record.scopes.symbol[scope]
     for ref in record.symbols[symbol].decorators if symbol >= 0 else ():
         name = last_name(record, ref)
-        if name != "dataclass" and name not in _ATTRS:
+        if name != "dataclass" and name not in ATTRS:
             continue
         said = _keywords(record, ref)
         if not said.keys() <= _SWITCHES or None in said.values():
-            return _Maker(name in _ATTRS, is_open=True)
+            return _Maker(name in ATTRS, is_open=True)
         old = name in ("s", "attrs", "attributes")
         return _Maker(
-            name in _ATTRS,
+            name in ATTRS,
             said.get("init", True) is not False,
             said.get("kw_only", False) is True,
             not old or said.get("auto_attribs", False) is True,

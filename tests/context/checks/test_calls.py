@@ -169,3 +169,91 @@ def test_the_definition_is_related_and_what_is_outside_the_project_is_a_warning(
         ("main.py", source.index("f(a)"), "'f' is defined here")
     ]
     assert outside.severity == "warning"
+
+
+def test_a_decorator_of_the_project_that_hands_on_what_it_is_given_changes_no_parameters(check: Check):
+    source = """
+    -- deco.py --
+    import functools
+    def locked(function):
+        @functools.wraps(function)
+        def inner(self, *args, **kwargs):
+            print("locked")
+            return function(self, *args, **kwargs)
+        return inner
+    def retried(times):
+        def outer(function):
+            @functools.wraps(function)
+            def inner(*args, **kwargs):
+                return function(*args, **kwargs)
+            return inner
+        return outer
+    def filled(function):
+        @functools.wraps(function)
+        def inner(*args, **kwargs):
+            return function(1, *args, **kwargs)
+        return inner
+    -- app.py --
+    from deco import filled, locked, retried
+    class Store:
+        @locked
+        def get(self, key): ...
+    @retried(3)
+    def load(path): ...
+    @filled
+    def save(one, two): ...
+    Store().get()
+    load()
+    save(2)
+    """
+    assert check(source, *CODES) == [
+        ("app.py", "missing-argument", "get"),
+        ("app.py", "missing-argument", "load"),
+    ]
+
+
+def test_a_member_that_is_likely_the_projects_must_fit_one_of_that_name(check: Check):
+    source = """
+    -- lib.py --
+    class Store:
+        def fetch(self, key, default): ...
+    class Other:
+        def fetch(self, key): ...
+    class Cache:
+        def look_up(self, key, default): ...
+        def drop(self): ...
+    -- app.py --
+    from lib import Cache, Store
+    def f(cache=Cache(), store=Store(), unknown=None):
+        cache.look_up(1)
+        unknown.look_up(1)
+        store.fetch(1)
+        unknown.fetch()
+    class App:
+        def __init__(self):
+            self.drop = len
+            self.cache = Cache()
+        def m(self):
+            self.drop(1, 2)
+    """
+    assert check(source, *CODES) == [
+        ("app.py", "missing-argument", "look_up"),
+        ("app.py", "missing-argument", "fetch"),
+    ]
+
+
+def test_a_class_that_is_named_is_that_class_and_cls_may_be_one_below(check: Check):
+    source = """
+    class A:
+        @classmethod
+        def make(cls, size): ...
+        @classmethod
+        def again(cls):
+            cls.make()
+    class B(A):
+        @classmethod
+        def make(cls, size=1): ...
+    A.make()
+    """
+    assert found(check, source) == [("missing-argument", "make")]
+    assert check(source, *CODES)[0][0] == "main.py"
