@@ -164,14 +164,17 @@ def cycles_of(whole: Whole) -> Cycles:
         key = (snapshot.modules, path)
         if key not in kept:
             kept.clear()
-            kept[key] = tuple(_targets(snapshot.modules, here, path, programs[path]))
-        edges[path] = tuple(edge for edge in kept[key] if _counts(path, edge, programs))
+            found = (edge for edge in _targets(snapshot.modules, here, path, programs[path]) if _may_count(path, edge))
+            kept[key] = tuple(found)
+        edges[path] = kept[key]
+        if any(edge.needs is not None and _is_above(edge.target, path) for edge in kept[key]):
+            edges[path] = tuple(edge for edge in kept[key] if _counts(path, edge, programs))
     members = [one for one in _components(edges) if len(one) > 1]
     circle = {path: number for number, one in enumerate(members) for path in one}
     breaks: dict[tuple[str, int], Break] = {}
     for one in members:
         for first in sorted(one)[:_MOST_TRIED]:
-            found = _Run(programs, edges, snapshot.modules).start(first)
+            found = _Run(programs, edges, snapshot.modules, one).start(first)
             if found is not None:
                 for at in found.chain:
                     if at not in breaks or at == found.chain[-1] != breaks[at].chain[-1]:
@@ -204,15 +207,18 @@ def _targets(modules: ModuleMap, here: set[str], path: str, program: Program) ->
             yield Edge(inner.path, at, None)
 
 
-def _counts(path: str, edge: Edge, programs: Mapping[str, Program]) -> bool:
-    """Whether a step makes a circle with what it runs: a package has begun to run before any module in it does, so
+def _may_count(path: str, edge: Edge) -> bool:
+    """Whether a step can make a circle with what it runs: a package has begun to run before any module in it does, so
     one of its modules waits for it only where it takes a name that is no submodule."""
-    target = edge.target
-    if target == path or target not in programs:
-        return False
-    if not _is_above(target, path):
+    is_source = edge.target.endswith((".py", ".pyw"))
+    return is_source and edge.target != path and (edge.needs is not None or not _is_above(edge.target, path))
+
+
+def _counts(path: str, edge: Edge, programs: Mapping[str, Program]) -> bool:
+    """Whether it does: what it takes from a package around it has to be bound there."""
+    if edge.needs is None or not _is_above(edge.target, path):
         return True
-    return edge.needs is not None and edge.needs in programs[target].bound
+    return edge.needs in programs[edge.target].bound
 
 
 def _is_above(package: str, path: str) -> bool:
@@ -261,9 +267,17 @@ def _components(edges: Mapping[str, tuple[Edge, ...]]) -> list[frozenset[str]]:
 
 class _Run:
     """Importing one module first, import by import. What is not certain to happen is taken to have happened where that
-    makes a failure less certain."""
+    makes a failure less certain. What a module of the circle imports from outside it cannot lead back, and is left
+    out."""
 
-    def __init__(self, programs: Mapping[str, Program], edges: Mapping[str, tuple[Edge, ...]], modules: ModuleMap):
+    def __init__(
+        self,
+        programs: Mapping[str, Program],
+        edges: Mapping[str, tuple[Edge, ...]],
+        modules: ModuleMap,
+        circle: frozenset[str],
+    ) -> None:
+        self._circle = circle
         self._programs = programs
         self._edges = edges
         self._modules = modules
@@ -303,6 +317,8 @@ class _Run:
                 return None
             self._running[at] = edge.step
             target = edge.target
+            if at in self._circle and target not in self._circle:
+                continue
             if not self._programs[at].steps[edge.step].is_certain:
                 self._may_run(target)
             elif target in self._running:
@@ -330,7 +346,8 @@ class _Run:
             if at in self._done or at in self._running:
                 continue
             self._done.add(at)
-            waiting.extend(edge.target for edge in self._edges[at])
+            is_in = at in self._circle
+            waiting.extend(edge.target for edge in self._edges[at] if not is_in or edge.target in self._circle)
 
 
 def import_cycles(subject: Subject) -> Found:
