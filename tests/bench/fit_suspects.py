@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from bugs import Seed, seeds_of
 from engram_context.languages import language_of
+from engram_context.outside.environment import Environment
 from engram_context.reader import read_record
 from engram_context.snapshot import Snapshot
 from engram_context.text import Text
@@ -48,7 +49,8 @@ def choices(seeds: Iterable[Seed], kinds: list[str]) -> list[Choice]:
     packages: dict[str, Snapshot] = {}
     for seed in sorted(seeds, key=lambda seed: seed.package):
         traces = parse(seed.trace)
-        case = next(suspects.cases(snapshot_of(seed, packages), traces[-1]), None) if traces else None
+        snapshot, environment = snapshot_of(seed, packages), Environment.discover(Path(seed.package), None)
+        case = next(suspects.cases(snapshot, traces[-1], None, environment), None) if traces else None
         if case is None:
             found.append((seed.package, not seed.raised, np.zeros((1, len(kinds))), np.zeros(1, bool)))
             continue

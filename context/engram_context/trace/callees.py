@@ -18,7 +18,7 @@ from engram_context.views.call_hierarchy import Definition
 _DEFS = frozenset(KIND[kind] for kind in ("function", "method"))
 _VARIABLES = frozenset(KIND[kind] for kind in ("variable", "constant"))
 _READS = frozenset({ROLE["read"], ROLE["attribute"]})
-_BUILTIN_METHODS = frozenset(
+BUILTIN_METHODS = frozenset(
     name for one in (str, bytes, list, dict, set, tuple, int, float, object) for name in dir(one)
 )
 _FILES = 40
@@ -177,7 +177,7 @@ class Callees:
             yield Use(definition, where, 1.0)
         if not present and not (known and not found):
             share = _OVERRIDE if found else _UNKNOWN
-            if name in _BUILTIN_METHODS:
+            if name in BUILTIN_METHODS:
                 share *= _COMMON
             for definition in every if len(every) <= _BY_NAME else ():
                 yield Use(definition, where, share)

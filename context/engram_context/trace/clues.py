@@ -15,6 +15,7 @@ from engram_context.records import GENERATOR, KIND, NARROWING_KIND, PROPERTY, RO
 from engram_context.resolve import MEMBER_ROLES
 from engram_context.targets import Slot
 from engram_context.text import Span
+from engram_context.trace.callees import BUILTIN_METHODS
 from engram_context.trace.locating import function_around, is_test
 from engram_context.trace.origins import Evidence, Origins
 from engram_context.trace.values import Trace
@@ -23,6 +24,13 @@ from engram_context.views.call_hierarchy import Definition
 _DEFS = frozenset(KIND[kind] for kind in ("function", "method"))
 _NONE_KIND = NARROWING_KIND["none"]
 _READ = frozenset({ROLE["read"]})
+_PLAIN = frozenset({ROLE["read"], ROLE["write"]})
+_MEMBER_READ = frozenset({ROLE["attribute"]})
+_CHANGES = re.compile(
+    rb"\s*(?:\[[^\]\n]{0,200}\]\s*[-+*/|&]?=(?!=)|\.(?:append|pop|popitem|popleft|update|clear|remove|insert|extend"
+    rb"|setdefault|add|discard|move_to_end|sort|reverse|write|put)\()"
+)
+_DELETES = re.compile(rb"\bdel\s+[\w.]{0,200}$")
 _CALLED = frozenset({ROLE["read"], ROLE["attribute"]})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _TEXT_WORD = re.compile(r"[^\W\d_]{2,40}")
@@ -47,7 +55,8 @@ _FILES, _BYTES = 300, 6 << 20
 """Files, and bytes, that are looked through for names."""
 _RARE = 2
 """Mentions that a slip can have in a project."""
-_NONE = re.compile(r"\bNone(?:Type)?\b")
+_NONE = re.compile(r"(?:^|\bassert |[=!]= |where |and )None\b|NoneType")
+"""None as a value by itself, not in another one."""
 
 
 def evidence(origins: Origins, trace: Trace) -> Iterator[Evidence]:
@@ -56,6 +65,9 @@ def evidence(origins: Origins, trace: Trace) -> Iterator[Evidence]:
     yield from _mentioned(origins, trace)
     yield from _imported(origins)
     yield from _rare(origins)
+    yield from _direct(origins)
+    yield from _acted(origins)
+    yield from _mutating(origins)
     yield from _contradicting(origins)
     yield from _swapping(origins)
     yield from _returning_none(origins, trace)
@@ -73,31 +85,47 @@ def words_of(name: str) -> list[str]:
 
 
 def _named(origins: Origins, trace: Trace) -> Iterator[Evidence]:
-    """The names of the test, its class and its file, in those of a function, its class and its file."""
+    """The names of the test, its class and its file, in those of a function, its class and its file. A word that many
+    functions have says less."""
     tests = [frame for frame in origins.frames if frame.test]
-    said = [trace.test.rpartition("[")[0] or trace.test]
+    said = [(trace.test.rpartition("[")[0] or trace.test).rpartition(".py::")[2]]
     said += [frame.frame.function for frame in tests]
     said += [(frame.path or "").rpartition("/")[2].removesuffix(".py") for frame in tests]
     spoken = {word for one in said for word in words_of(one)} - _COMMON
     if not spoken:
         return
+    names: dict[Definition, tuple[str, str, str]] = {}
     for definition in origins.candidates:
         record = origins.callees.record(definition.path)
-        if record is None or definition.row < 0 or is_test(definition.path):
-            continue
-        name = record.names[record.symbols.name[definition.row]]
-        own = set(words_of(name)) - _COMMON
-        if own and (share := len(own & spoken) / len(own)):
-            yield Evidence(definition, "named", share, f"the test's name speaks of {name}")
-        scope = record.symbols.scope[definition.row]
-        owner = record.names[record.scopes.owner_name[scope]] if record.scopes.owner_name[scope] >= 0 else ""
-        own = set(words_of(owner)) - _COMMON
-        if own and (share := len(own & spoken) / len(own)):
-            yield Evidence(definition, "class-named", share, f"the test's name speaks of {owner}")
-        stem = definition.path.rpartition("/")[2].removesuffix(".py")
-        own = set(words_of(stem)) - _COMMON
-        if own and (share := len(own & spoken) / len(own)):
-            yield Evidence(definition, "file-named", share, f"the test's name speaks of {stem}")
+        if record is not None and definition.row >= 0 and not is_test(definition.path):
+            scope = record.symbols.scope[definition.row]
+            owner = record.names[record.scopes.owner_name[scope]] if record.scopes.owner_name[scope] >= 0 else ""
+            stem = definition.path.rpartition("/")[2].removesuffix(".py")
+            names[definition] = (record.names[record.symbols.name[definition.row]], owner, stem)
+    likeness: dict[str, float] = {}
+    for at, kind in enumerate(("named", "class-named", "file-named")):
+        words = {definition: set(words_of(three[at])) - _COMMON for definition, three in names.items()}
+        bearers: dict[str, set[str]] = {}
+        for definition, own in words.items():
+            for word in own:
+                if word not in likeness:
+                    likeness[word] = max(_alike(word, other) for other in spoken)
+                if likeness[word]:
+                    bearers.setdefault(word, set()).add(names[definition][at])
+        for definition, own in words.items():
+            share = sum(likeness[word] / len(bearers[word]) ** 0.5 for word in own if likeness[word])
+            share /= max(len(own), 1)
+            if share:
+                yield Evidence(definition, kind, share, f"the test's name speaks of {names[definition][at]}")
+
+
+def _alike(word: str, other: str) -> float:
+    """1 for the same word, less for another form of it: `comment` and `comments`, `del` and `delete`."""
+    if word == other:
+        return 1.0
+    least = min(len(word), len(other))
+    common = next((at for at in range(least) if word[at] != other[at]), least)
+    return 0.6 if (common == least and least >= 3) or (common >= 4 and common >= least - 1) else 0.0
 
 
 def _worded(origins: Origins, trace: Trace) -> Iterator[Evidence]:
@@ -184,9 +212,77 @@ def _rare(origins: Origins) -> Iterator[Evidence]:
         if record is None or definition.row < 0 or is_test(definition.path):
             continue
         name = record.names[record.symbols.name[definition.row]]
-        count = len(origins.snapshot.files_naming(name))
         if not name.startswith("__"):
+            count = len(origins.snapshot.files_naming(name))
             yield Evidence(definition, "common", math.log(max(count, 1)), f"{count} files name it")
+
+
+def _direct(origins: Origins) -> Iterator[Evidence]:
+    """What the failing statement itself calls, by name or by an operator."""
+    frame = origins.innermost
+    if frame is None:
+        return
+    for use in origins.callees.of(frame.path or "", origins.statement(frame)):
+        record = origins.callees.record(use.definition.path)
+        name = "" if record is None else record.names[record.symbols.name[use.definition.row]]
+        if name not in ("__init__", "__new__"):
+            yield Evidence(use.definition, "direct", use.share, "the statement that failed calls it")
+
+
+def _acted(origins: Origins) -> Iterator[Evidence]:
+    """What a test did last to the objects that its claim is about."""
+    frame = origins.innermost
+    syntax = None if frame is None else origins.syntax(frame.path or "")
+    record = None if frame is None else origins.callees.record(frame.path or "")
+    if frame is None or syntax is None or record is None or not frame.test:
+        return
+    spoken = _names_in(record, origins.statement(frame))
+    distance = 0
+    for span in syntax.before(frame.span.start):
+        if spoken.isdisjoint(_names_in(record, span)):
+            continue
+        for use in origins.callees.of(frame.path or "", span):
+            words = "the test did it last to what its claim is about"
+            yield Evidence(use.definition, "acted", use.share * 0.75**distance, words)
+        distance += 1
+
+
+def _mutating(origins: Origins) -> Iterator[Evidence]:
+    """Methods that change the contents of an attribute which is looked into where it failed, or in what was called
+    there."""
+    frame = origins.innermost
+    if frame is None:
+        return
+    spans = [(frame.path or "", origins.statement(frame), 1.0)]
+    if frame.test:
+        used = [use for use in origins.callees.of(frame.path or "", spans[0][1]) if use.share >= 0.5]
+        spans = [(use.definition.path, origins.callees.body(use.definition), 0.6) for use in used]
+    for path, span, share in spans:
+        record, text = origins.callees.record(path), origins.snapshot.text(path)
+        if record is None or text is None or is_test(path):
+            continue
+        occurrences = record.occurrences
+        first, end = bisect_left(occurrences.start, span.start), bisect_left(occurrences.start, span.end)
+        read = {occurrences.name[index] for index in range(first, end) if occurrences.role[index] in _MEMBER_READ}
+        for number in read:
+            name = record.names[number]
+            for index in record.occurrences_of(name, _MEMBER_READ):
+                where = occurrences.span(index)
+                line = text.line_span(text.line_of(where.start))
+                if _CHANGES.match(text.data, where.end, line.end) or _DELETES.search(
+                    text.data, line.start, where.start
+                ):
+                    definition = Definition(path, function_around(record, where.start))
+                    if definition in origins.candidates:
+                        words = f"it changes what is in {name}, which is looked into there"
+                        yield Evidence(definition, "mutates", share, words, (where,))
+
+
+def _names_in(record: FileRecord, span: Span) -> set[int]:
+    """The plain names that are read or bound in a span, as numbers."""
+    occurrences = record.occurrences
+    first, end = bisect_left(occurrences.start, span.start), bisect_left(occurrences.start, span.end)
+    return {occurrences.name[index] for index in range(first, end) if occurrences.role[index] in _PLAIN}
 
 
 # --- what does not go together -------------------------------------------------------------------------------------
@@ -257,9 +353,15 @@ def _swapping(origins: Origins) -> Iterator[Evidence]:
                 for at, ref in names.items():
                     name = record.names[record.occurrences.name[ref]]
                     own = parameters[at] if at < len(parameters) else ""
-                    if own and own != name and name in parameters and parameters.index(name) < len(given.positional):
+                    other = parameters.index(name) if name in parameters else -1
+                    given_there = names.get(other)
+                    there = "" if given_there is None else record.names[record.occurrences.name[given_there]]
+                    # Where all are shifted by one, it is the parameters that are not known rightly.
+                    is_shifted = there != own and there in parameters
+                    if other >= 0 and other < len(given.positional) and own and own != name and not is_shifted:
+                        amount = 1.0 if there == own else 0.5
                         words = f"it gives {name} to the parameter {own}"
-                        yield Evidence(definition, "swapped", 1.0, words, (record.occurrences.span(ref),))
+                        yield Evidence(definition, "swapped", amount, words, (record.occurrences.span(ref),))
 
 
 # --- None -----------------------------------------------------------------------------------------------------------
@@ -282,7 +384,9 @@ def _returning_none(origins: Origins, trace: Trace) -> Iterator[Evidence]:
         if definition in exact:
             yield Evidence(definition, "gave-none", 0.4 + 0.6 * amount, "the value that was None is its result")
         if amount:
-            yield Evidence(definition, "returns-none", amount, words)
+            # Of what the test ran besides, a None that is returned is hardly the one that was seen.
+            share = 1.0 if definition in origins.reached or definition in exact else 0.4
+            yield Evidence(definition, "returns-none", amount * share, words)
 
 
 def _gives_none(origins: Origins, definition: Definition) -> tuple[float, str]:
@@ -300,7 +404,11 @@ def _gives_none(origins: Origins, definition: Definition) -> tuple[float, str]:
     if syntax is None or syntax.is_empty(origins.callees.body(definition)):
         return 0.0, ""
     if not returned:
-        expected = symbol.flags & PROPERTY or symbol.name in _TELLING or _is_used(origins, definition)
+        # What everybody's objects have says nothing about whose result is used.
+        is_common = symbol.name in BUILTIN_METHODS
+        expected = (
+            symbol.flags & PROPERTY or symbol.name in _TELLING or (not is_common and _is_used(origins, definition))
+        )
         return (1.0, "it returns nothing, and its result is used") if expected else (0.0, "")
     if syntax.falls_off(origins.callees.body(definition)):
         return 0.6, "it can end without returning anything"

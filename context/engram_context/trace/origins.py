@@ -35,6 +35,7 @@ _BY_NAME, _BY_ATTRIBUTE, _BY_ARGUMENT, _BY_BODY, _BY_CALL = 0.85, 0.6, 0.8, 0.45
 """What a step leaves of the likelihood: to an assignment, an attribute's, the caller's argument, what ran before in the
 same test, what a function calls."""
 _SHOWN = re.compile(r"<(?:(?:function|bound method) ([\w.]{1,200})|class '([\w.]{1,200})'|([\w.]{1,200}) object at)")
+_CLASS_NAME = re.compile(r"(?<![^.:])[A-Z]\w{0,200}(?=[.:])")
 _STEPS = 4
 """Assignments that are followed one after another."""
 _SPANS = 400
@@ -80,14 +81,16 @@ class Origins:
         frames: Sequence[LocatedFrame],
         trouble: Trouble,
         values: Sequence[tuple[str, str]] = (),
+        test: str = "",
     ) -> None:
-        """`values`: (expression, value) as the trace shows them."""
+        """`values`: (expression, value) as the trace shows them; `test`: the id of the test that failed."""
         self.snapshot = snapshot
         self.resolver = resolver
         shown = [match for _, value in values for match in _SHOWN.finditer(value[:2000])]
         self.functions = frozenset(match[1] for match in shown if match[1])
         classes = frozenset((match[2] or match[3]).rpartition(".")[2] for match in shown if not match[1])
-        self.callees = Callees(resolver, classes)
+        # A test's class may be another one than that whose method the frame is in.
+        self.callees = Callees(resolver, {*classes, *_CLASS_NAME.findall(test)})
         self.frames = [frame for frame in frames if frame.path is not None]
         self.trouble = trouble
         self.reached: dict[Definition, Reach] = {}

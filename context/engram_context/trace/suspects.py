@@ -19,7 +19,7 @@ from engram_context.resolve import Resolver
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span, Text
 from engram_context.trace import clues
-from engram_context.trace.locating import Locator, is_test
+from engram_context.trace.locating import Locator, function_around, is_test
 from engram_context.trace.origins import Evidence, Origins
 from engram_context.trace.repairs.trouble import Trouble, trouble_of
 from engram_context.trace.values import LocatedFrame, Reason, Suspect, Trace
@@ -31,24 +31,27 @@ _LEAST = 0.5
 """Below this score nothing is suspected."""
 _REACHED = frozenset({"reached", "ran"})
 _CHECKED = 4
+_FOUND: Final = {"error": "error", "warning": "warning", "information": "hint", "hint": "hint"}
 """Files whose findings are looked at."""
 _RELATED: Final = {"cause": 0.85, "context": 0.4, "member": 1.0, "suppressed": 0.2}
 """How much the trace that another one belongs to weighs beside it."""
 
 _Weights = Mapping[str, float]
 RAISED: Final[_Weights] = {
-    "innermost": 4.46, "raising": 2.47, "caller": 1.22, "stack": 0.78, "reached": 2.04, "reached-log": 1.07,
-    "ran": 0.0, "ran-log": 0.35, "named": 0.57, "class-named": 0.61, "file-named": 0.5, "words": 1.07, "size": -0.09,
-    "returns-none": 1.81, "gave-none": 2.0, "idle": 2.43, "undefined": 3.46, "similar": 1.85, "signature": 0.42,
-    "mentioned": 0.39, "imported": 0.31, "common": -0.35, "contradiction": 2.0, "swapped": 1.2, "empty": -2.0,
-    "changed": 3.0, "error": 1.5, "warning": 0.4, "test": -4.0,
+    "innermost": 4.55, "raising": 2.53, "caller": 1.19, "stack": 0.87, "reached": 2.34, "reached-log": 1.22,
+    "ran": 0.0, "ran-log": 0.39, "named": 1.15, "class-named": 0.83, "file-named": 0.67, "words": 1.22,
+    "size": -0.08, "returns-none": 2.03, "gave-none": 2.0, "idle": 2.55, "undefined": 3.73, "similar": 2.06,
+    "signature": 0.14, "mentioned": 0.11, "imported": 0.34, "common": -0.48, "contradiction": 2.03, "swapped": 1.37,
+    "empty": -2.03, "choices": -0.06, "direct": 0.23, "acted": 0.3, "mutates": 0.52, "changed": 3.0, "error": 1.6,
+    "warning": 0.8, "hint": 0.2, "test": -4.0,
 }  # fmt: skip
 """What the whole of each kind of reason adds where an error was raised in the project's own code."""
 CLAIMED: Final[_Weights] = {
-    **RAISED, "innermost": 1.0, "raising": 1.0, "caller": 1.4, "stack": 0.55, "reached": 1.63, "reached-log": 0.32,
-    "ran": -0.32, "ran-log": 0.08, "named": 1.66, "class-named": 1.1, "file-named": 0.64, "words": 1.04, "size": 0.33,
-    "returns-none": 2.92, "idle": 3.66, "undefined": 3.35, "similar": 1.78, "signature": 0.53, "mentioned": 0.69,
-    "imported": 0.44, "common": -0.21, "empty": -0.9,
+    **RAISED, "innermost": 0.93, "raising": 1.0, "caller": 1.4, "stack": 0.41, "reached": 1.22, "reached-log": 0.26,
+    "ran": -1.5, "ran-log": -0.09, "named": 1.8, "class-named": 0.89, "file-named": 0.86, "words": 1.07,
+    "size": -0.05, "returns-none": 3.75, "gave-none": 1.5, "idle": 4.61, "undefined": 3.35, "similar": 1.78,
+    "signature": 0.53, "mentioned": 1.06, "imported": 0.59, "common": -0.13, "swapped": 1.63, "empty": -0.04,
+    "choices": 0.5, "direct": 0.4, "acted": 0.6, "mutates": 0.58,
 }  # fmt: skip
 """The same where a test's claim does not hold, or an error came from outside straight into the test."""
 
@@ -182,7 +185,7 @@ def _case(
     environment: Environment | None,
 ) -> Case:
     trouble = trouble_of(trace) if trace.language == "python" else Trouble("other")
-    origins = Origins(snapshot, resolver, frames, trouble, trace.values)
+    origins = Origins(snapshot, resolver, frames, trouble, trace.values, trace.test)
     case = Case(snapshot, origins, penalty)
     _positions(case, frames)
     if trace.language == "python":
@@ -249,6 +252,9 @@ def _looks(case: Case, snapshot: Snapshot, history: ChangedLines | None) -> None
             syntax = case.origins.syntax(path)
             if syntax is not None and syntax.is_empty(body):
                 case.add(definition, "empty", "there is nothing in it")
+            if syntax is not None:
+                count = min(syntax.choices(body), 100)
+                case.add(definition, "choices", f"{count} places in it could be otherwise", math.log(count + 1))
             case.add(definition, "size", f"it has {last - first + 1} lines", math.log(min(last - first + 1, 200)))
         if history is not None:
             if path not in changed:
@@ -260,16 +266,17 @@ def _looks(case: Case, snapshot: Snapshot, history: ChangedLines | None) -> None
 
 
 def _checked(case: Case, environment: Environment) -> None:
-    """What the checks find in the files of the first suspects."""
-    paths = dict.fromkeys(one.path for one in case.suspects()[: 2 * _CHECKED] if not is_test(one.path))
+    """What the checks find in the files of the first suspects: an error wherever it is, the rest in candidates."""
+    paths = dict.fromkeys(one.path for one in case.suspects()[: 3 * _CHECKED] if not is_test(one.path))
     for path in list(paths)[:_CHECKED]:
-        for finding in findings(case.snapshot, path, environment):
-            if finding.severity not in ("error", "warning"):
+        record = case.origins.callees.record(path)
+        for finding in findings(case.snapshot, path, environment) if record is not None else ():
+            kind = _FOUND.get(finding.severity)
+            if kind is None or record is None:
                 continue
-            for definition in list(case.clues):
-                body = case.origins.callees.body(definition)
-                if definition.path == path and definition.row >= 0 and body.start <= finding.span.start < body.end:
-                    case.add(definition, finding.severity, finding.message, 1.0, (finding.span,))
+            definition = Definition(path, function_around(record, finding.span.start))
+            if definition.row >= 0 and (definition in case.clues or kind == "error"):
+                case.add(definition, kind, finding.message, 1.0, (finding.span,))
 
 
 def _name(resolver: Resolver, definition: Definition) -> str:

@@ -21,6 +21,10 @@ _IDLE = frozenset({
     "list_comprehension", "dictionary_comprehension", "set_comprehension", "generator_expression", "lambda",
     "unary_operator", "concatenated_string", "parenthesized_expression",
 })  # fmt: skip
+_CHOICES = frozenset({
+    "if_statement", "elif_clause", "while_statement", "conditional_expression", "comparison_operator",
+    "boolean_operator", "not_operator", "binary_operator", "subscript", "slice", "call", "return_statement", "pair",
+})  # fmt: skip
 _LEAVING = frozenset({"return_statement", "raise_statement", "continue_statement", "break_statement"})
 
 
@@ -88,6 +92,19 @@ class Syntax:
             node = node.parent
         return found[:8]
 
+    def before(self, offset: int, most: int = 16) -> list[Span]:
+        """The statements of the same function that stand before an offset's own, the nearest first: those of its block,
+        then those of the blocks around."""
+        found: list[Span] = []
+        node = self._statement(offset)
+        while node is not None and node.type not in ("function_definition", "module") and len(found) < most:
+            sibling = node.prev_named_sibling if node.parent is not None and node.parent.type in _BODIES else None
+            while sibling is not None and len(found) < most:
+                found.append(Span(sibling.start_byte, sibling.end_byte))
+                sibling = sibling.prev_named_sibling
+            node = node.parent
+        return found
+
     def idle(self, span: Span) -> list[Span]:
         """The statements in a span that compute something and do nothing with it."""
         found: list[Span] = []
@@ -122,6 +139,17 @@ class Syntax:
             if not (is_text or raises or statement.type == "pass_statement"):
                 return False
         return body is not None
+
+    def choices(self, span: Span) -> int:
+        """How many places of a def could easily be otherwise: tests, comparisons, arithmetic, elements, arguments."""
+        node = self._definition(span)
+        waiting = [] if node is None else [node]
+        count = 0
+        while waiting:
+            at = waiting.pop()
+            count += at.type in _CHOICES
+            waiting += at.named_children
+        return count
 
     def falls_off(self, span: Span) -> bool:
         """Whether the def in a span can end without a statement that leaves it, so that it returns None."""
