@@ -2,8 +2,10 @@
 
     python tests/bench/bugs.py select WORK PACKAGE... --python PYTHON [--each 3] [--seed 1]
     python tests/bench/bugs.py rank WORK [--kind KIND] [--show]
-    python tests/bench/bugs.py fix WORK [--static] [--model] [--limit N] [--show]
-    python tests/bench/bugs.py irrelevant WORK
+    python tests/bench/bugs.py fix WORK [--kind KIND] [--only ID...] [--static] [--tried 20] [--show]
+    python tests/bench/bugs.py irrelevant WORK [--packages 1] [--show]
+    python tests/bench/bugs.py fit WORK [--anew] [--show]
+    python tests/bench/bugs.py model WORK [--step 7]
 
 PACKAGE is an unpacked source distribution with its tests, PYTHON an interpreter that has what these need, and pytest.
 `select` changes one function at a time (bug_seeds.py), runs the test files that reach it, and keeps `each` changes of
@@ -14,7 +16,10 @@ if they were committed: nothing tells what the text was. `tree_of(seed, folder)`
 often a function that was changed is suspected first, or among the first three. For a definition that was changed with
 callers in other files left as they were, such a caller counts as well as the definition; for a dropped import, the
 module or a function that needs it. `fix` counts fixes: proposed, verified (the failing test passes and no test fails
-that passed before), the very text that was there, and wrong ones shown.
+that passed before), the very text that was there, and wrong ones shown without tests. `irrelevant`: 20 traces in a
+package that no change of it repairs (bug_irrelevant.py). `fit` learns the weights of repairs/ranking.py from development
+packages, and says how early the right repair comes when its package is left out of the fit. `model`: what the model's
+say would change.
 """
 
 from __future__ import annotations
@@ -337,6 +342,44 @@ def is_exact(seed: Seed, changed: dict[str, Text]) -> bool:
     return seed.kind == "import" and imports_apart(data) == imports_apart(wanted)
 
 
+def rank(options: argparse.Namespace) -> None:
+    """How often a function that was changed is suspected first, or among the first three or six, by kind."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    seconds: list[float] = []
+    for seed in seeds_of(options.work):
+        if options.kind not in ("", seed.kind):
+            continue
+        root = tree_of(seed, options.work / "case")
+        snapshot, _ = snapshot_of(root)
+        environment = Environment.discover(root, Path(seed.python))
+        began = time.monotonic()
+        found = tuple(
+            one for trace in parse(seed.trace)[:1] for one in suspects(snapshot, trace, environment=environment)
+        )
+        seconds.append(time.monotonic() - began)
+        places = [_place(snapshot, one) for one in found]
+        truth = {(path, line) for path, line, _ in seed.truth}
+        at = next((index for index, place in enumerate(places) if place in truth), 99)
+        for key in (seed.kind, "all", "raised in the package" if seed.raised else "claims of tests"):
+            counts[key].update(seeds=1, first=at < 1, three=at < 3, six=at < 6)
+        if options.show and at:
+            print(f"{seed.id}: {seed.what}: {at}; {seed.truth[:2]}; {[(one.path, one.function) for one in found[:3]]}")
+    for key in (*KINDS, "raised in the package", "claims of tests", "all"):
+        said = counts[key]
+        if said["seeds"]:
+            shares = ", ".join(f"{name} {said[name] / said['seeds']:.0%}" for name in ("first", "three", "six"))
+            print(f"{key}: {said['seeds']} seeds, {shares}")
+    print(f"seconds: median {np.median(seconds):.2f}")
+
+
+def _place(snapshot: Snapshot, suspect: Suspect) -> tuple[str, int]:
+    """The path and the line of the def (from 1), line 0 for a module's own code."""
+    record, text = snapshot.record(suspect.path), snapshot.text(suspect.path)
+    if suspect.symbol < 0 or record is None or text is None:
+        return suspect.path, 0
+    return suspect.path, text.line_of(record.symbols.span(suspect.symbol).start) + 1
+
+
 def fix(options: argparse.Namespace) -> None:
     """Proposes fixes for every seed, verifies them by the package's own tests, and counts."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -572,6 +615,11 @@ def main() -> None:
     command.add_argument("--step", type=int, default=1, help="every so many seeds only")
     command.add_argument("--show", action="store_true")
     command.set_defaults(run=fix)
+    command = commands.add_parser("rank")
+    command.add_argument("work", type=Path)
+    command.add_argument("--kind", default="")
+    command.add_argument("--show", action="store_true")
+    command.set_defaults(run=rank)
     command = commands.add_parser("model")
     command.add_argument("work", type=Path)
     command.add_argument("--start", type=int, default=0)
