@@ -39,12 +39,7 @@ def affected(before: Snapshot, after: Snapshot, environment: Environment) -> fro
     graphs = [whole.of(import_graph) for whole in (one, other)]
     found = changed | _defining_what_they_use(before, after, changed, graphs)
     found |= _mentioning_what_differs(before, after, changed, graphs)
-    imports_differ = {path for path in changed if _written(old.get(path)) != _written(new.get(path))}
-    if imports_differ:
-        for graph in graphs:
-            found |= graph.importing(imports_differ) & graph.imported_by(imports_differ)  # its cycles
-        found.update(path for path in new if manifests.is_manifest(path))
-    found |= reached(one, other, changed, found)
+    found |= reached(one, other, changed)
     return frozenset(found & new.keys())
 
 
