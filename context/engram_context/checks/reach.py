@@ -7,7 +7,7 @@ from collections.abc import Set
 from engram_context.checks import manifests
 from engram_context.checks.cycles import Program, cycles_of, program_of
 from engram_context.checks.dead_words import words_in
-from engram_context.checks.dependencies import declared_by
+from engram_context.checks.dependencies import declared_by, imported_names
 from engram_context.checks.whole import Whole, of_record
 
 _NOTHING = frozenset[str]()
@@ -48,7 +48,8 @@ def _circles(before: Whole, after: Whole, changed: Set[str]) -> set[str]:
 
 def _manifests(before: Whole, after: Whole, changed: Set[str]) -> set[str]:
     """They are told of what is imported nowhere and named by no text."""
-    if all(_words(before, path) == _words(after, path) for path in changed):
+    facts = (_words, _imports)
+    if all(fact(before, path) == fact(after, path) for path in changed for fact in facts):
         return set()
     return {path for path in after.snapshot.records if manifests.declares(path)}
 
@@ -56,6 +57,11 @@ def _manifests(before: Whole, after: Whole, changed: Set[str]) -> set[str]:
 def _words(whole: Whole, path: str) -> frozenset[str]:
     record = whole.snapshot.records.get(path)
     return _NOTHING if record is None else words_in(whole, path, record)
+
+
+def _imports(whole: Whole, path: str) -> frozenset[str]:
+    record = whole.snapshot.records.get(path)
+    return of_record(record, imported_names) if record is not None and record.language == "python" else _NOTHING
 
 
 def _declared(whole: Whole, path: str) -> object:

@@ -1,7 +1,8 @@
-"""That what a change does not reach has the findings it had: of checks that look at the whole project."""
+"""That what a change does not reach has the findings it had: of checks that look at the whole project. Dead code is
+left out, which is found anew wherever it is asked about."""
 
 import pytest
-from engram_context.checks import findings
+from engram_context.checks import dead, findings
 from engram_context.checks.incremental import affected
 from engram_context.findings import Finding
 from engram_context.languages import language_of
@@ -92,7 +93,7 @@ class Edited:
     def _findings(self, snapshot: Snapshot, path: str) -> list[tuple[object, ...]]:
         """Without what tells of places in other files, which move with those."""
         found = findings(snapshot, path, self.environment)
-        return [(one.code, one.severity, one.span, one.message, one.confidence) for one in found]
+        return [(one.code, one.severity, one.span, one.message) for one in found if one.code not in DEAD]
 
     def write(self, path: str, text: str | None) -> frozenset[str]:
         record = None
@@ -118,6 +119,7 @@ class Edited:
         assert self.found.keys() == scratch.keys()
 
 
+DEAD = frozenset(code.name for code in dead.CHECK.codes)
 PATHS = tuple(parse_fixture(PROJECT).files)
 edits = st.tuples(st.sampled_from(PATHS), st.sampled_from((None, "back", *CHANGES)))
 
@@ -141,12 +143,14 @@ def test_what_a_change_does_not_reach_has_the_findings_it_had(
     project.check(steps)
 
 
-def test_a_call_that_goes_reaches_what_only_it_kept_alive(environment: Environment):
+def test_an_import_reaches_the_manifest_and_the_circle_that_it_closes(environment: Environment):
     project = Edited(environment)
-    assert not any("_of" in message for _, _, _, message, _ in project.found["shop/taxes.py"] if "only" not in message)
-    text = project.texts["app.py"].data.decode()
-    anew = project.write("app.py", text + "from shop.prices import _third\n_third()\n")
-    assert "shop/prices.py" in anew and "setup.py" not in anew
+    assert [code for code, *_ in project.found["requirements.txt"]] == ["unused-dependency"]
+    text = project.texts["shop/base.py"].data.decode()
+    anew = project.write("shop/base.py", "import tabulate\nfrom shop.taxes import Rates\n" + text)
+    assert {"requirements.txt", "shop/taxes.py"} <= anew
+    assert not project.found["requirements.txt"]
+    assert "import-cycle" in [code for code, *_ in project.found["shop/taxes.py"]]
     project.check("")
 
 
