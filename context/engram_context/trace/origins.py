@@ -39,8 +39,9 @@ _CLASS_NAME = re.compile(r"(?<![^.:])[A-Z]\w{0,200}(?=[.:])")
 _STEPS = 4
 """Assignments that are followed one after another."""
 _SPANS = 400
-_FUNCTIONS = 400
-"""Functions whose bodies are looked into for what they call."""
+_FUNCTIONS, _FEWER = 400, 100
+"""Functions whose bodies are looked into for what they call: behind a claim of a test, and where it is known who raised
+the error."""
 _LEAST = 0.01
 
 
@@ -139,7 +140,7 @@ class Origins:
             self._from_code(frame)
         self._shown(0.9 if frame.test else 0.3)
         for group in (self.reached, self.ran):
-            self._close(group)
+            self._close(group, _FUNCTIONS if frame.test else _FEWER)
 
     @cached_property
     def candidates(self) -> frozenset[Definition]:
@@ -277,12 +278,12 @@ class Origins:
         if known is None or known.weight < reach.weight:
             self._group[definition] = reach
 
-    def _close(self, group: dict[Definition, Reach]) -> None:
+    def _close(self, group: dict[Definition, Reach], most: int) -> None:
         """What the functions that are reached call, and so on, the likeliest first."""
         waiting = [(-reach.weight, definition) for definition, reach in group.items()]
         heapq.heapify(waiting)
         done: set[Definition] = set()
-        while waiting and len(done) < _FUNCTIONS:
+        while waiting and len(done) < most:
             _, definition = heapq.heappop(waiting)
             if definition in done:
                 continue

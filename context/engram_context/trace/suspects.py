@@ -30,7 +30,7 @@ MOST = 10
 _LEAST = 0.5
 """Below this score nothing is suspected."""
 _REACHED = frozenset({"reached", "ran"})
-_CHECKED = 4
+_CHECKED = 2
 _FOUND: Final = {"error": "error", "warning": "warning", "information": "hint", "hint": "hint"}
 """Files whose findings are looked at."""
 _RELATED: Final = {"cause": 0.85, "context": 0.4, "member": 1.0, "suppressed": 0.2}
