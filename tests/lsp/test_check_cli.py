@@ -51,7 +51,7 @@ def test_sarif_names_tool_rules_places_and_fingerprints(check: Any, project: Pat
         (result["ruleId"], result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], result["level"])
         for result in run["results"]
     }
-    assert found == {("unused-import", "shop/basket.py", "warning"), ("undefined-name", "shop/app.py", "error")}
+    assert found == {("unused-import", "shop/basket.py", "note"), ("undefined-name", "shop/app.py", "error")}
     (undefined,) = [result for result in run["results"] if result["ruleId"] == "undefined-name"]
     assert undefined["locations"][0]["physicalLocation"]["region"] == {
         "startLine": 3, "startColumn": 20, "endLine": 3, "endColumn": 27,

@@ -79,7 +79,7 @@ def unused_imports(subject: Subject) -> Found:
         fixes = (Fix(f"Remove unused import '{what}'", project_edit({path: [removal]}, {path: text}), is_safe=True),)
         span = Span(name.start_byte, name.end_byte)
         message = f"'{what}' is imported but never used"
-        yield Finding("unused-import", "warning", span, message, fixes=fixes, tags=_UNNECESSARY), imported.span
+        yield Finding("unused-import", "information", span, message, fixes=fixes, tags=_UNNECESSARY), imported.span
 
 
 def _is_taken(subject: Subject, name: str) -> bool:
@@ -268,7 +268,7 @@ def unused(subject: Subject) -> Found:
 CHECK = Check(
     unused,
     (
-        Code("unused-import", "warning", frozenset(("F401", "unused-import", "W0611", "reportUnusedImport"))),
+        Code("unused-import", "information", frozenset(("F401", "unused-import", "W0611", "reportUnusedImport"))),
         Code("unused-variable", "warning", frozenset(("F841", "unused-variable", "W0612", "reportUnusedVariable"))),
     ),
 )

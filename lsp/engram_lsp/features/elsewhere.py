@@ -23,7 +23,7 @@ from engram_lsp.session import Session
 
 # So many files are told about after one change; what broke more than that is seen soon enough.
 _MOST = 300
-_TOLD = ("error", "warning")
+_TOLD = {"affected": ("error", "warning"), "workspace": ("error", "warning", "information"), "open": ()}
 # Files per turn of a worker, between which what waits gets its turn.
 _BATCH = 8
 
@@ -95,7 +95,7 @@ async def _tell(session: Session, folder: Folder, told: Told) -> None:
         told.left = dict.fromkeys([*wanted, *told.left] if scope == "workspace" else [*wanted, *told.left][:_MOST])
         while told.left and folder.snapshot is now:  # what is left when something changes again is looked at then
             batch = list(islice(told.left, _BATCH))
-            found = await session.in_background(partial(_compare, folder, told.before, last, now, batch))
+            found = await session.in_background(partial(_compare, folder, told, last, now, batch))
             for path, new in found.items():
                 _publish(session, folder, told, now, path, new)
             for path in batch:
@@ -121,27 +121,27 @@ async def _affected(session: Session, folder: Folder, last: Snapshot | None, now
 
 def _compare(
     folder: Folder,
-    before: dict[str, tuple[Finding, ...]],
+    told: Told,
     last: Snapshot | None,
     now: Snapshot,
     paths: Sequence[str],
     cancelled: Cancelled,
 ) -> Mapping[str, tuple[Finding, ...]]:
     """The problems of files that they did not have before. What those were is only asked where there are any."""
-    checked = folder.holder.checked
-    here = {path: _told(checked.findings(now, path)) for path in paths if not cancelled()}
+    checked, before = folder.holder.checked, told.before
+    here = {path: _loud(told, checked.findings(now, path)) for path in paths if not cancelled()}
     for path in [path for path, found in here.items() if found and path not in before]:
         if last is None:
             before[path] = ()
         elif last.record(path) is now.record(path):
-            before[path] = _told(checked.anew(last, path))
+            before[path] = _loud(told, checked.anew(last, path))
         else:  # whoever changed it on disk knows what is in it
             before[path] = here[path]
     return {path: new_ones(before.get(path, ()), found) for path, found in here.items()}
 
 
-def _told(found: Sequence[Finding]) -> tuple[Finding, ...]:
-    return tuple(one for one in found if one.severity in _TOLD)
+def _loud(told: Told, found: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(one for one in found if one.severity in _TOLD[told.scope])
 
 
 def _publish(session: Session, folder: Folder, told: Told, now: Snapshot, path: str, new: tuple[Finding, ...]) -> None:
