@@ -21,7 +21,7 @@ from engram_lsp.scoring import score_edits
 if TYPE_CHECKING:
     from engram_lsp.predictor import Cancelled, Memory, Predictor
 
-JUDGED = 24
+JUDGED = 12
 """So many of the best proposals are judged; each place costs one reading of what stands before it."""
 _WEIGHT = 0.25
 """What a difference of one in the natural log of the probability shifts the log-odds by."""

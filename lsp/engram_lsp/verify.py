@@ -37,6 +37,8 @@ LEFT_OUT = frozenset((
     ".pytest_cache", ".ruff_cache", ".hypothesis", ".eggs", ".idea", ".vscode", "target", "htmlcov",
 ))  # fmt: skip
 """Folders that are not copied."""
+_WITH_VALUE = frozenset(("-m", "-c", "-p", "-o", "-W", "-n", "-k", "--rootdir", "--confcutdir", "--config-file"))
+"""Options of Python and pytest behind which a word is no path to tests."""
 _OUTPUT = 20_000
 """Bytes of a run's output that are kept, from its end."""
 _POLL = 0.02
@@ -96,6 +98,8 @@ class Command:
             words = shlex.split(line, posix=os.name != "nt")
         except ValueError as problem:
             raise VerifyError(f"the test command cannot be read: {problem}") from problem
+        if os.name == "nt":
+            words = [word[1:-1] if len(word) > 1 and word[0] == word[-1] == '"' else word for word in words]
         if not words:
             raise VerifyError("there is no test command")
         program = root / words[0]
@@ -111,7 +115,11 @@ class Command:
             one = tuple(word.replace("{test}", test) for word in words)
         elif test and is_pytest:
             # What says which tests to run gives way to the one.
-            one = (*(word for word in whole if word == words[0] or not (root / word).exists()), test)
+            kept = [
+                word for at, word in enumerate(whole)
+                if not at or whole[at - 1] in _WITH_VALUE or word.startswith("-") or not (root / word).exists()
+            ]  # fmt: skip
+            one = (*kept, test)
         return Command(whole, one, is_pytest)
 
 

@@ -476,7 +476,7 @@ def learn(options: argparse.Namespace) -> None:
 
 def say(options: argparse.Namespace) -> None:
     """Where the right fix stands among the proposals, by how much the model's say weighs (lsp/engram_lsp/repair.py)."""
-    predictor, _ = open_predictor(ModelSettings())
+    predictor, _ = open_predictor(ModelSettings(threads=1))
     ranks: dict[float, list[int]] = defaultdict(list)
     seconds: list[float] = []
     seeds = seeds_of(options.work)

@@ -168,10 +168,10 @@ def test_the_failing_test_stands_where_the_command_says(root: Path) -> None:
 
 
 def test_what_pytest_was_to_run_gives_way_to_the_failing_test(root: Path) -> None:
-    command = Command.of(f'"{sys.executable}" -m pytest -q tests', root, _TEST)
+    command = Command.of(f'"{sys.executable}" -m pytest -q -c pytest.ini tests', root, _TEST)
     assert command.one is not None
-    assert command.one[1:] == ("-m", "pytest", "-q", _TEST)
-    assert command.whole[1:] == ("-m", "pytest", "-q", "tests")
+    assert command.one[1:] == ("-m", "pytest", "-q", "-c", "pytest.ini", _TEST)
+    assert command.whole[1:] == ("-m", "pytest", "-q", "-c", "pytest.ini", "tests")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="programs have other names")
