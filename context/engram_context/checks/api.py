@@ -64,14 +64,13 @@ _NOT_AWAITED = frozenset(
 @dataclass(frozen=True, slots=True)
 class Signature:
     """`owner` is the class it is called through, "" for a function; `positional` are the names of the parameters that
-    take arguments by their place; `is_plain`: all of them may be given by name, too; `has_rest`: there is a *name."""
+    take arguments by their place; `is_plain`: all of them may be given by name, too."""
 
     owner: str
     name: str
     positional: tuple[str, ...]
     is_async: bool
     is_plain: bool
-    has_rest: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,14 +235,12 @@ def _callable(record: FileRecord, key: tuple[str, str], rows: tuple[int, ...]) -
     if not names <= _TRANSPARENT or symbols.inner[row] < 0:
         return None
     positional: list[str] = []
-    is_plain, has_rest = True, False
+    is_plain = True
     for parameter in record.symbols_in(symbols.inner[row]):
         if symbols.kind[parameter] != _PARAMETER:
             continue
         flags = symbols.flags[parameter]
-        if flags & (VARIADIC | KEYWORDS):
-            has_rest |= bool(flags & VARIADIC)
-        elif not flags & KEYWORD_ONLY:
+        if not flags & (VARIADIC | KEYWORDS | KEYWORD_ONLY):
             positional.append(record.names[symbols.name[parameter]])
             is_plain &= not flags & POSITIONAL_ONLY
     owner, name = key
@@ -251,7 +248,7 @@ def _callable(record: FileRecord, key: tuple[str, str], rows: tuple[int, ...]) -
     if owner and not flags & STATIC_METHOD:
         positional = positional[1:]
     is_async = bool(flags & ASYNC) and not flags & GENERATOR
-    return Signature(owner, name, tuple(positional), is_async, is_plain, has_rest)
+    return Signature(owner, name, tuple(positional), is_async, is_plain)
 
 
 def _became(

@@ -62,8 +62,6 @@ _PLAIN_BASES = frozenset(
 _PROTOCOLS = frozenset(("Protocol", "Interface"))
 _BY_NAME_IN_FILE = frozenset(("globals", "locals", "vars", "getmembers", "__dict__", "modules", "exec", "eval"))
 _LOADERS = frozenset(("import_module", "__import__", "iter_modules", "walk_packages", "load_module", "exec_module"))
-ASKED_OF_ALL = _LOADERS | {"__subclasses__"}
-"""Names that say something about all definitions, wherever they are mentioned."""
 _LOOKUPS = frozenset(("getattr", "setattr", "hasattr", "delattr", "attrgetter", "methodcaller", "globals", "vars"))
 _OWN_NAMES = frozenset(("globals", "locals", "vars"))
 _SHORTEST_PART = 3

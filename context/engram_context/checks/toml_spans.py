@@ -43,17 +43,6 @@ def values_of(text: Text) -> list[Value]:
         return []
 
 
-def headers_of(text: Text) -> list[tuple[tuple[str, ...], Span]]:
-    """The headers of tables, `[a.b]` or `[[a.b]]`, by their keys."""
-    scan = _Scan(text.data)
-    try:
-        for _ in scan.pairs():
-            pass
-    except (_LostError, RecursionError):
-        return []
-    return scan.headers
-
-
 class _LostError(Exception):
     pass
 
@@ -62,7 +51,6 @@ class _Scan:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
-        self.headers: list[tuple[tuple[str, ...], Span]] = []
 
     def pairs(self) -> Iterator[Value]:
         table: tuple[str, ...] = ()
@@ -71,13 +59,11 @@ class _Scan:
             if self.at >= len(self.data):
                 return
             if self.data[self.at] == 0x5B:
-                start = self.at
                 while self.data[self.at : self.at + 1] == b"[":
                     self.at += 1
                 table = self._keys()
                 while self.data[self.at : self.at + 1] == b"]":
                     self.at += 1
-                self.headers.append((table, Span(start, self.at)))
             else:
                 yield from self._pair(table, 0)
 
