@@ -6,6 +6,7 @@ one, that one was forgotten, most likely.
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,8 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+|_+|\W+")
 _IDENTIFIERS = re.compile(r"[^\W\d]\w*")
 _NAMED = frozenset(("identifier", "string_content"))
 _OPERATORS = frozenset(("<", ">", "<=", ">=", "==", "!=", "+", "-", "*", "/", "and", "or", "&", "|", "+=", "-="))
+# What stands on the other side of a range: neighbours often differ in it and mean to.
+_OPPOSITE = frozenset(map(frozenset, (("<", ">"), ("<=", ">="), ("<", ">="), (">", "<="), ("+", "-"), ("+=", "-="))))
 _NUMBERS = frozenset(("integer", "float"))
 _STATEMENTS = frozenset(
     (
@@ -187,6 +190,8 @@ def _compared(first: _Read, second: _Read) -> Iterator[Uneven]:
         # Where the first already speaks of both, it is no copy that was renamed.
         if len(kept) != 1 or any(one.said == other for one in first.words):
             continue
+        if hasattr(builtins, (second.leaves[kept[0].leaf].text or b"").decode("utf-8", "replace")):
+            continue  # `def __str__(self) -> str` beside `def __repr__(self) -> str`
         yield _forgotten(first, second, kept[0], word, other, changed)
 
 
@@ -201,7 +206,7 @@ def _forgotten(first: _Read, second: _Read, at: _Word, word: str, other: str, ch
 
 
 def _odd_ones(reads: Sequence[_Read | None]) -> Iterator[Uneven]:
-    """Of three neighbours or more that differ in names alone, the one with another operator or number."""
+    """Of neighbours that differ in names alone, the one with another operator or, of three and more, number."""
     for at, read in enumerate(reads):
         if read is None or (at and (before := reads[at - 1]) is not None and before.shape == read.shape):
             continue
@@ -212,6 +217,8 @@ def _odd_ones(reads: Sequence[_Read | None]) -> Iterator[Uneven]:
             alike.append(other)
         if len(alike) > 2:
             yield from _odd_one(alike)
+        elif len(alike) == 2:
+            yield from _odd_pair(*alike)
 
 
 def _odd_one(alike: Sequence[_Read]) -> Iterator[Uneven]:
@@ -228,3 +235,35 @@ def _odd_one(alike: Sequence[_Read]) -> Iterator[Uneven]:
         span = Span(column[odd].start_byte, column[odd].end_byte)
         model = column[1 if odd == 0 else odd - 1]
         yield Uneven(span, Span(model.start_byte, model.end_byte), said[row][odd], usual, count, True)
+
+
+def _odd_pair(first: _Read, second: _Read) -> Iterator[Uneven]:
+    """The operator in which the second differs from the first, besides names, each of which became one other."""
+    if second.node.type == "function_definition":
+        return  # `__eq__` and `__ne__`
+    pairs = list(zip(first.words, second.words, strict=True))
+    becomes: dict[str, str] = {}
+    renamed = 0
+    odd: list[int] = []
+    for one, other in pairs:
+        if one.is_name != other.is_name or one.leaf != other.leaf:
+            return
+        if one.is_name:
+            renamed += one.said != other.said
+            if becomes.setdefault(one.said, other.said) != other.said:
+                return
+        elif one.said != other.said:
+            odd.append(one.leaf)
+    if len(odd) != 1 or renamed < 2:
+        return
+    model, leaf = first.leaves[odd[0]], second.leaves[odd[0]]
+    if not _OPERATORS.issuperset((model.type, leaf.type)) or frozenset((model.type, leaf.type)) in _OPPOSITE:
+        return
+    yield Uneven(
+        Span(leaf.start_byte, leaf.end_byte),
+        Span(model.start_byte, model.end_byte),
+        (leaf.text or b"").decode("utf-8", "replace"),
+        (model.text or b"").decode("utf-8", "replace"),
+        1,
+        True,
+    )

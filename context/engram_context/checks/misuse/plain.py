@@ -123,10 +123,13 @@ def uneven(subject: Subject) -> Found:
     path, text = subject.path, subject.text
     for copy in uneven_copies(subject.surroundings.tree, text):
         if copy.is_token:
-            continue
-        message = f"'{copy.written}' stands as in the lines before, where the rest was changed to '{copy.expected}'"
+            message = f"'{copy.written}' stands here, and '{copy.expected}' in what is the same but for names beside it"
+            said = f"'{copy.expected}' stands here"
+        else:
+            message = f"'{copy.written}' stands as in the lines before, where the rest was changed to '{copy.expected}'"
+            said = "copied from here"
         fix = Fix(f"Change to '{copy.expected}'", project_edit({path: [Edit(copy.span, copy.expected)]}, {path: text}))
-        related = ((Location(path, copy.original), "copied from here"),)
+        related = ((Location(path, copy.original), said),)
         yield Finding("uneven-copy", "hint", copy.span, message, related, (fix,)), copy.span
 
 

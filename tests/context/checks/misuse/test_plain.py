@@ -121,6 +121,39 @@ def test_what_may_be_meant_is_no_uneven_copy(check: Check, source: str):
 @pytest.mark.parametrize(
     ("source", "found"),
     [
+        (
+            "first.ok = first.value < first.low and first.on\nsecond.ok = second.value <= second.low and second.on\n",
+            ["<="],
+        ),
+        (
+            "first.ok = first.value < first.low and first.on\nsecond.ok = second.value < second.low or second.on\n",
+            ["or"],
+        ),
+        # The other side of a range.
+        ("first.ok = first.value < first.low and first.on\nsecond.ok = second.value > second.low and second.on\n", []),
+        # Not the same but for names.
+        (
+            "first.ok = first.value < first.low and first.on\nsecond.ok = second.value <= second.high and first.off\n",
+            [],
+        ),
+        ("a = f(a.x, a.y, 2)\nb = f(b.x, b.y, 2)\nc = f(c.x, c.y, 3)\n", ["3"]),
+        ("a = f(a.x, a.y, 2)\nb = f(b.x, b.y, 3)\nc = f(c.x, c.y, 4)\n", []),
+        ("a = f(a.x, a.y, 2)\nb = f(b.x, b.y, 3)\n", []),
+    ],
+)
+def test_the_operator_or_number_that_its_neighbours_do_not_have_is_found(check: Check, source: str, found: list[str]):
+    assert [text for _, _, text in check(source, "uneven-copy")] == found
+
+
+def test_types_that_stand_as_in_the_line_before_are_no_uneven_copy(check: Check):
+    source = "class A:\n    def __str__(self) -> str:\n        return self.str()\n"
+    source += "    def __repr__(self) -> str:\n        return self.repr()\n"
+    assert check(source, "uneven-copy") == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
         ("def f(user_id):\n    userId = 1\n    return userId\n", ["userId"]),
         ("def f(user_id):\n    userid = 1\n    return userid\n", ["userid"]),
         ("def f(user_id):\n    _user_id = 1\n    return _user_id\n", []),
