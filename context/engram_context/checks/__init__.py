@@ -50,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     duplicates.CHECK,
     exports.CHECK,
     exceptions.CHECK,
+    exceptions.OF_PROJECT,
     calls.CHECK,
     attributes.CHECK,
     nothing.CHECK,

@@ -37,24 +37,40 @@ Caught = tuple[Node, ClassType]
 
 
 def exceptions(subject: Subject) -> Found:
+    """What a file shows by itself: handlers behind broader ones, and those of a `try` that does nothing."""
+    for statement, handlers in _tries(subject):
+        is_harmless = _does_nothing(statement)
+        if len(handlers) < 2 and not is_harmless:
+            continue
+        caught = [_caught(subject, handler) for handler in handlers]
+        yield from _caught_before(subject, handlers, caught)
+        for classes in caught if is_harmless else ():
+            yield from _harmless(subject, classes)
+
+
+def never_raised(subject: Subject) -> Found:
+    """Handlers of exceptions of the project that nothing in it raises."""
+    if subject.whole.of(_unraised).isdisjoint(subject.record.names):
+        return
+    for statement, handlers in _tries(subject):
+        for handler in () if _does_nothing(statement) else handlers:
+            yield from _never_raised(subject, _caught(subject, handler))
+
+
+def _tries(subject: Subject) -> Iterator[tuple[Node, list[Node]]]:
+    """The `try` statements with their handlers, in the order of the source; those of exception groups left out."""
     if b"except" not in subject.text.data or subject.path.endswith(".pyi"):
         return
     found = tree_sitter.QueryCursor(_query()).captures(subject.surroundings.tree.root_node).get("try", ())
     for statement in sorted({node.start_byte: node for node in found}.values(), key=lambda node: node.start_byte):
         handlers = [part for part in statement.named_children if part.type == "except_clause"]
-        if any(child.type == "*" for handler in handlers for child in handler.children[:2]):
-            continue
-        body = statement.child_by_field_name("body")
-        is_harmless = body is not None and all(map(_is_harmless, body.named_children))
-        if len(handlers) < 2 and not is_harmless and not _names_own(subject, handlers):
-            continue
-        caught = [_caught(subject, handler) for handler in handlers]
-        yield from _caught_before(subject, handlers, caught)
-        for handler, classes in zip(handlers, caught, strict=True):
-            if is_harmless:
-                yield from _harmless(subject, handler, classes)
-            else:
-                yield from _never_raised(subject, handler, classes)
+        if not any(child.type == "*" for handler in handlers for child in handler.children[:2]):
+            yield statement, handlers
+
+
+def _does_nothing(statement: Node) -> bool:
+    body = statement.child_by_field_name("body")
+    return body is not None and all(map(_is_harmless, body.named_children))
 
 
 @cache
@@ -171,7 +187,7 @@ def _is_harmless(statement: Node) -> bool:
     return statement.type in _LITERALS
 
 
-def _harmless(subject: Subject, handler: Node, classes: list[Caught] | None) -> Found:
+def _harmless(subject: Subject, classes: list[Caught] | None) -> Found:
     """A handler of a `try` that does nothing which raises what it catches."""
     if classes is None or any(_name(subject, one) in _ALWAYS for _, one in classes):
         return
@@ -181,18 +197,7 @@ def _harmless(subject: Subject, handler: Node, classes: list[Caught] | None) -> 
     yield Finding("unraised-exception", "warning", span, message, tags=_UNNECESSARY), span
 
 
-def _names_own(subject: Subject, handlers: list[Node]) -> bool:
-    """Whether a handler names something that may be an exception of the project: neither a builtin nor dotted from
-    outside. All that is asked is how it is spelled."""
-    known = subject.whole.of(_unraised)
-    return any(
-        (node.text or b"").rpartition(b".")[2].decode("utf-8", "replace") in known
-        for handler in handlers
-        for node in _written(handler)
-    )
-
-
-def _never_raised(subject: Subject, handler: Node, classes: list[Caught] | None) -> Found:
+def _never_raised(subject: Subject, classes: list[Caught] | None) -> Found:
     """Exceptions of the project that nothing in it raises."""
     known = subject.whole.of(_unraised)
     for node, one in classes or ():
@@ -269,10 +274,12 @@ def _bases(record: FileRecord) -> frozenset[int]:
     return frozenset(ref for scope in record.scopes if scope.kind == "class" for ref in scope.refs if ref >= 0)
 
 
+_UNRAISED = Code("unraised-exception", "warning", needs_project=True)
 CHECK = Check(
     exceptions,
     (
         Code("unreachable-except", "warning", frozenset(("bad-except-order", "E0701", "B025", "reportUnusedExcept"))),
-        Code("unraised-exception", "warning", needs_project=True),
+        _UNRAISED,
     ),
 )
+OF_PROJECT = Check(never_raised, (_UNRAISED,), of_project=True)

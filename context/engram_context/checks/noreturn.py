@@ -12,7 +12,7 @@ from engram_context.checks.flow import flow_of, never_returns
 from engram_context.checks.subject import Subject
 from engram_context.checks.surroundings import Surroundings
 from engram_context.checks.whole import Whole
-from engram_context.records import ABSTRACT, ASYNC, GENERATOR, OVERLOAD, FileRecord
+from engram_context.records import ABSTRACT, ASYNC, GENERATOR, NO_REF, OVERLOAD, FileRecord
 from engram_context.targets import Slot
 
 _NEVER = frozenset(("NoReturn", "Never"))
@@ -39,7 +39,7 @@ class NoReturn:
         symbol = record.symbols[row]
         if symbol.kind not in ("function", "method") or symbol.flags & (ASYNC | GENERATOR | ABSTRACT | OVERLOAD):
             return False
-        if symbol.annotation >= 0 and record.names[record.occurrences.name[symbol.annotation]] in _NEVER:
+        if _is_declared(record, row):
             return True
         text = self.whole.snapshot.text(path)
         if text is None or text.digest != record.digest or path.endswith(".pyi"):
@@ -52,6 +52,14 @@ class NoReturn:
             return False
         flow = flow_of(body)
         return flow.reachable().isdisjoint((*flow.returns, *flow.falls))
+
+
+def _is_declared(record: FileRecord, row: int) -> bool | None:
+    """Whether a function is declared never to return; None where it does not say what it returns."""
+    annotation = record.symbols.annotation[row]
+    if annotation == NO_REF:
+        return None
+    return annotation >= 0 and record.names[record.occurrences.name[annotation]] in _NEVER
 
 
 def no_return(whole: Whole) -> NoReturn:
@@ -82,7 +90,12 @@ def is_without_return(subject: Subject, call: Node) -> bool:
     for slot in origins:
         other = resolver.record(slot.path)
         rows = resolver.symbols_of(slot)
-        if other is None or not rows or not all(known.never_returns(slot.path, other, row) for row in rows):
+        if other is None or not rows:
+            return False
+        # What other files can see of a function that says what it returns is that, and not its body.
+        if slot.path != subject.path and not all(_is_declared(other, row) is not False for row in rows):
+            return False
+        if not all(known.never_returns(slot.path, other, row) for row in rows):
             return False
         found = True
     return found

@@ -171,6 +171,23 @@ def test_functions_of_the_project_that_always_raise_do_not_return(check: Check):
     assert check(source, *CODES) == [("main.py", "possibly-unbound", "x")]
 
 
+def test_a_function_of_another_file_that_says_what_it_returns_is_believed(check: Check):
+    source = """
+    -- main.py --
+    from helpers import say
+    def f(a):
+        try:
+            x = a()
+        except ValueError:
+            say(a)
+        return x
+    -- helpers.py --
+    def say(a) -> None:
+        raise ValueError(a)
+    """
+    assert check(source, *CODES) == [("main.py", "possibly-unbound", "x")]
+
+
 def test_a_module_is_looked_at_like_a_function(check: Check):
     assert check("print(x)\nx = 1\n", *CODES) == [("main.py", "unbound-name", "x")]
     assert check("def f():\n    return x\nx = 1\n", *CODES) == []
