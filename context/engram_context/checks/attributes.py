@@ -15,7 +15,7 @@ from engram_context.checks.whole import of_record
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix, Severity
 from engram_context.imports import Module
-from engram_context.inference.inferred import ClassType, Function, Instance, Nothing, Type, Unknown
+from engram_context.inference.inferred import ClassType, Function, Instance, Nothing, Type, TypeOf, Unknown
 from engram_context.outside.library import is_outside
 from engram_context.records import ABSTRACT, NO_REF, ROLE, FileRecord, rows_with
 from engram_context.text import Location, Span
@@ -34,6 +34,7 @@ def unknown_attributes(subject: Subject) -> Found:
     lacking = Lacking(proven, subject.module_names, subject.environment)
     facts = proven.facts
     occurrences = record.occurrences
+    found: list[tuple[int, str, list[Type]]] = []
     for index in rows_with(occurrences.role, _ATTRIBUTE):
         name = record.names[occurrences.name[index]]
         if _is_special(name) or occurrences.link[index] == NO_REF:
@@ -47,19 +48,40 @@ def unknown_attributes(subject: Subject) -> Found:
             continue
         if name in facts.written or name in facts.written_in_tests or name in facts.probed:
             continue
-        if not is_sure or any(_is_completed_elsewhere(proven, one) for one in known) or _may_be_filled(
-            subject, proven, index, known
-        ):  # fmt: skip
+        if any(_is_completed_elsewhere(proven, one) for one in known):
+            continue
+        if not is_sure or _may_be_filled(subject, proven, index, known):
             known = known or _inferred(proven, path, occurrences.link[index])
             if not known or not _is_slip(lacking, known, name):
                 continue
+        found.append((index, name, known))
+    mixins = _mixins(proven, found)
+    for index, name, known in found:
         span = occurrences.span(index)
         around = subject.surroundings
-        if is_guarded(around, span, b"AttributeError"):
+        if not mixins.isdisjoint(known) or is_guarded(around, span, b"AttributeError"):
             continue
         if all(_is_outside(one) for one in known) and around.handles(span, b"AttributeError"):
             continue
         yield _finding(subject, proven, lacking, known, name, span), span
+
+
+def _mixins(proven: Proven, found: Iterable[tuple[int, str, list[Type]]]) -> frozenset[Type]:
+    """Objects that lack several members, of classes without a base: these are there to be inherited from beside others,
+    elsewhere."""
+    lost: dict[Type, set[str]] = {}
+    for _, name, known in found:
+        for one in known:
+            if isinstance(one, Instance | TypeOf):
+                lost.setdefault(one, set()).add(name)
+    mixins: set[Type] = set()
+    for one, names in lost.items():
+        plain = proven.plain(one)
+        if len(names) > 1 and isinstance(plain, Instance | ClassType):
+            of = ClassType(plain.path, plain.scope)
+            if len(proven.reach(of)) == 1:
+                mixins.add(one)
+    return frozenset(mixins)
 
 
 def _without_none(types: Iterable[Type]) -> list[Type]:
@@ -97,11 +119,13 @@ def _is_special(name: str) -> bool:
 
 def _is_completed_elsewhere(proven: Proven, one: Type) -> bool:
     """Whether a class is there to be inherited from beside others, which may have what it lacks."""
-    if not isinstance(one, Instance) or is_outside(one.path):
+    plain = proven.plain(one)
+    if not isinstance(one, Instance | TypeOf) or not isinstance(plain, Instance | ClassType) or is_outside(plain.path):
         return False
-    if is_partial(proven.types.name_of(one.of)):
+    of = ClassType(plain.path, plain.scope)
+    if is_partial(proven.types.name_of(of)):
         return True
-    for owner in proven.reach(one.of):
+    for owner in proven.reach(of):
         record = proven.resolver.record(owner.path)
         if record is None or any(record.symbols.flags[row] & ABSTRACT for row in record.symbols_in(owner.scope)):
             return True

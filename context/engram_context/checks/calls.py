@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import replace
 
 import tree_sitter
@@ -21,7 +22,6 @@ from engram_context.records import KIND, ROLE, FileRecord
 from engram_context.scopes import visible_scopes
 from engram_context.text import Span
 
-_RAISING = frozenset((b"raises", b"assertRaises", b"assertRaisesRegex", b"assert_raises", b"suppress"))
 _ATTRIBUTE, _METHOD = ROLE["attribute"], KIND["method"]
 _NAMED = 3
 """So many missing parameters are named."""
@@ -54,7 +54,7 @@ def misfitting_calls(subject: Subject) -> Found:
         )
         span = record.calls[row].span
         around = subject.surroundings
-        if is_guarded(around, span, b"TypeError") or _is_expected(around, span):
+        if is_guarded(around, span, b"TypeError") or _is_of_other_platform(proven, takes, found):
             continue
         yield from _report(subject, row, takes, found, partial=partial)
 
@@ -86,11 +86,22 @@ def _is_as_written(proven: Proven, one: Type) -> bool:
     record = proven.resolver.record(one.path)
     if isinstance(one.receiver, Instance) and one.receiver.above:
         return False  # what stands beside the class may come before
+    if one.receiver is not None and proven.types.classes.is_protocol(ClassType(one.receiver.path, one.receiver.scope)):
+        return False
     # A function that is kept in an object is not given the object.
     is_method = record is not None and record.symbols.kind[one.symbol] == _METHOD
     return record is not None and is_method == (one.receiver is not None) and proven.keeps_parameters(
         one.path, record, one.symbol
     )  # fmt: skip
+
+
+def _is_of_other_platform(proven: Proven, takes: Takes, found: Misfit) -> bool:
+    """Whether the stub of what is called knows the argument, for a platform or version that is not this one."""
+    path = takes.definition.path
+    text = proven.resolver.library.text(path) if found.unexpected and path.endswith(".pyi") else None
+    return text is not None and any(
+        re.search(rb"\b" + name.encode() + rb"\b", text.data) is not None for name in found.unexpected
+    )
 
 
 def gives_of(record: FileRecord, row: int) -> Gives:
@@ -110,18 +121,6 @@ def _is_partial(proven: Proven, callees: tuple[object, ...]) -> bool:
 
 def _size(found: Misfit) -> int:
     return found.too_many + len(found.unexpected) + len(found.duplicate) + len(found.missing)
-
-
-def _is_expected(around: Surroundings, span: Span) -> bool:
-    """Whether a call stands in what is given to a call that expects an exception: `raises(TypeError, lambda: f())`."""
-    node = around.node(span).parent
-    while node is not None and node.type not in ("block", "module"):
-        if node.type == "call":
-            called = node.child_by_field_name("function")
-            if called is not None and (called.text or b"").rpartition(b".")[2] in _RAISING:
-                return True
-        node = node.parent
-    return False
 
 
 def _report(subject: Subject, row: int, takes: Takes, found: Misfit, *, partial: bool) -> Found:

@@ -8,14 +8,15 @@ from engram_context.checks.surroundings import Surroundings
 from engram_context.text import Span
 
 _EXPECTING = re.compile(rb"\b(suppress|raises|assertRaises\w*|assert_raises)\b")
+_RAISING = frozenset((b"raises", b"assertRaises", b"assertRaisesRegex", b"assert_raises", b"suppress"))
 _HANDLERS = ("except_clause", "except_group_clause")
 _NEVER_RUN = re.compile(rb"\bTYPE_CHECKING\b")
 
 
 def is_guarded(around: Surroundings, span: Span, exception: bytes) -> bool:
-    """Whether what raises an exception stands where that is awaited by name: in the body of a `try`, or of a `with`
-    like `pytest.raises`. One who catches every exception does not await this one. Neither does it count in code that
-    depends on the platform, or that only type checkers see."""
+    """Whether what raises an exception stands where that is awaited by name: in the body of a `try`, of a `with` like
+    `pytest.raises`, or in what is given to a call of that. One who catches every exception does not await this one.
+    Neither does it count in code that depends on the platform, or that only type checkers see."""
     if around.depends_on_platform(span):
         return True
     child = around.node(span)
@@ -32,6 +33,10 @@ def is_guarded(around: Surroundings, span: Span, exception: bytes) -> bool:
             clause = next((part for part in node.named_children if part.type == "with_clause"), None)
             source = b"" if clause is None else clause.text or b""
             if _EXPECTING.search(source) and (exception in source or b"Exception" in source):
+                return True
+        elif node.type == "call":
+            called = node.child_by_field_name("function")
+            if called is not None and called != child and (called.text or b"").rpartition(b".")[2] in _RAISING:
                 return True
         elif node.type == "if_statement":
             test = node.child_by_field_name("condition")

@@ -155,6 +155,8 @@ class Proven:
             if len(targets) != 1:
                 return None
             target = targets[0]
+            if isinstance(target, Builtin) and self.resolver.outside_stars(path):
+                return None
             if isinstance(target, Slot) and target.path == path:
                 bindings = self.resolver.symbols_of(target)
                 if not bindings:
@@ -261,7 +263,9 @@ class Proven:
         for owner in self.reach(of):
             if self.defines(owner, "__new__") and not is_outside(owner.path):
                 return None
-        if self.types.is_library(of, "builtins", "type") or self.types.classes.is_enum(of):
+        if any(self.types.is_library(of, "builtins", name) for name in ("type", "super")):
+            return None
+        if self.types.classes.is_enum(of):
             return None
         return (Instance(of.path, of.scope),)
 
@@ -596,7 +600,7 @@ class Proven:
             if not isinstance(one, Function):
                 return None
             of: Instance | ClassType = receiver
-            if isinstance(receiver, ClassType) and owner in last[1:]:
+            if isinstance(receiver, ClassType) and owner in last[1:] and owner not in owners:
                 of = Instance(owner.path, owner.scope)  # a metaclass's method is given the class
             elif is_open and symbols.flags[one.symbol] & (CLASS_METHOD | STATIC_METHOD):
                 of = Instance(receiver.path, receiver.scope)  # `cls` may be a class below, as that of an object may

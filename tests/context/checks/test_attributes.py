@@ -147,3 +147,17 @@ def test_the_nearest_name_is_offered_and_severity_tells_whose_it_is(all_findings
     text = Text.of(source)
     assert [fix.title for fix in ours.fixes] == ["Change to 'draw'"]
     assert apply(text, ours.fixes[0].edit.edits["main.py"]).decode().count("A().draw()") == 1
+
+
+def test_a_class_that_lacks_several_members_is_there_to_be_mixed_in(check: Check):
+    source = """
+    class Listing:
+        def one(self):
+            return self.rows
+        def two(self):
+            return self.columns
+    class Sized:
+        def size(self):
+            return self.length
+    """
+    assert check(source, CODE) == [("main.py", CODE, "length")]
