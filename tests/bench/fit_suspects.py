@@ -1,6 +1,6 @@
 """Fits what each clue of a suspect weighs: context/engram_context/trace/suspects.py.
 
-    python tests/bench/fit_suspects.py WORK [--regime raised|claimed] [--decay 0.02]
+    python tests/bench/fit_suspects.py WORK [--decay 0.05] [--kept FILE]
 
 WORK/seeds.json are bugs that `bugs.py select` put into development packages. For each the candidates are one choice,
 and the weights make the functions that were changed as likely as possible (a conditional logit, kept near the present
@@ -25,6 +25,7 @@ from engram_context.snapshot import Snapshot
 from engram_context.text import Text
 from engram_context.trace import suspects
 from engram_context.trace.parsing import parse
+from engram_context.views.call_hierarchy import Definition
 
 Choice = tuple[str, bool, np.ndarray, np.ndarray]
 """Package, whether a claim failed, amounts (candidates, kinds), which candidates are right (candidates)."""
@@ -38,10 +39,11 @@ def snapshot_of(seed: Seed, packages: dict[str, Snapshot]) -> Snapshot:
         packages.clear()
         packages[seed.package] = Snapshot.empty(texts.get).after(records)
     plain, changed = packages[seed.package], Text.of(seed.changed)
-    read = plain.read
-    return dataclasses.replace(plain, read=lambda path: changed if path == seed.path else read(path)).after(
-        {seed.path: read_record(changed, "python")}
-    )
+
+    def read(path: str) -> Text | None:
+        return changed if path == seed.path else plain.read(path)
+
+    return dataclasses.replace(plain, read=read).after({seed.path: read_record(changed, "python")})
 
 
 def choices(seeds: Iterable[Seed], kinds: list[str]) -> list[Choice]:
@@ -59,7 +61,7 @@ def choices(seeds: Iterable[Seed], kinds: list[str]) -> list[Choice]:
         rows = np.zeros((len(named), len(kinds)))
         right = np.zeros(len(named), bool)
         for at, one in enumerate(named):
-            definition = suspects.Definition(one.path, one.symbol)
+            definition = Definition(one.path, one.symbol)
             for kind, amount in case.amounts(definition).items():
                 rows[at, kinds.index(kind)] = amount
             right[at] = (one.path, one.function) in truth
@@ -100,7 +102,7 @@ def said(ranks: list[int]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--decay", type=float, default=0.02)
+    parser.add_argument("--decay", type=float, default=0.05)
     parser.add_argument("--kept", type=Path, help="where the amounts are kept between runs")
     options = parser.parse_args()
     kinds = sorted(suspects.RAISED)

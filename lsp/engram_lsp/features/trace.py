@@ -67,6 +67,8 @@ async def reports_of(session: Session, folder: Folder, text: str, *, tested: boo
     from engram_context.disk.history import History
     from engram_context.trace.reports import reports
 
+    # How often names are mentioned counts, which costs little only once all files are read.
+    await folder.settled()
     while folder.holder.behind:
         await session.caught_up(folder)
     snapshot, environment = folder.snapshot, folder.holder.environment
