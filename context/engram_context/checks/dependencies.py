@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from engram_context.checks import manifests
 from engram_context.checks.check import Check, Code
+from engram_context.checks.dead_words import words_in
 from engram_context.checks.distributions import (
     Installed,
     distributions_for,
@@ -337,9 +338,12 @@ def _is_mentioned(subject: Subject, installed: Installed, one: Requirement, modu
     word = rb"(?<![\w.-])(?:%s)(?![\w-])" % b"|".join(re.escape(name).encode() for name in sorted(words))
     quoted = re.compile(rb"[\"'](?:%s)[.\"':]" % b"|".join(re.escape(name).encode() for name in sorted(modules)))
     configured = re.compile(word, re.IGNORECASE)
+    heads = {name.partition(".")[0] for name in modules}
     for path, record in subject.snapshot.records.items():
         is_python = record.language == "python"
         if not is_python and (record.language not in _CONFIGURED or path.endswith(_PROSE)):
+            continue
+        if is_python and heads.isdisjoint(words_in(subject.whole, path, record)):
             continue
         text = subject.text if path == subject.path else subject.snapshot.text(path)
         if text is None or (is_python and PurePosixPath(path).name == "setup.py"):
