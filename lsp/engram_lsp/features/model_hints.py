@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from engram_context.text import Span
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
@@ -12,9 +11,6 @@ from engram_lsp.features import diagnostics
 from engram_lsp.hinting import hints_of, key_of, suspected
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Asked, Session
-
-if TYPE_CHECKING:
-    from engram_context.checks.misuse.places import Places, Suspicion
 
 _REST = 2.0
 """How long everything rests before the model is asked, in seconds."""
@@ -62,14 +58,14 @@ async def _look(session: Session) -> None:
 
 async def _ask(session: Session, asked: Asked, outdated: Cancelled) -> bool:
     """Whether all was found out."""
-    known = session.hints.knows
-
-    def candidates(_: Cancelled) -> list[tuple[Places, tuple[Suspicion, ...]]]:
-        if outdated():
-            return []
-        return list(suspected(asked.snapshot, asked.path, known))
-
-    for places, suspicions in await session.in_background(candidates, decorates=True):
+    whole = Span(0, len(asked.text))
+    file = key_of(asked.path, asked.text, whole)
+    if session.hints.knows(file):
+        return True
+    # One function at a time: other decorations need not wait for all of them.
+    coming = suspected(asked.snapshot, asked.path, session.hints.knows)
+    while (following := await session.in_background(lambda _: next(coming, None), decorates=True)) is not None:
+        places, suspicions = following
         predictor = session.predictor
         if predictor is None or outdated():
             return False
@@ -82,6 +78,7 @@ async def _ask(session: Session, asked: Asked, outdated: Cancelled) -> bool:
             return False
         span = places.function.span
         session.hints.keep(key_of(asked.path, asked.text, span), span, found)
+    session.hints.keep(file, whole, ())
     return True
 
 
