@@ -56,6 +56,8 @@ _TOOLS = re.compile(
     r"|meson|ninja|cmake|cython|maturin|coveralls|watchfiles|whitenoise|bpython|ptpython|nuitka|briefcase)(?:-.*)?"
     r"|.*-stubs|.*-theme|.*-plugin|django-stubs.*|.*-mypy|nvidia-.*|.*-(?:binary|bin)"
 )
+# Files that declare dependencies in ways which are not read.
+_ELSEWHERE = ("Pipfile", "environment.yml", "environment.yaml", "conda.yaml", "meta.yaml", "pixi.toml")
 _CONFIGURED = frozenset(("yaml", "toml", "json", "make", "bash", "dockerfile", "text", "groovy", "hcl", "html", "xml"))
 _PROSE = (".md", ".rst", ".txt", ".adoc", ".in")
 
@@ -71,9 +73,10 @@ def is_shipped(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """The manifests of a project with the folders that they speak of."""
+    """The manifests of a project with the folders that they speak of. `elsewhere`: other files declare, too."""
 
     manifests: Mapping[str, tuple[str, Manifest]]
+    elsewhere: bool = False
 
     def over(self, path: str) -> tuple[tuple[str, Manifest], ...]:
         """The manifests (path, contents) that speak of a file: those of the folders above it."""
@@ -96,7 +99,8 @@ def declared_by(whole: Whole) -> Declared:
                 continue
             kept[path] = read_manifest(path, text)
         found[path] = (_folder(path), kept[path])
-    return Declared(found)
+    elsewhere = any(name in whole.snapshot.records or (whole.environment.root / name).is_file() for name in _ELSEWHERE)
+    return Declared(found, elsewhere)
 
 
 def _read_once(_: FileRecord) -> dict[str, Manifest]:
@@ -154,8 +158,11 @@ def missing_dependencies(subject: Subject) -> Found:
     path, record = subject.path, subject.record
     if not any(level == 0 for level in record.imports.level):
         return
-    over = subject.whole.of(declared_by).over(path)
-    if not any(manifest.is_declared for _, manifest in over) or any(manifest.is_open for _, manifest in over):
+    declared_here = subject.whole.of(declared_by)
+    over = declared_here.over(path)
+    if declared_here.elsewhere or not any(manifest.is_declared for _, manifest in over):
+        return
+    if any(manifest.is_open for _, manifest in over):
         return
     installed = installed_in(subject.environment)
     declared: dict[str, list[tuple[str, Requirement]]] = {}

@@ -210,6 +210,7 @@ def test_without_declared_dependencies_nothing_is_undeclared(installed: Callable
         "-- pyproject.toml --\n[tool.black]\nline-length = 100\n",
         "-- setup.py --\nfrom setuptools import setup\nsetup(install_requires=read())\n",
         "-- pyproject.toml --\n[project\n",
+        '-- environment.yml --\ndependencies: [wire]\n-- pyproject.toml --\n[project]\nname = "shop"\n',
         '-- other/pyproject.toml --\n[project]\nname = "other"\n',
     ):
         assert ask(manifest + "-- shop.py --\nimport wire\n", environment) == []
