@@ -12,7 +12,7 @@ import pytest
 from engram_context import reader
 from engram_context.codec import mentions, names_of
 from engram_context.reader import parse, read_record
-from engram_context.records import CONDITIONAL, PROPERTY, FileRecord, LazyRecord, Symbol, digest_if_known
+from engram_context.records import CONDITIONAL, PROPERTY, FileRecord, LazyRecord, Symbol, digest_if_known, value_row
 from engram_context.text import Text
 from engram_context.views.symbols import defined_names
 from hypothesis import given, settings
@@ -401,3 +401,14 @@ def test_the_interpreter_need_not_be_shown_what_comes_before_the_first_error(mon
     for text, errors in broken:
         assert read_record(text, "python").errors == errors
     assert sum(line > 100 for line in shown) > 20
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [("x = 'B{}'", "str"), ('x = "b - c"', "str"), ("x = f'b{y}'", "str"), ("x = b'a'", "bytes"), ("x = Rb'a{}'", "bytes")],
+)  # fmt: skip
+def test_a_text_is_bytes_by_its_prefix_alone(source: str, kind: str) -> None:
+    record = record_of(source + "\n")
+    row = value_row(record.symbols.value[record.bindings(0, "x")[0]])
+    assert row is not None
+    assert record.values[row].kind == kind
