@@ -224,21 +224,39 @@ def _marks(code: _Code, flow: Flow, binding: Binding) -> _Marks | None:
         binds.update(steps)
         if symbols.flags[row] & WALRUS:
             inside.update(steps)
+    bounds = [symbols.start[row] for row in subject.usage.symbols[binding]]
     reads: dict[int, int] = {}
     drops = {at for at, step in enumerate(flow.steps) if step.drops == name}
     for use in subject.usage.uses.get(binding, ()):
         if not _runs_in(subject, use, code.scope):
             continue
         start = occurrences.start[use]
-        steps = flow.at(start)
+        steps = frozenset(flow.at(start))
         if occurrences.role[use] == _DELETE:
             drops.update(steps)
         if not _is_evaluated(subject, Span(start, start + 1)):
+            continue
+        if any(not steps.isdisjoint(flow.at(bound)) and _is_target_behind(subject, bound, start) for bound in bounds):
             continue
         for at in steps:
             if at not in inside and (at not in reads or start < occurrences.start[reads[at]]):
                 reads[at] = use
     return _Marks(frozenset(binds), reads, frozenset(drops))
+
+
+def _is_target_behind(subject: Subject, bound: int, read: int) -> bool:
+    """Whether a name is read in a target that stands behind the name as a target: `a, a.b = …` binds from the left."""
+    if bound >= read:
+        return False
+    node = subject.surroundings.node(Span(read, read + 1))
+    while node.parent is not None and not node.type.endswith(("_statement", "_clause", "_definition")):
+        parent = node.parent
+        if parent.type == "assignment" and parent.child_by_field_name("left") == node:
+            while parent.parent is not None and parent.parent.type == "assignment":
+                parent = parent.parent
+            return parent.start_byte <= bound
+        node = parent
+    return False
 
 
 def _is_only_declared(subject: Subject, row: int) -> bool:

@@ -208,3 +208,14 @@ def test_the_fix_binds_the_variable_before_the_statement_that_may(all_findings: 
 def function(body: str) -> str:
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     return f"import sys\nfrom m import E, f, g, log, suppress\ndef h(self, a, b):\n{lines}"
+
+
+def test_targets_are_bound_from_the_left(check: Check):
+    source = """
+    def f(pair):
+        one, one.reason = pair
+        two = two.next = pair
+        three.next = three = pair
+        return one, two
+    """
+    assert check(source, "unbound-name") == [("main.py", "unbound-name", "three")]
