@@ -100,6 +100,7 @@ class Proven:
         self._open: set[tuple[int, tuple[str, int]]] = set()
         self._nothing: dict[tuple[str, int], bool] = {}
         self._orders: dict[ClassType, tuple[ClassType, ...] | None] = {}
+        self._ordering: set[ClassType] = set()
         self._reaches: dict[ClassType, tuple[ClassType, ...]] = {}
         self._below: dict[ClassType, frozenset[ClassType]] = {}
         self._writers: dict[str, frozenset[Type]] = {}
@@ -470,10 +471,17 @@ class Proven:
         """The classes that a class's members come from, `object` left out; None where one of them is not known, or
         a metaclass, a decorator or computed names may add to them."""
         of = of.bare
-        if of not in self._orders:
-            self._orders[of] = None
-            self._orders[of] = self._order(of)
-        return self._orders[of]
+        if of in self._orders:
+            self._cuts += of in self._ordering
+            return self._orders[of]
+        self._orders[of] = None
+        self._ordering.add(of)
+        cuts = self._cuts
+        found = self._orders[of] = self._order(of)
+        self._ordering.discard(of)
+        if self._depth and self._cuts > cuts:
+            del self._orders[of]
+        return found
 
     def _order(self, of: ClassType) -> tuple[ClassType, ...] | None:
         order = self.types.order(of)
@@ -494,11 +502,14 @@ class Proven:
     def reach(self, of: ClassType) -> tuple[ClassType, ...]:
         """The classes that a member is certainly looked for in first, in their order: as far as bases are known."""
         of = of.bare
-        if of not in self._reaches:
-            order = self.types.order(of)
+        found = self._reaches.get(of)
+        if found is None:
+            order, cuts = self.types.order(of), self._cuts
             unknown = (at for at, one in enumerate(order) if not self.has_known_bases(one, order))
-            self._reaches[of] = order[: next(unknown, len(order)) + 1]
-        return self._reaches[of]
+            found = order[: next(unknown, len(order)) + 1]
+            if not self._depth or self._cuts == cuts:
+                self._reaches[of] = found
+        return found
 
     def has_known_bases(self, one: ClassType, order: tuple[ClassType, ...]) -> bool:
         """Whether it is known of all bases of a class what they are."""
@@ -550,12 +561,13 @@ class Proven:
     def below(self, of: ClassType) -> frozenset[ClassType]:
         """The classes of the project that may inherit from a class."""
         of = of.bare
-        if of not in self._below:
-            found = self.facts.below(self.types.name_of(of))
-            self._below[of] = frozenset(
-                one for one in found if one != of and (self.order(one) is None or of in self.reach(one))
-            )
-        return self._below[of]
+        found = self._below.get(of)
+        if found is None:
+            named, cuts = self.facts.below(self.types.name_of(of)), self._cuts
+            found = frozenset(one for one in named if one != of and (self.order(one) is None or of in self.reach(one)))
+            if not self._depth or self._cuts == cuts:
+                self._below[of] = found
+        return found
 
     def defines(self, of: ClassType, name: str) -> bool:
         """Whether a class's own body or methods bind a member."""
