@@ -7,6 +7,7 @@ from pathlib import Path
 from lsprotocol import types
 
 from engram_lsp import convert
+from engram_lsp.features import trace
 from engram_lsp.session import Session
 
 log = logging.getLogger(__name__)
@@ -42,5 +43,6 @@ def did_change_workspace_folders(session: Session, params: types.DidChangeWorksp
     for folder in params.event.removed:
         if (path := convert.path_of(folder.uri)) is not None:
             session.remove_folder(path)
+    trace.recheck(session)
     for path in paths(folder.uri for folder in params.event.added):
         session.add_folder(path)

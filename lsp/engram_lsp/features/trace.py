@@ -113,7 +113,7 @@ def show(session: Session, uri: str) -> None:
 
 
 def is_of(session: Session, folder: Folder, path: str, digest: bytes) -> bool:
-    text = text_of(session, folder, path)
+    text = text_of(session, folder, path) if session.folders.get(folder.root) is folder else None
     return text is not None and text.digest == digest
 
 

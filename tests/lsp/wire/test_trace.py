@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from engram_lsp.client import Client
-from wire_support import Start
+from wire_support import Start, change_folders
 
 FILES = {
     "shop/__init__.py": "",
@@ -21,6 +21,10 @@ TRACE = """\
 2026-01-01T00:00:00Z            ^^^^^^^^^
 2026-01-01T00:00:00Z AttributeError: 'Item' object has no attribute 'cost'
 """
+
+
+# Files that are not open are told about for the sake of traces alone.
+ALONE = {"diagnostics.scope": "open"}
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def until(client: Client, file: Path, count: int) -> None:
 def test_suspects_are_shown_in_their_files_with_the_way_there_and_withdrawn(
     start: Start, shop: Path, editor: str
 ) -> None:
-    client = start(shop, editor=editor)
+    client = start(shop, editor=editor, settings=ALONE)
     prices = shop / "shop" / "prices.py"
     answer = run(client, "engram.trace", TRACE)
     (trace,) = answer["traces"]
@@ -65,14 +69,14 @@ def test_suspects_are_shown_in_their_files_with_the_way_there_and_withdrawn(
     if editor == "vscode":
         assert [one["message"] for one in shown["relatedInformation"]] == ["in total", "in price"]
     run(client, "engram.trace.clear")
-    assert told(client, prices) == []
+    until(client, prices, 0)
     client.ready()
     client.notifications.clear()
 
 
 @pytest.mark.parametrize("editor", ["vscode", "eglot"])
 def test_what_is_shown_in_a_file_goes_when_that_is_edited(start: Start, shop: Path, editor: str) -> None:
-    client = start(shop, editor=editor, settings={"diagnostics.debounceMs": 20})
+    client = start(shop, editor=editor, settings={**ALONE, "diagnostics.debounceMs": 20})
     prices = shop / "shop" / "prices.py"
     uri = client.open(prices)
     client.ready()
@@ -80,21 +84,34 @@ def test_what_is_shown_in_a_file_goes_when_that_is_edited(start: Start, shop: Pa
     until(client, prices, 1)
     client.change(uri, "def price(item):\n    return item.price\n")
     until(client, prices, 0)
+    run(client, "engram.trace.clear")
+    until(client, shop / "shop" / "till.py", 0)
     client.ready()
     client.notifications.clear()
 
 
 def test_a_text_without_traces_and_a_folder_that_is_not_open_give_nothing(start: Start, shop: Path) -> None:
-    client = start(shop)
+    client = start(shop, settings=ALONE)
     assert run(client, "engram.trace", "all is well") == {"traces": []}
     assert run(client, "engram.trace") == {"traces": []}
     assert run(client, "engram.trace", TRACE, (shop / "elsewhere").as_uri()) == {"traces": []}
 
 
 def test_the_trace_of_another_program_blames_nothing(start: Start, shop: Path) -> None:
-    client = start(shop)
+    client = start(shop, settings=ALONE)
     other = TRACE.replace("shop/till.py", "bank/account.py").replace("shop/prices.py", "bank/ledger.py")
     (trace,) = run(client, "engram.trace", other)["traces"]
     assert trace["suspects"] == [] and trace["proposals"] == []
     client.ready()
     assert not client.notifications
+
+
+def test_a_folder_that_leaves_takes_its_suspects_along(start: Start, shop: Path) -> None:
+    client = start(shop, settings=ALONE)
+    run(client, "engram.trace", TRACE)
+    until(client, shop / "shop" / "prices.py", 1)
+    change_folders(client, removed=(shop,))
+    until(client, shop / "shop" / "prices.py", 0)
+    until(client, shop / "shop" / "till.py", 0)
+    client.ready()
+    client.notifications.clear()
