@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from engram_context.checks import CODES
 from engram_context.checks.misuse.functions import bodies_of
 from engram_context.checks.misuse.nearby import places_in
+from engram_context.checks.misuse.swapped import swapped_hints
 from engram_context.checks.suppression import unsuppressed
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from engram_lsp.misuse import Hint
     from engram_lsp.predictor import Predictor
 
-_MOST = 4096
-"""Functions whose hints are kept."""
+_MOST, _MOST_FILES = 4096, 64
+"""Functions and files whose hints are kept."""
 Key = bytes
 
 
@@ -53,6 +54,9 @@ class Hints:
     """What was found out about functions. Written by the event loop, read by any thread."""
 
     newest: Newest = field(default_factory=Newest)
+    _swapped: OrderedDict[str, tuple[bytes, tuple[Finding, ...]]] = field(
+        default_factory=OrderedDict[str, tuple[bytes, tuple[Finding, ...]]]
+    )
     _kept: OrderedDict[Key, tuple[Kept, ...]] = field(default_factory=OrderedDict[Key, tuple[Kept, ...]])
 
     def knows(self, key: Key) -> bool:
@@ -66,17 +70,35 @@ class Hints:
         while len(self._kept) > _MOST:
             self._kept.popitem(last=False)
 
+    def keep_swapped(self, path: str, text: Text, found: tuple[Finding, ...]) -> None:
+        """What was found of a file's arguments, which nobody asks the model about."""
+        self._swapped[path] = (text.digest, found)
+        self._swapped.move_to_end(path)
+        while len(self._swapped) > _MOST_FILES:
+            self._swapped.popitem(last=False)
+
     def clear(self) -> None:
         """Forgets everything: somebody else will answer from now on."""
         self.newest.ticket()
         self._kept.clear()
+        self._swapped.clear()
 
     def findings(self, snapshot: Snapshot, path: str) -> tuple[Finding, ...]:
         """What is known of a file as it stands."""
         text, record = snapshot.text(path), snapshot.record(path)
-        if not self._kept or text is None or record is None or record.digest != text.digest:
+        if text is None or record is None or record.digest != text.digest:
             return ()
-        return findings_in(path, text, record, lambda key: self._kept.get(key, ()))
+        digest, swapped = self._swapped.get(path, (b"", ()))
+        found = findings_in(path, text, record, lambda key: self._kept.get(key, ())) if self._kept else ()
+        if digest != text.digest or not swapped:
+            return found
+        return (*found, *unsuppressed([(one, one.span) for one in swapped], text, CODES))
+
+
+def beside(found: tuple[Finding, ...], hints: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """What checks found, and the hints that say something else."""
+    said = {(one.code, one.span) for one in found}
+    return (*found, *(one for one in hints if (one.code, one.span) not in said))
 
 
 def findings_in(
@@ -127,17 +149,21 @@ def hints_of(
 
     span = places.function.span
     memory: MemoryView | None = None
-    if project is not None:
+    if project is not None and project.memory.tokens:
         memory = project.view(path, span.start, without(places.text, span))
     return hints(predictor, places, path, memory, cancelled, suspicions)
 
 
 def findings_of_model(project: Project, predictor: Predictor, path: str) -> tuple[Finding, ...]:
-    """What the model hints at in one file of a project, sorted by place."""
+    """What the model hints at in one file of a project, sorted by place; the memory too, where the project has read it.
+    A plain check may say the same of swapped arguments: see `beside`.
+
+    Takes seconds for a file of thousands of lines."""
     text, record = project.snapshot.text(path), project.snapshot.record(path)
     if text is None or record is None:
         return ()
     kept = Hints()
+    kept.keep_swapped(path, text, swapped_hints(project.snapshot, path))
     for places, suspicions in suspected(project.snapshot, path):
         span = places.function.span
         found = hints_of(predictor, project, places, path, lambda: False, suspicions) or ()

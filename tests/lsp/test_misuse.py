@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,6 +120,17 @@ def test_the_memory_alone_finds_it_too(project_of: Make) -> None:
     alone = Predictor(TOKENIZER, None)
     found = findings_of_model(project_of({"net.py": WRONG}), alone, "net.py")
     assert [one.fixes[0].title for one in found] == ["Change to 'timeout'"]
+
+
+def test_a_project_whose_memory_is_not_read_is_asked_about_all_the_same(predictor: Predictor, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(WRONG, encoding="utf-8")
+    project = Project(tmp_path, coding_of(default_model() / "tokenizer.json"), cache_folder=tmp_path / ".cache")
+    text = Text.of(WRONG)
+    project.edit("net.py", text)
+    project.apply(project.refresh())
+    found = findings_of_model(project, predictor, "net.py")
+    assert {text.slice(one.span) for one in found} <= {"port"}
+    project.close_project()
 
 
 def test_a_comment_silences_a_hint(predictor: Predictor, project_of: Make) -> None:

@@ -18,6 +18,7 @@ from engram_lsp.documents import Document
 from engram_lsp.features import locations
 from engram_lsp.folder import Folder
 from engram_lsp.guard import stale
+from engram_lsp.hinting import beside
 from engram_lsp.project_settings import severities
 from engram_lsp.session import Asked, Session
 from engram_lsp.settings import Level
@@ -128,7 +129,7 @@ def check(session: Session, file: File | Asked) -> Report:
     if file.folder.project is None or not file.folder.loaded:
         found = tuple(finding for finding in found if not CODES[finding.code].needs_project)
     if session.settings.diagnostics.model:
-        found += session.hints.findings(file.snapshot, file.path)
+        found = beside(found, session.hints.findings(file.snapshot, file.path))
     chosen = sorted(session.settings.diagnostics.severity.items()), sorted(severities(file.folder.root).items())
     shown = repr((found, chosen))
     identity = blake2b(file.text.digest + shown.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

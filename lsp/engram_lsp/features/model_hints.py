@@ -1,7 +1,8 @@
-"""Asks the model about the open documents once nobody waits for anything, and shows what comes of it."""
+"""Asks memory and model about the open documents once nobody waits for anything, and shows what comes of it."""
 
 from __future__ import annotations
 
+from engram_context.checks.misuse.swapped import swapped_hints
 from engram_context.text import Span
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -62,6 +63,11 @@ async def _ask(session: Session, asked: Asked, outdated: Cancelled) -> bool:
     file = key_of(asked.path, asked.text, whole)
     if session.hints.knows(file):
         return True
+    session.hints.keep_swapped(
+        asked.path,
+        asked.text,
+        await session.in_background(lambda _: swapped_hints(asked.snapshot, asked.path), decorates=True),
+    )
     # One function at a time: other decorations need not wait for all of them.
     coming = suspected(asked.snapshot, asked.path, session.hints.knows)
     while (following := await session.in_background(lambda _: next(coming, None), decorates=True)) is not None:

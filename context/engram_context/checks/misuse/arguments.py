@@ -1,10 +1,16 @@
-"""Arguments that may stand in each other's place: `move(target, source)` where the parameters are `source, target`."""
+"""Arguments that may stand in each other's place: `move(target, source)` where the parameters are `source, target`, or
+where `move` is given them the other way round elsewhere. How likely that is was fitted by tests/bench/fit_arguments.py.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
 
 import tree_sitter
 
@@ -12,7 +18,7 @@ from engram_context.checks.misuse.callables import Callables, Parameters
 from engram_context.checks.misuse.habits import Experience
 from engram_context.checks.misuse.places import words_of
 from engram_context.records import SCOPE_KIND, FileRecord
-from engram_context.text import Span, Text
+from engram_context.text import Span
 
 SIGNS = (
     "crossed",
@@ -25,6 +31,16 @@ SIGNS = (
     "turned",
     "own name",
     "names",
+)
+COLUMNS = (
+    "bias",
+    *SIGNS,
+    "rather crossed",
+    "crossed and known",
+    "for here",
+    "for elsewhere",
+    "unlike elsewhere",
+    "unlike here",
 )
 _MOST_ARGUMENTS = 6
 _FUNCTION = SCOPE_KIND["function"]
@@ -57,26 +73,30 @@ TURNING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """Two positional arguments of one call, the first at `first`, which may have to change places. `wanted`: the
-    names of the two parameters where one is known. `span` covers both, and `swapped` is what it would say."""
+    """Two positional arguments of one call, the first at `first`, which may have to change places. `span` covers
+    both; `call` is the row of the call."""
 
     first: Span
     second: Span
     span: Span
-    swapped: str
+    call: int
     called: str
-    wanted: tuple[str, str] | None
     signs: tuple[float, ...]
 
+    def row(self) -> tuple[float, ...]:
+        """What is judged by, in the order of COLUMNS."""
+        crossed, straight, _, known, here, elsewhere, unlike, *_ = self.signs
+        here, elsewhere = max(here, 0.0), max(elsewhere, 0.0)
+        more = (crossed - straight, crossed * known, here, elsewhere, unlike * elsewhere, unlike * here)
+        return (1.0, *self.signs, *more)
+
     @property
-    def is_crosswise(self) -> bool:
-        """Each argument has the very name of the other's parameter, and nothing around turns things."""
-        return bool(self.signs[2]) and not self.signs[7] and not self.signs[8]
+    def odds(self) -> float:
+        """Log odds that they are swapped, as far as that was learned (`arguments.json`)."""
+        return sum(weight * value for weight, value in zip(_weights(), self.row(), strict=True))
 
 
-def swaps(
-    text: Text, record: FileRecord, tree: tree_sitter.Tree, experience: Experience, callables: Callables
-) -> Iterator[Swap]:
+def swaps(record: FileRecord, tree: tree_sitter.Tree, experience: Experience, callables: Callables) -> Iterator[Swap]:
     """The pairs of arguments that have names and are not just where their names say."""
     calls = record.calls
     for row in range(len(calls)):
@@ -101,14 +121,12 @@ def swaps(
                 if any(_is(one.name, each[i]) or _is(other.name, each[j]) for each in fitting):
                     continue
                 signs = _signs(record, one, other, i, j, fitting, called, around, experience)
-                between = text.data[one.node.end_byte : other.node.start_byte].decode("utf-8", "replace")
                 yield Swap(
                     Span(one.node.start_byte, one.node.end_byte),
                     Span(other.node.start_byte, other.node.end_byte),
                     Span(one.node.start_byte, other.node.end_byte),
-                    other.text + between + one.text,
+                    row,
                     called,
-                    (fitting[0][i], fitting[0][j]) if len(fitting) == 1 else None,
                     signs,
                 )
 
@@ -212,3 +230,20 @@ def _signs(
         float(called in around[:1]),
         float(one.is_name and other.is_name),
     )
+
+
+def least_odds() -> float:
+    """The log odds at which a hint is shown."""
+    return float(_load()["shown"])
+
+
+@cache
+def _weights() -> tuple[float, ...]:
+    weights = _load()["weights"]
+    return tuple(float(weights[name]) for name in COLUMNS)
+
+
+@cache
+def _load() -> dict[str, Any]:
+    stored = resources.files("engram_context.checks.misuse").joinpath("arguments.json")
+    return json.loads(stored.read_text(encoding="utf-8"))
