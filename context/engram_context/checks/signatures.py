@@ -24,6 +24,7 @@ from engram_context.records import (
     value_row,
 )
 from engram_context.text import Location
+from engram_context.views.signatures import overloads_of
 
 _NAMED_TUPLE = "NamedTuple"
 _DEFS = (KIND["function"], KIND["method"])
@@ -150,7 +151,7 @@ class Signatures:
         for one in found:
             if not isinstance(one, Function):
                 return None
-            for function in (one, *self._overriding(one)):
+            for function in (*overloads_of(self.proven.resolver, one), *self._overriding(one)):
                 takes = self.of_function(function)
                 if takes is None:
                     return None

@@ -257,3 +257,21 @@ def test_a_class_that_is_named_is_that_class_and_cls_may_be_one_below(check: Che
     """
     assert found(check, source) == [("missing-argument", "make")]
     assert check(source, *CODES)[0][0] == "main.py"
+
+
+def test_another_name_of_an_overloaded_function_takes_what_any_overload_does(check: Check):
+    source = """
+    -- lib.pyi --
+    from typing import overload
+    @overload
+    def around(a: int, out: None = None) -> int: ...
+    @overload
+    def around(a: int, *, out: list[int]) -> list[int]: ...
+    round = around
+    -- app.py --
+    import lib
+    lib.round(1)
+    lib.round(1, out=[])
+    lib.round(1, nope=2)
+    """
+    assert check(source, "missing-argument", "unexpected-argument") == [("app.py", "unexpected-argument", "nope")]
