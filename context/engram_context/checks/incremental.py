@@ -89,6 +89,15 @@ def _mentioning_what_differs(
         # Nothing leads from an import to a module that was not there.
         named = after.files_naming(imported_as(path))
         reach |= set[str](named).union(*(graph.importing(named) for graph in graphs))
+    overrides = set[str]()
+    for path in changed:
+        old, new = (_members(one) for one in _pair(before, after, path))
+        overrides |= old ^ new
+    if overrides:
+        # Who calls a method by what its class is derived from imports that, and not the class.
+        bases = set[str]().union(*(graph.imported_by(changed) for graph in graphs))
+        wide = set[str]().union(*(graph.importing(bases) for graph in graphs))
+        reach |= {path for name in overrides for path in after.files_naming(name) if path in wide}
     found = {importer for path in opened for graph in graphs for importer in graph.importers.get(path, ())}
     waiting = list(tainted)
     while waiting:
@@ -107,6 +116,17 @@ def _mentioning_what_differs(
 def _tells_all(record: FileRecord | None) -> tuple[bool, frozenset[str]]:
     """Whether a file's text says which names it has: what is broken or dynamic may have any."""
     return (False, frozenset()) if record is None else (not record.errors, _DYNAMIC.intersection(record.names))
+
+
+def _members(record: FileRecord | None) -> frozenset[str]:
+    """What the classes of a file have that are derived from others."""
+    return frozenset() if record is None else of_record(record, _derived_members)
+
+
+def _derived_members(record: FileRecord) -> frozenset[str]:
+    derived = {scope.index for scope in record.scopes if scope.kind == "class" and scope.refs}
+    columns = zip(record.symbols.scope, record.symbols.name, strict=True)
+    return frozenset(record.names[name] for scope, name in columns if scope in derived)
 
 
 def _defined(snapshot: Snapshot, path: str) -> set[str]:

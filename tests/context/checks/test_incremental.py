@@ -188,6 +188,15 @@ def test_a_changed_parameter_affects_the_files_that_call(environment: Environmen
     assert "shop/taxes.py" not in anew
 
 
+def test_a_method_that_a_subclass_gets_affects_who_calls_it_by_the_base(environment: Environment):
+    project = Edited(environment)
+    project.write("shop/stall.py", "from .store import Store\nclass Stall(Store):\n    pass\n")
+    anew = project.write(
+        "shop/stall.py", "from .store import Store\nclass Stall(Store):\n    def open(self, hour): ...\n"
+    )
+    assert {"shop/stall.py", "app.py"} <= anew
+
+
 def test_definitions_say_nothing_of_where_things_stand():
     source = "import os\n\n\ndef f(a, b=1) -> int:\n    c = a\n    return c\n\n\nclass A(dict):\n    x: int = 1\n"
     moved = "# first\nimport os\ndef f(a, b=1) -> int:\n    d = b\n    return d\nclass A(dict):\n    x: int = 1\n"
