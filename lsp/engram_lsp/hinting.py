@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from engram_context.checks import CODES
 from engram_context.checks.misuse.functions import bodies_of
+from engram_context.checks.misuse.hinted import file_hints
 from engram_context.checks.misuse.nearby import places_in
-from engram_context.checks.misuse.swapped import swapped_hints
 from engram_context.checks.suppression import unsuppressed
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
@@ -54,7 +54,7 @@ class Hints:
     """What was found out about functions. Written by the event loop, read by any thread."""
 
     newest: Newest = field(default_factory=Newest)
-    _swapped: OrderedDict[str, tuple[bytes, tuple[Finding, ...]]] = field(
+    _of_files: OrderedDict[str, tuple[bytes, tuple[Finding, ...]]] = field(
         default_factory=OrderedDict[str, tuple[bytes, tuple[Finding, ...]]]
     )
     _kept: OrderedDict[Key, tuple[Kept, ...]] = field(default_factory=OrderedDict[Key, tuple[Kept, ...]])
@@ -70,29 +70,29 @@ class Hints:
         while len(self._kept) > _MOST:
             self._kept.popitem(last=False)
 
-    def keep_swapped(self, path: str, text: Text, found: tuple[Finding, ...]) -> None:
-        """What was found of a file's arguments, which nobody asks the model about."""
-        self._swapped[path] = (text.digest, found)
-        self._swapped.move_to_end(path)
-        while len(self._swapped) > _MOST_FILES:
-            self._swapped.popitem(last=False)
+    def keep_of_file(self, path: str, text: Text, found: tuple[Finding, ...]) -> None:
+        """What was found in a file without the model."""
+        self._of_files[path] = (text.digest, found)
+        self._of_files.move_to_end(path)
+        while len(self._of_files) > _MOST_FILES:
+            self._of_files.popitem(last=False)
 
     def clear(self) -> None:
         """Forgets everything: somebody else will answer from now on."""
         self.newest.ticket()
         self._kept.clear()
-        self._swapped.clear()
+        self._of_files.clear()
 
     def findings(self, snapshot: Snapshot, path: str) -> tuple[Finding, ...]:
         """What is known of a file as it stands."""
         text, record = snapshot.text(path), snapshot.record(path)
         if text is None or record is None or record.digest != text.digest:
             return ()
-        digest, swapped = self._swapped.get(path, (b"", ()))
+        digest, others = self._of_files.get(path, (b"", ()))
         found = findings_in(path, text, record, lambda key: self._kept.get(key, ())) if self._kept else ()
-        if digest != text.digest or not swapped:
+        if digest != text.digest or not others:
             return found
-        return (*found, *unsuppressed([(one, one.span) for one in swapped], text, CODES))
+        return (*found, *unsuppressed([(one, one.span) for one in others], text, CODES))
 
 
 def beside(found: tuple[Finding, ...], hints: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -163,7 +163,7 @@ def findings_of_model(project: Project, predictor: Predictor, path: str) -> tupl
     if text is None or record is None:
         return ()
     kept = Hints()
-    kept.keep_swapped(path, text, swapped_hints(project.snapshot, path))
+    kept.keep_of_file(path, text, file_hints(project.snapshot, path))
     for places, suspicions in suspected(project.snapshot, path):
         span = places.function.span
         found = hints_of(predictor, project, places, path, lambda: False, suspicions) or ()

@@ -29,9 +29,9 @@ from typing import Literal
 import numpy as np
 from engram_context.checks.misuse import plain
 from engram_context.checks.misuse.copies import matching
+from engram_context.checks.misuse.hinted import file_hints
 from engram_context.checks.misuse.nearby import places_in
 from engram_context.checks.misuse.places import Places, Suspicion
-from engram_context.checks.misuse.swapped import swapped_hints
 from engram_context.checks.subject import Subject
 from engram_context.memory.matches import MemoryView
 from engram_context.memory.ngrams import NgramMemory
@@ -151,7 +151,7 @@ class Package:
         for check in plain.CHECKS:
             for finding, _ in check.find(subject):
                 yield finding.span.start, f"{finding.code}: {finding.message}"
-        for finding in swapped_hints(snapshot, path):
+        for finding in file_hints(snapshot, path):
             yield finding.span.start, f"{finding.code}: {finding.message}"
         for places, suspicions in self.places(snapshot, path, near):
             memory = self.view(path, places) if witness in ("memory", "both") else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engram_context.checks.misuse.swapped import swapped_hints
+from engram_context.checks.misuse.hinted import file_hints
 from engram_context.text import Span
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -63,10 +63,10 @@ async def _ask(session: Session, asked: Asked, outdated: Cancelled) -> bool:
     file = key_of(asked.path, asked.text, whole)
     if session.hints.knows(file):
         return True
-    session.hints.keep_swapped(
+    session.hints.keep_of_file(
         asked.path,
         asked.text,
-        await session.in_background(lambda _: swapped_hints(asked.snapshot, asked.path), decorates=True),
+        await session.in_background(lambda _: file_hints(asked.snapshot, asked.path), decorates=True),
     )
     # One function at a time: other decorations need not wait for all of them.
     coming = suspected(asked.snapshot, asked.path, session.hints.knows)

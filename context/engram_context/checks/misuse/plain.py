@@ -1,6 +1,6 @@
-"""What needs no model: arguments that stand crosswise, copies in which one place was forgotten, one word spelled in two
-ways. Names that another name was likely meant for are found by the model (`engram_lsp.misuse`) and have their code
-here."""
+"""What needs no model and costs little: arguments that stand crosswise, one word spelled in two ways. The codes of what
+is hinted at while nobody waits (`hinted.py`, and the model in `engram_lsp.misuse`) are here, too.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import tree_sitter
 
 from engram_context.checks.check import Check, Code
 from engram_context.checks.misuse.arguments import TURNING
-from engram_context.checks.misuse.copies import uneven_copies
 from engram_context.checks.misuse.places import words_of
 from engram_context.checks.proven import proven_of
 from engram_context.checks.signatures import Signatures, Takes
@@ -118,21 +117,6 @@ def _source(node: tree_sitter.Node) -> str:
     return (node.text or b"").decode("utf-8", "surrogatepass")
 
 
-def uneven(subject: Subject) -> Found:
-    """Statements that say all but one thing as their neighbour does with other names."""
-    path, text = subject.path, subject.text
-    for copy in uneven_copies(subject.surroundings.tree, text):
-        if copy.is_token:
-            message = f"'{copy.written}' stands here, and '{copy.expected}' in what is the same but for names beside it"
-            said = f"'{copy.expected}' stands here"
-        else:
-            message = f"'{copy.written}' stands as in the lines before, where the rest was changed to '{copy.expected}'"
-            said = "copied from here"
-        fix = Fix(f"Change to '{copy.expected}'", project_edit({path: [Edit(copy.span, copy.expected)]}, {path: text}))
-        related = ((Location(path, copy.original), said),)
-        yield Finding("uneven-copy", "hint", copy.span, message, related, (fix,)), copy.span
-
-
 def inconsistent_names(subject: Subject) -> Found:
     """Variables of one function that differ in how a word is spelled alone: `user_id` and `userId`."""
     record = subject.record
@@ -165,7 +149,6 @@ SWAPPED = Check(
     swapped_arguments,
     (Code("swapped-arguments", "warning", frozenset(("arguments-out-of-order", "W1114")), needs_project=True),),
 )
-UNEVEN = Check(uneven, (Code("uneven-copy", "hint"),))
 INCONSISTENT = Check(inconsistent_names, (Code("inconsistent-name", "hint"),))
-MISUSED = Check(_nothing, (Code("misused-variable", "hint"),))
-CHECKS = (SWAPPED, UNEVEN, INCONSISTENT, MISUSED)
+HINTED = Check(_nothing, (Code("misused-variable", "hint"), Code("uneven-copy", "hint")))
+CHECKS = (SWAPPED, INCONSISTENT, HINTED)

@@ -1,8 +1,8 @@
 """Arguments that stand the other way round than elsewhere in the project."""
 
 from engram_context.checks.misuse.arguments import COLUMNS, least_odds
+from engram_context.checks.misuse.hinted import swapped_hints
 from engram_context.checks.misuse.nearby import swaps_in
-from engram_context.checks.misuse.swapped import swapped_hints
 from engram_context.edits import apply
 from fixture import parse_fixture
 
