@@ -9,7 +9,6 @@ from engram_context.records import KIND, ROLE, SCOPE_KIND, FileRecord
 
 _CLASS = SCOPE_KIND["class"]
 _TYPE_PARAMETERS = SCOPE_KIND["type-parameters"]
-_COMPREHENSION = SCOPE_KIND["comprehension"]
 _ATTRIBUTE = KIND["attribute"]
 _DECLARING = frozenset({ROLE["declaration"], ROLE["delete"]})
 _DELETE, _READ = ROLE["delete"], ROLE["read"]

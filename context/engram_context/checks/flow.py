@@ -23,9 +23,6 @@ _DISPLAYS = frozenset(("list", "tuple", "dictionary", "set", "pair", "expression
 _HARMLESS = frozenset(
     ("pass_statement", "break_statement", "continue_statement", "global_statement", "nonlocal_statement")
 )
-_RUNS_ONCE = re.compile(
-    rb"range\((?:0\s*,\s*)?(?:[1-9][0-9_]*|0[xX][0-9A-Fa-f]*[1-9A-Fa-f][0-9A-Fa-f]*)\)|(?:itertools\.)?count\([^()]*\)"
-)
 _CATCHES_ALL = re.compile(rb"\b(?:Base)?Exception\b")
 _SWALLOWS = re.compile(rb"(?!\w*warn)\w*(?:suppress|raises|ignor|catch|exit_?stack|swallow)\w*", re.IGNORECASE)
 _LEAVES = re.compile(

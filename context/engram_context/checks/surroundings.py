@@ -14,7 +14,6 @@ _VERSION_TEST = re.compile(
     rb"\b(version_info|hexversion|platform|python_implementation|implementation|PY_?[23]\w*|PYTHON_?[23]\w*|IS_PY\w*|os\.name|system|"
     rb"PYPY|IS_PYPY|is_py\w*|WINDOWS|IS_WIN\w*|MYPY|_ver)\b"
 )
-_SCOPES = ("function_definition", "lambda", "class_definition", "module")
 
 
 @dataclass(frozen=True, slots=True)

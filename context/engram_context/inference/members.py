@@ -48,9 +48,7 @@ from engram_context.records import (
     OVERLOAD,
     PROPERTY,
     ROLE,
-    SCOPE_KIND,
     SETTER,
-    VALUE_KIND,
     VARIADIC,
     FileRecord,
     Symbol,
@@ -73,10 +71,9 @@ _BINDINGS = 24
 _OWNERS = 3
 """How many classes are asked for an attribute of which the first ones say only that it can be None."""
 
-_METHOD, _PARAMETER, _CLASS, _IMPORT = KIND["method"], KIND["parameter"], KIND["class"], KIND["import"]
+_PARAMETER, _CLASS, _IMPORT = KIND["parameter"], KIND["class"], KIND["import"]
 _ATTRIBUTE = KIND["attribute"]
 _VARIABLES = (KIND["variable"], KIND["constant"])
-_LAMBDA, _LAMBDA_VALUE = SCOPE_KIND["lambda"], VALUE_KIND["lambda"]
 _ATTRIBUTES = (ROLE["attribute"], ROLE["attribute-write"])
 _READ = ROLE["read"]
 _STARS = VARIADIC | KEYWORDS

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _CLASS, _NAMESPACE = SCOPE_KIND["class"], SCOPE_KIND["namespace"]
 _FAMILY = ("c", "cpp", "header")
-_HEADERS = (".h", ".hpp", ".hh", ".hxx", ".inl", ".ipp", ".tcc", ".cuh")
 _LINKED = frozenset((KIND["function"], KIND["variable"]))
 _SMART = frozenset((b"unique_ptr", b"shared_ptr", b"weak_ptr", b"optional", b"reference_wrapper"))
 _SYSTEM = words(

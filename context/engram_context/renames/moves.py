@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from engram_context.edits import Edit, EditError, ProjectEdit, Refusal, apply, project_edit
 from engram_context.imports import Module, ModuleMap, imported_as
 from engram_context.reader import read_record
-from engram_context.records import KIND, ROLE, FileRecord, Import
+from engram_context.records import ROLE, FileRecord, Import
 from engram_context.renames.prose import dotted_strings
 from engram_context.resolve import Resolver
 from engram_context.targets import Slot, Target
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".py", ".pyi", ".pyw")
 _IMPORT = ROLE["import"]
-_IMPORT_SYMBOL = KIND["import"]
 _MEMBERS = (ROLE["attribute"], ROLE["attribute-write"])
-_ANY_MENTION = frozenset(ROLE.values())
 _FROM = re.compile(rb"from(?P<module>[\s.\\\w]*?)(?<=[\s.])import\b(?P<names>.*)", re.DOTALL)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engram_context.inference.members import ClassType, Instance
-from engram_context.records import KIND, ROLE, FileRecord, Kind, Symbol, value_row
+from engram_context.records import KIND, FileRecord, Kind, Symbol, value_row
 from engram_context.renames.prose import words_of
 from engram_context.resolve import BUILTINS, Resolver
 from engram_context.targets import Slot
@@ -27,7 +27,6 @@ Style = Literal["snake", "camel", "Pascal", "UPPER"]
 
 _VARIABLES = frozenset({KIND["variable"], KIND["constant"], KIND["attribute"], KIND["parameter"]})
 _PARAMETER = KIND["parameter"]
-_READ = ROLE["read"]
 # Words before what a function gives, in names of functions.
 _VERBS = frozenset({"get", "load", "read", "make", "create", "build", "find", "fetch", "compute", "parse", "new", "to"})
 _SEEN = 400
