@@ -16,14 +16,14 @@ from engram_context.text import Span, Text
 from engram_context.trace.fixes import Proposal, chance, odds
 from engram_runtime.engine import never
 
-from engram_lsp.scoring import score_edits
+from engram_lsp.scoring import Scores, score_edits
 
 if TYPE_CHECKING:
     from engram_lsp.predictor import Cancelled, Memory, Predictor
 
 JUDGED = 12
 """So many of the best proposals are judged; each place costs one reading of what stands before it."""
-_WEIGHT = 0.25
+_WEIGHT = 0.3
 """What a difference of one in the natural log of the probability shifts the log-odds by."""
 _MOST = 12.0
 """Differences count up to this: beyond, they say more about rare words than about the fix."""
@@ -75,8 +75,8 @@ def judged(
 ) -> tuple[Proposal, ...]:
     """The proposals with the model's say in their confidence, best first; as they are without a model. Model thread
     only."""
-    if predictor.engine is None or not proposals:
-        return tuple(proposals)
+    if not isinstance(predictor.engine, Scores) or not proposals:
+        return tuple(proposals)  # asked token by token, a model is too slow
     return weighed(proposals, differences(predictor, snapshot, proposals, view, cancelled))
 
 

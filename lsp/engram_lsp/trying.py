@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
@@ -13,6 +14,7 @@ from engram_lsp.progress import Progress
 from engram_lsp.schedule import Cancelled, in_worker
 
 if TYPE_CHECKING:
+    from engram_context.snapshot import Snapshot
     from engram_context.trace.reports import TraceReport
 
     from engram_lsp.folder import Folder
@@ -39,6 +41,20 @@ async def agreed(session: Session) -> str:
     return command if session.traced.agreed[command] else ""
 
 
+async def _judged(session: Session, snapshot: Snapshot, found: Sequence[TraceReport]) -> Sequence[TraceReport]:
+    """The reports with their fixes in the order in which model and memory together would try them."""
+    from engram_lsp.repair import judged
+
+    predictor = session.predictor
+    if predictor is None:
+        return found
+    return await session.in_model_thread(
+        lambda cancelled: [
+            replace(one, proposals=judged(predictor, snapshot, one.proposals, cancelled=cancelled)) for one in found
+        ]
+    )
+
+
 async def tried(
     session: Session, folder: Folder, found: Sequence[TraceReport], command: str
 ) -> tuple[TraceReport, ...]:
@@ -48,6 +64,7 @@ async def tried(
     from engram_lsp.verify import tried as tried_one
 
     snapshot, root = folder.snapshot, folder.root
+    found = await _judged(session, snapshot, found)
     open_texts = {path: text for path in folder.holder.documents if (text := snapshot.text(path)) is not None}
     progress = Progress(session.server, "Trying fixes", session.client.progress)
 

@@ -484,7 +484,7 @@ def say(options: argparse.Namespace) -> None:
         case = case_of(seed, options.work / "case")
         if case is None:
             continue
-        made = fixes.proposals(case.snapshot, case.trace, case.suspects, case.environment)
+        made = fixes.proposals(case.snapshot, case.trace, case.suspects, case.environment, least=1.0)
         right = [at for at, one in enumerate(made) if is_exact(seed, one.edit.texts_after(_all(case, one)))]
         if not right:
             continue
