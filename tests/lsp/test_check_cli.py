@@ -128,6 +128,20 @@ def test_safe_fixes_are_shown_as_a_diff_and_written_only_when_told(check: Any, p
     assert (project / "shop" / "app.py").read_text(encoding="utf-8") == PROJECT["shop/app.py"]
 
 
+def test_the_model_hints_at_a_variable_where_another_one_was_meant(check: Any, project: Path) -> None:
+    (project / "shop" / "app.py").write_text(
+        "class Connection:\n"
+        "    def __init__(self, host, port, timeout=10.0):\n"
+        "        self.host = host\n"
+        "        self.port = port\n"
+        "        self.timeout = port\n"
+    )
+    assert "misused-variable" not in check("--least", "hint")[1]
+    _, out, _ = check("--model", "--format", "json")
+    (hint,) = [one for one in json.loads(out) if one["code"] == "misused-variable"]
+    assert (hint["path"], hint["line"], hint["fixes"]) == ("shop/app.py", 5, ["Change to 'timeout'"])
+
+
 def test_exit_zero_and_output_are_for_jobs_that_only_collect(check: Any, tmp_path: Path) -> None:
     target = tmp_path / "found.json"
     code, out, _ = check("--exit-zero", "--format", "json", "--output", target)

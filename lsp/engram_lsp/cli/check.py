@@ -2,7 +2,7 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -10,7 +10,7 @@ from typing import cast
 from engram_context.checks import CODES, is_checked
 from engram_context.checks.many import findings_of
 from engram_context.edits import ProjectEdit, apply, together
-from engram_context.findings import Severity
+from engram_context.findings import Finding, Severity
 from engram_context.languages import language_of
 from engram_context.project import Project
 
@@ -18,6 +18,7 @@ from engram_lsp.cli import baseline, rename, reports, workspace
 from engram_lsp.cli.reports import Problem
 from engram_lsp.cli.terminal import UserError, notes, out, progress
 from engram_lsp.project_settings import severities
+from engram_lsp.settings import ModelSettings
 
 RANKS: tuple[Severity, ...] = ("error", "warning", "information", "hint")
 
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fix", action="store_true", help="show the fixes that change nothing about what code does")
     parser.add_argument("--write", action="store_true", help="with --fix: apply them")
     parser.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever is found")
+    parser.add_argument("--model", action="store_true", help="also what the model hints at: slow, and hints are shown")
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one for each core, eight at most)")
     workspace.add_arguments(parser)
 
@@ -49,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     paths = cast("list[Path]", options.path)
     known = baseline.read(options.baseline) if options.baseline else None
-    with workspace.opened(paths[0], options, names_only=True) as project:
+    with workspace.opened(paths[0], options, names_only=not options.model) as project:
         wanted = list(dict.fromkeys(name for path in paths for name in _files(project, path)))
         problems = _problems(project, wanted, options)
         if options.write_baseline:
@@ -100,18 +102,40 @@ def _files(project: Project, path: Path) -> tuple[str, ...]:
 
 
 def _problems(project: Project, paths: Sequence[str], options: argparse.Namespace) -> list[Problem]:
+    if options.model:
+        options.least = "hint"
     levels = {**severities(project.root), **dict(options.severity)}
     shown = RANKS[: RANKS.index(options.least) + 1]
     problems: list[Problem] = []
     with progress("checking", quiet=options.json) as advance:
+        hinted = _hints_of_model(project) if options.model else None
         for done, (path, found) in enumerate(findings_of(project, paths, options.workers)):
             advance(done, len(paths), path)
             text = project.text(path)
+            found = found if hinted is None else hinted(path, found)
             for finding in found if text is not None else ():
                 level = levels.get(finding.code, finding.severity)
                 if text is not None and level in shown:
                     problems.append(Problem(path, text, replace(finding, severity=level)))
     return sorted(problems, key=lambda problem: (problem.path, problem.finding.span.start, problem.finding.code))
+
+
+def _hints_of_model(project: Project) -> Callable[[str, tuple[Finding, ...]], tuple[Finding, ...]]:
+    """What adds to the findings of a file what the model hints at. Raises UserError without a model."""
+    from engram_lsp.hinting import beside, findings_of_model
+    from engram_lsp.model import open_predictor
+
+    try:
+        predictor, problem = open_predictor(ModelSettings())
+    except (OSError, ValueError) as error:
+        raise UserError(str(error)) from error
+    if problem:
+        raise UserError(problem)
+
+    def hinted(path: str, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        return beside(found, findings_of_model(project, predictor, path)) if path.endswith(".py") else found
+
+    return hinted
 
 
 def _fixed(project: Project, problems: list[Problem], write: bool) -> list[Problem]:

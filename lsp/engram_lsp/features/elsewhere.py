@@ -25,7 +25,7 @@ from engram_lsp.session import Session
 _MOST = 300
 _TOLD = {"affected": ("error", "warning"), "workspace": ("error", "warning", "information"), "open": ()}
 # Files per turn of a worker, between which what waits gets its turn.
-_BATCH = 8
+_BATCH = 2
 
 
 @dataclass(slots=True)
