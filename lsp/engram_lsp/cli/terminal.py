@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 from rich.console import Console
@@ -16,6 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 out = Console(highlight=False, emoji=False)
 notes = Console(stderr=True, highlight=False, emoji=False)
+
+_EVERY = 0.1
+"""Seconds between two looks of a progress bar."""
 
 # (done, total, what is being read now); total is 0 while it is not known.
 OnProgress = Callable[[int, int, str], None]
@@ -62,11 +66,16 @@ def progress(title: str, *, quiet: bool = False) -> Generator[OnProgress]:
         TextColumn("[dim]{task.fields[path]}"),
         console=notes,
         transient=True,
+        auto_refresh=False,  # no thread of its own: a process with threads cannot be split
         disable=quiet or not notes.is_terminal,
     ) as bar:
         task = bar.add_task(title, total=None, path="")
+        shown = 0.0
 
         def advance(done: int, total: int, path: str) -> None:
-            bar.update(task, completed=done, total=total or None, path=path[-50:])
+            nonlocal shown
+            now = monotonic()
+            refresh, shown = (True, now) if now - shown > _EVERY else (False, shown)
+            bar.update(task, completed=done, total=total or None, path=path[-50:], refresh=refresh)
 
         yield advance
