@@ -7,9 +7,10 @@ import asyncio
 import gc
 import logging
 import os
+import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,6 +59,8 @@ _REST = 0.05
 _SAVE_AFTER = 10.0
 # How long the model waits behind the first questions, in seconds.
 _MODEL_AFTER = 0.1
+# How long tests that were ended have to clean up, in seconds.
+_TESTS_END = 2.0
 # Stands for the folder of documents that are no files; they are known there by their URIs.
 NOWHERE = Path(os.path.sep)
 
@@ -116,6 +119,8 @@ class Session:
         self.pieces = Pieces(self.background.submit)
         self.candidates = Candidates()
         self.remote_threads = ThreadPoolExecutor(2, "engram remote")
+        self.testing = ThreadPoolExecutor(1, "engram tests")
+        self.leaving = threading.Event()  # what runs tests ends them and cleans up
         self.tasks = Tasks()
         self.rest = Rest()
         self.newest_inline = Newest()
@@ -618,15 +623,21 @@ class Session:
         """Saves everything; afterwards the server may be killed at any moment."""
         if self.closed:
             return
+        self.leaving.set()
         self.rest.clear()
         self.newest_inline.ticket()
         self.newest_ranking.ticket()
         self.offers.stop()
         await asyncio.gather(*(self._leave(folder) for folder in self.folders.values()), return_exceptions=True)
+        # Only now: tests that are ended take a moment, and some clients do not wait.
+        with suppress(TimeoutError):
+            work = in_worker(self.background, lambda _: self.testing.shutdown(cancel_futures=True))
+            await asyncio.wait_for(work, _TESTS_END)
         self.closed = True
 
     def close_at_once(self) -> None:
         """Saves without a loop: it has ended, in order or not."""
+        self.leaving.set()
         self.newest_inline.ticket()
         self.newest_ranking.ticket()
         for folder in self.folders.values():
@@ -639,3 +650,4 @@ class Session:
             self.remote.close()
         for executor in (self.background, self.decorating, self.reading, self.model_thread, self.remote_threads):
             executor.shutdown(wait=False, cancel_futures=True)
+        self.testing.shutdown(cancel_futures=True)

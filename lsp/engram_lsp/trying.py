@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -79,7 +78,7 @@ async def tried(
                         root,
                         snapshot.text,
                         unsaved=open_texts,
-                        cancelled=lambda: cancelled() or progress.cancelled(),
+                        cancelled=lambda: cancelled() or progress.cancelled() or session.leaving.is_set(),
                         progress=progress.report,
                     )
             except VerifyError as problem:
@@ -90,12 +89,10 @@ async def tried(
 
     problems: list[str] = []
     beginning = asyncio.create_task(progress.begin())
-    # A thread of its own: tests may run for minutes, and no question waits behind them.
-    executor = ThreadPoolExecutor(1, thread_name_prefix="tests")
     try:
-        after = await in_worker(executor, work)
+        # A thread of its own: tests may run for minutes, and no question waits behind them.
+        after = await in_worker(session.testing, work)
     finally:
-        executor.shutdown(wait=False)
         beginning.cancel()
         progress.end()
     for problem in dict.fromkeys(problems):

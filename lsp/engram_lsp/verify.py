@@ -39,9 +39,14 @@ LEFT_OUT = frozenset((
 """Folders that are not copied."""
 _WITH_VALUE = frozenset(("-m", "-c", "-p", "-o", "-W", "-n", "-k", "--rootdir", "--confcutdir", "--config-file"))
 """Options of Python and pytest behind which a word is no path to tests."""
+_PLAIN_TEST = re.compile(r"(?!-)[\w./\\:-]+(?:\[[\w.,:/=+-]*\])?")
+"""The ids of tests that a command may be given. A trace is anybody's text: what a shell or a program might take for
+more than an id does not get into a command."""
 _OUTPUT = 20_000
 """Bytes of a run's output that are kept, from its end."""
 _POLL = 0.02
+_LARGEST_OUTPUT = 256 << 20
+"""Bytes that a run may print before it is ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ class Command:
 
         Raises VerifyError for an empty line, or one that cannot be read.
         """
+        test = _plain(test)
         try:
             words = shlex.split(line, posix=os.name != "nt")
         except ValueError as problem:
@@ -288,6 +294,16 @@ def _applied(proposal: Proposal, texts: Mapping[str, Text]) -> dict[str, bytes] 
         return None
 
 
+def _plain(test: str) -> str:
+    """The id of a test as it may stand in a command, without what its parameters are if need be; "" for one that may
+    not: what is no id, or names a file that is not the project's."""
+    for one in (test, test.partition("[")[0]):
+        parts = re.split(r"[/\\]", one.partition("::")[0])
+        if _PLAIN_TEST.fullmatch(one) is not None and parts[0] and ".." not in parts and not parts[0].endswith(":"):
+            return one
+    return ""
+
+
 def _is_no_worse(after: Run, before: Run | None) -> bool:
     """Whether nothing fails that passed before; `before` is None where all passes now."""
     if after.code == 0:
@@ -345,7 +361,7 @@ def _copy(root: Path, target: Path, limits: Limits) -> None:
 
 def _environment(target: Path, folder: Path) -> dict[str, str]:
     """The variables of this process; the copy's modules come before any that are installed from the project itself."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONSAFEPATH")}
     sources = [str(target / "src")] if (target / "src").is_dir() else []
     paths = [*sources, str(target), kept.get("PYTHONPATH", "")]
     return {
@@ -378,7 +394,7 @@ def _code_of(
         raise VerifyError(f"the test command cannot be run: {problem}") from problem
     try:
         while process.poll() is None:
-            if cancelled() or time.monotonic() > end:
+            if cancelled() or time.monotonic() > end or os.fstat(output).st_size > _LARGEST_OUTPUT:
                 return None
             try:
                 process.wait(_POLL)

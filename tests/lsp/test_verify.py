@@ -180,3 +180,26 @@ def test_a_program_of_the_project_is_the_projects_own(root: Path) -> None:
     program.parent.mkdir()
     program.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     assert Command.of("bin/check", root, "").whole == (str(program),)
+
+
+@pytest.mark.parametrize(
+    ("test", "given"),
+    [
+        ("tests/test_calc.py::test_double", "tests/test_calc.py::test_double"),
+        ("tests/test_calc.py::test_double[3-x.y]", "tests/test_calc.py::test_double[3-x.y]"),
+        ("tests/test_calc.py::test_double[$(touch ran)]", "tests/test_calc.py::test_double"),
+        ("test_calc.TestCase.test_double", "test_calc.TestCase.test_double"),
+        ("tests/test_calc.py::$(touch ran)", ""),
+        ("tests/test_calc.py::x;touch", ""),
+        ("-pevil::x", ""),
+        ("--rootdir=/tmp::x", ""),
+        ("/elsewhere/test_calc.py::x", ""),
+        ("C:\\elsewhere\\test_calc.py::x", ""),
+        ("tests/../../elsewhere/test_calc.py::x", ""),
+    ],
+)
+def test_what_a_trace_calls_a_test_reaches_a_command_only_as_a_plain_id(root: Path, test: str, given: str) -> None:
+    named = Command.of(f'"{sys.executable}" -c "run {{test}}"', root, test)
+    assert named.one == ((sys.executable, "-c", f"run {given}") if given else None)
+    plain = Command.of(f'"{sys.executable}" -m pytest', root, test)
+    assert plain.one == ((*plain.whole, given) if given else None)
