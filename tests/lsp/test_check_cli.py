@@ -1,6 +1,8 @@
 """`engram-ls check` for CI: formats, baselines, fixes, exit codes; and `engram-ls explain`."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,3 +175,21 @@ def test_explain_shows_the_page_of_a_code_and_lists_the_codes(capsys: pytest.Cap
             main(arguments)
         assert left.value.code == code
         assert said in capsys.readouterr().out
+
+
+def test_no_module_of_the_folder_that_one_is_in_is_run_by_workers(project: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    for name in ("multiprocessing", "pickle", "runpy", "signal", "struct"):
+        (project / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n", encoding="utf-8")
+    program = tmp_path / "elsewhere" / "program.py"
+    program.parent.mkdir()
+    program.write_text(
+        "from engram_context.checks import many\nfrom engram_lsp.cli import main\n\n"
+        "if __name__ == '__main__':\n    many._WORTH_WORKERS = 1\n    main()\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, program, "check", ".", "--workers", "2", "--cache", str(tmp_path / "cache")]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert "undefined-name" in done.stdout, done.stderr
+    assert "failed" not in done.stderr
+    assert not mark.exists()

@@ -7,6 +7,7 @@ error.
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -52,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the console script; leaves by SystemExit with the exit code."""
+    # Workers begin in the folder that we were called in, which may be a stranger's project: no module comes from there.
+    os.environ["PYTHONSAFEPATH"] = "1"
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name = next((argument for argument in arguments if not argument.startswith("-")), None)
     if name not in COMMANDS or arguments[0] != name:
