@@ -231,7 +231,7 @@ def initialize(session: Session, params: types.InitializeParams) -> None:
         log.warning("%s", warning)
     session.settings = settings
     session.when_changed = partial(changed, session)
-    session.when_closed = partial(diagnostics.withdraw, session)
+    session.when_closed = partial(closed, session)
     session.roots = folders.roots_of(params)
     if session.client.pulls_diagnostics:  # to the others they are pushed
         whole = settings.diagnostics.scope == "workspace"
@@ -254,6 +254,11 @@ def changed(session: Session, document: Document | None) -> None:
     model_hints.schedule(session, document)
     refresh.schedule(session, document)
     trace.recheck(session)
+
+
+def closed(session: Session, document: Document) -> None:
+    diagnostics.withdraw(session, document)
+    elsewhere.closed(session, document)
 
 
 async def initialized(session: Session, _: types.InitializedParams) -> None:

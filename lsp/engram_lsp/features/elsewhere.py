@@ -57,6 +57,14 @@ def schedule(session: Session, document: Document | None) -> None:
             session.rest.after(wait, ("elsewhere", folder.root), partial(_start, session, folder))
 
 
+def closed(session: Session, document: Document) -> None:
+    """A closed document takes its own report along: what is told of its file is told again."""
+    folder, path = session.folder_of(document)
+    told = session.told.get(folder)
+    if told is not None and told.scope in ("affected", "workspace") and is_checked(path, language_of(path)):
+        told.left = {path: None, **told.left}
+
+
 def _withdraw_opened(session: Session, document: Document) -> None:
     """From now on the document has its own report."""
     folder, path = session.folder_of(document)
@@ -131,7 +139,7 @@ def _compare(
     checked, before = folder.holder.checked, told.before
     here = {path: _loud(told, checked.findings(now, path)) for path in paths if not cancelled()}
     for path in [path for path, found in here.items() if found and path not in before]:
-        if last is None:
+        if last is None or told.scope == "workspace":
             before[path] = ()
         elif last.record(path) is now.record(path):
             before[path] = _loud(told, checked.anew(last, path))

@@ -23,6 +23,8 @@ _BATCH = 16
 _SHOWN = 50
 # How long a workspace rests before it is checked again, in seconds.
 _REST = 0.5
+_GONE = "gone"
+"""The result of a file that is there no more."""
 
 Item = types.WorkspaceDocumentDiagnosticReport
 
@@ -34,6 +36,7 @@ async def pull(session: Session, params: types.WorkspaceDiagnosticParams) -> typ
     while True:
         changed = session.change
         items = await look(session, known, params.partial_result_token)
+        items += gone(session, params.previous_result_ids, params.partial_result_token)
         if items or is_first:
             told = params.partial_result_token is not None
             return types.WorkspaceDiagnosticReport([] if told else items)
@@ -77,6 +80,29 @@ async def look(session: Session, known: Mapping[str, str], token: types.Progress
         finally:
             work.end()
     return items
+
+
+def gone(
+    session: Session, known: Sequence[types.PreviousResultId], token: types.ProgressToken | None
+) -> list[types.WorkspaceDocumentDiagnosticReport]:
+    """Empty reports of files that the client knows problems of and that are there no more, or are not asked about."""
+    items: list[Item] = [
+        types.WorkspaceFullDocumentDiagnosticReport(uri=item.uri, items=[], result_id=_GONE)
+        for item in known
+        if item.value != _GONE and not is_there(session, item.uri)
+    ]
+    if token is not None and items:
+        tell(session, token, items)
+    return items
+
+
+def is_there(session: Session, uri: str) -> bool:
+    """Whether a document is open, or a file of the workspace that is checked."""
+    if session.documents.get(uri) is not None:
+        return True
+    file = convert.path_of(uri)
+    found = None if file is None or not session.settings.diagnostics.enable else session.find_folder(file)
+    return found is not None and found[1] in found[0].snapshot.records
 
 
 def tell(session: Session, token: types.ProgressToken, items: list[Item]) -> None:

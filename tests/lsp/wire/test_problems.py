@@ -115,3 +115,40 @@ def test_a_pull_of_the_whole_workspace_waits_until_something_changes(launch: Sta
     cancelled = pull(client, known)
     cancelled.cancel()
     client.stop()
+
+
+def test_a_file_that_is_closed_again_shows_what_was_told_of_it(start: Start, shop: Path) -> None:
+    client = start(shop, settings={"diagnostics.debounceMs": 20})
+    prices = client.open(shop / "shop" / "prices.py")
+    client.change(prices, BROKEN)
+    assert told(client, shop / "shop" / "till.py") == ["unknown-import-name"]
+    till = client.open(shop / "shop" / "till.py")
+    assert told(client, shop / "shop" / "till.py") == []
+    client.close(till)
+    assert told(client, shop / "shop" / "till.py") == ["unknown-import-name"]
+
+
+def test_a_file_that_was_open_when_the_workspace_was_told_about_is_told_about_later(start: Start, shop: Path) -> None:
+    client = start(shop, editor="eglot", settings={"diagnostics.debounceMs": 20, "diagnostics.scope": "workspace"})
+    assert told(client, shop / "shop" / "older.py") == ["unused-import"]
+    older = client.open(shop / "shop" / "older.py")
+    while told(client, shop / "shop" / "older.py") != ["unused-import"]:
+        pass  # its own report, perhaps behind the one that it took the place of
+    client.close(older)
+    assert told(client, shop / "shop" / "older.py") == []
+    assert told(client, shop / "shop" / "older.py") == ["unused-import"]
+
+
+def test_a_pull_of_the_workspace_tells_that_a_file_is_gone_once(launch: Start, shop: Path) -> None:
+    client = launch(shop)
+    (item,) = pull(client, []).result()["items"]
+    waiting = pull(client, [{"uri": item["uri"], "value": item["resultId"]}])
+    (shop / "shop" / "older.py").unlink()
+    client.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": item["uri"], "type": 3}]})
+    (gone,) = waiting.result()["items"]
+    assert (gone["uri"], gone["items"]) == (item["uri"], [])
+    waiting = pull(client, [{"uri": gone["uri"], "value": gone["resultId"]}])
+    client.ready()
+    assert not waiting.replies
+    waiting.cancel()
+    client.stop()
