@@ -91,6 +91,13 @@ def _without_none(types: Iterable[Type]) -> list[Type]:
 def _inferred(proven: Proven, path: str, link: int) -> list[Type]:
     """What an expression is taken to be, where nothing says that it may be something else."""
     found = proven.types.of_ref(path, link)
+    record = proven.resolver.record(path)
+    if (
+        record is not None
+        and link >= 0
+        and any(test.kind == "instance" for test in proven.types.flow(path, record).tests(link, ()))
+    ):
+        return []  # what is tested for may be what no annotation says
     return [] if any(isinstance(one, Unknown) for one in found) else _without_none(found)
 
 

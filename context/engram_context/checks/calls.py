@@ -88,6 +88,10 @@ def _is_as_written(proven: Proven, one: Type) -> bool:
         return False  # what stands beside the class may come before
     if one.receiver is not None and proven.types.classes.is_protocol(ClassType(one.receiver.path, one.receiver.scope)):
         return False
+    if isinstance(one.receiver, ClassType) and record is not None:
+        owner = record.symbols.scope[one.symbol]
+        if proven.is_metaclass(ClassType(one.path, owner)):
+            return False  # a metaclass's method is given the class
     # A function that is kept in an object is not given the object.
     is_method = record is not None and record.symbols.kind[one.symbol] == _METHOD
     return record is not None and is_method == (one.receiver is not None) and proven.keeps_parameters(

@@ -17,6 +17,8 @@ from engram_context.imports import Module, imported_as
 from engram_context.records import Import
 from engram_context.text import Location, Span
 
+# What type checkers bring along.
+_OF_TYPE_CHECKERS = frozenset(("_typeshed", "typing_extensions", "mypy_extensions"))
 _GUARDS = (b"ImportError", b"ModuleNotFoundError")
 
 
@@ -111,7 +113,7 @@ def _unknown_name(
         is_there = subject.snapshot.modules.child(module.directory, name) is not None
         if is_there or set(subject.record.bindings(0, name)) - {imported.bound}:
             return None
-    elif imported.type_checking or subject.path.endswith(".pyi"):
+    elif _is_for_types(subject, imported):
         stub = Module(f"{module.path.removesuffix('.py')}.pyi")  # what type checkers read
         if stub.path in subject.snapshot.modules.files and subject.module_names.offers(stub, name) is not False:
             return None
@@ -193,6 +195,8 @@ def _external(subject: Subject, imported: Import) -> _Problem | None:
     environment = subject.environment
     if environment.has_module(imported.module) is not False or imported.occurrence is None:
         return None
+    if imported.module.partition(".")[0] in _OF_TYPE_CHECKERS and _is_for_types(subject, imported):
+        return None
     parts = imported.module.split(".")
     depth = next(at for at in range(len(parts)) if environment.has_module(".".join(parts[: at + 1])) is False)
     span = subject.record.occurrences.span(imported.occurrence + depth)
@@ -204,6 +208,11 @@ def _external(subject: Subject, imported: Import) -> _Problem | None:
     else:
         message = f"no module '{missing}' in the project, the standard library or {environment.label}"
     return _Problem("unresolved-import", span, message, is_external=True)
+
+
+def _is_for_types(subject: Subject, imported: Import) -> bool:
+    """Whether an import is never run."""
+    return imported.type_checking or subject.path.endswith(".pyi")
 
 
 def _makes_modules(subject: Subject, path: str) -> bool:

@@ -450,11 +450,12 @@ class Proven:
             return None
         if symbols.flags[method] & CLASS_METHOD or name in ("__new__", "__init_subclass__", "__class_getitem__"):
             return TypeOf((Instance(path, own),))
-        if self._is_metaclass(ClassType(path, own)):
+        if self.is_metaclass(ClassType(path, own)):
             return None
         return Instance(path, own)
 
-    def _is_metaclass(self, of: ClassType) -> bool:
+    def is_metaclass(self, of: ClassType) -> bool:
+        """Whether classes are objects of a class."""
         return any(self.types.is_library(one, "builtins", "type") for one in self.reach(of))
 
     def keeps(self, path: str, record: FileRecord, row: int) -> bool:
@@ -517,11 +518,11 @@ class Proven:
         if record is None or record.language != "python":
             return False
         for ref in record.scopes[one.scope].refs:
-            if last_name(record, ref) in _FORMS and self._is_form(one.path, record, ref):
-                continue
             inner = value_row(ref)
             if inner is not None and record.values[inner].kind != "subscript":
                 return False
+            if last_name(record, ref) in _FORMS and self._is_form(one.path, record, ref):
+                continue
             bare = record.values[inner].first if inner is not None else ref
             bases = self.of_ref(one.path, bare)
             if bases is None or len(bases) != 1 or not isinstance(bases[0], ClassType):

@@ -151,7 +151,8 @@ class Flow:
     def _is_bound_between(self, narrowing: Narrowing, offset: int, index: int, bindings: Sequence[int]) -> bool:
         record = self.record
         start = narrowing.span.start
-        if any(start <= record.symbols.start[row] < offset for row in bindings):
+        # What is read for a binding is read before it.
+        if any(start <= record.symbols.start[row] < offset and self._end(row) <= offset for row in bindings):
             return True
         if record.occurrences.role[index] not in _ATTRIBUTES:
             return False

@@ -161,3 +161,33 @@ def test_a_class_that_lacks_several_members_is_there_to_be_mixed_in(check: Check
             return self.length
     """
     assert check(source, CODE) == [("main.py", CODE, "length")]
+
+
+def test_fields_of_a_base_that_is_made_by_a_call_are_not_known(check: Check):
+    source = """
+    import typing
+    class Url(typing.NamedTuple("Url", [("host", str), ("port", int)])):
+        def __str__(self): return self.host
+    def parse(text) -> Url: ...
+    print(parse("").host, parse("").port)
+    """
+    assert check(source, "unknown-attribute") == []
+
+
+def test_what_a_test_asks_for_may_be_what_no_annotation_says(check: Check):
+    source = """
+    def get(key: str):
+        if isinstance(key, bytes):
+            key = key.decode("latin-1")
+        return key.lower()
+    """
+    assert check(source, "unknown-attribute") == []
+
+
+def test_abstract_classes_of_the_library_register_others(check: Check):
+    source = """
+    from collections.abc import MutableMapping
+    class Results: ...
+    MutableMapping.register(Results)
+    """
+    assert check(source, "unknown-attribute") == []

@@ -275,3 +275,16 @@ def test_another_name_of_an_overloaded_function_takes_what_any_overload_does(che
     lib.round(1, nope=2)
     """
     assert check(source, "missing-argument", "unexpected-argument") == [("app.py", "unexpected-argument", "nope")]
+
+
+def test_a_method_of_a_metaclass_is_given_the_class(check: Check):
+    source = """
+    class Meta(type):
+        def _create(cls, *args, **kwargs):
+            return super().__call__(*args, **kwargs)
+    class Task(metaclass=Meta):
+        def __init__(self, name): ...
+    Task._create(name="a")
+    Task._create("a")
+    """
+    assert check(source, "missing-argument", "unexpected-argument") == []

@@ -228,3 +228,18 @@ def test_stubs_import_from_stubs(check: Check):
         ("pkg/more.pyi", "unknown-import-name", "two"),
         ("pkg/app.py", "unknown-import-name", "Config"),
     ]
+
+
+def test_what_type_checkers_bring_along_need_not_be_installed_for_types(tmp_path: Path):
+    environment = Environment.discover(tmp_path, Path(sys.executable))
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from _typeshed import SupportsRead\n    import nothing_at_all\n"
+    snapshot = snapshot_of({"main.py": source, "main2.py": "from _typeshed import SupportsRead\n"})
+    found = [
+        finding.message.split("'")[1]
+        for finding in findings(snapshot, "main.py", environment)
+        if finding.code == "unresolved-import"
+    ]
+    assert found == ["nothing_at_all"]
+    assert [one.code for one in findings(snapshot, "main2.py", environment) if one.severity == "warning"] == [
+        "unresolved-import"
+    ]
