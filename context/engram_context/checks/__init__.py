@@ -6,8 +6,11 @@ the tests run. What a check knows of the whole project it asks of `subject.whole
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+import traceback
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
+from pathlib import PurePath
 
 from engram_context.checks import (
     api,
@@ -38,6 +41,9 @@ from engram_context.checks.suppression import unsuppressed
 from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
 from engram_context.snapshot import Snapshot
+from engram_context.text import Span
+
+log = logging.getLogger(__name__)
 
 CHECKS: tuple[Check, ...] = (
     syntax.CHECK,
@@ -84,7 +90,19 @@ def findings(
     # Half-written code loses bindings and uses: what it seems to lack says nothing.
     checks = [check for check in CHECKS if check.files == kind and (check.reads_broken or not record.errors)]
     asked = [check for check in checks if of_project is None or check.of_project == of_project]
-    return in_order(unsuppressed([found for check in asked for found in check.find(subject)], text, CODES))
+    return in_order(unsuppressed([found for check in asked for found in _found_by(check, subject)], text, CODES))
+
+
+def _found_by(check: Check, subject: Subject) -> Iterator[tuple[Finding, Span]]:
+    """What a check finds. One that fails costs what it had yet to find, and a line in the log, which quotes no text."""
+    try:
+        yield from check.find(subject)
+    except Exception as error:
+        inner = traceback.extract_tb(error.__traceback__)[-1]
+        log.error(
+            "checking for %s failed in one file: %s at %s:%s",
+            check.codes[0].name, type(error).__name__, PurePath(inner.filename).name, inner.lineno,
+        )  # fmt: skip
 
 
 def in_order(found: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -29,6 +29,7 @@ _ALWAYS = frozenset(
 _LITERALS = frozenset(("true", "false", "none", "integer", "float", "string", "ellipsis", "identifier", "comment"))
 _DISPLAYS = frozenset(("list", "tuple", "expression_list", "parenthesized_expression"))
 _HANDLED = re.compile(rb"(?:^|[^\w.])except\b[^:\n]*$")
+_LINE = 1000  # bytes of a line before a mention that are looked at
 _MOST_MENTIONS = 20
 _UNNECESSARY: frozenset[Tag] = frozenset(("unnecessary",))
 
@@ -265,7 +266,7 @@ def _is_only_caught(whole: Whole, name: str) -> bool:
             if text is None or text.digest != record.digest:
                 return False
             line = text.line_span(text.line_of(start))
-            if _HANDLED.search(text.data[line.start : start]) is None:
+            if _HANDLED.search(text.data[max(line.start, start - _LINE) : start]) is None:
                 return False
     return mentions > 0
 

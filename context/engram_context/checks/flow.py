@@ -23,6 +23,8 @@ _DISPLAYS = frozenset(("list", "tuple", "dictionary", "set", "pair", "expression
 _HARMLESS = frozenset(
     ("pass_statement", "break_statement", "continue_statement", "global_statement", "nonlocal_statement")
 )
+LONGEST_CALLEE = 300
+"""Bytes of what is called that are looked at for what its name says."""
 _CATCHES_ALL = re.compile(rb"\b(?:Base)?Exception\b")
 _SWALLOWS = re.compile(rb"(?!\w*warn)\w*(?:suppress|raises|ignor|catch|exit_?stack|swallow)\w*", re.IGNORECASE)
 _LEAVES = re.compile(
@@ -39,7 +41,8 @@ Ends = Callable[[Node], bool]
 def never_returns(call: Node) -> bool:
     """Whether a call is known by its name to end what calls it."""
     function = call.child_by_field_name("function")
-    return function is not None and _LEAVES.fullmatch(function.text or b"") is not None
+    text = b"" if function is None else function.text or b""
+    return len(text) < LONGEST_CALLEE and _LEAVES.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,7 +427,7 @@ def _swallows(item: Node) -> bool:
         value = first(value)
     called = value.child_by_field_name("function") if value is not None and value.type == "call" else value
     name = b"" if called is None else (called.text or b"").rpartition(b".")[2]
-    return _SWALLOWS.fullmatch(name) is not None
+    return len(name) < LONGEST_CALLEE and _SWALLOWS.fullmatch(name) is not None
 
 
 def _catches_all(handler: Node) -> bool:

@@ -105,12 +105,14 @@ def _is_implicit(path: str, record: FileRecord, index: int) -> bool:
 def _is_other_cast(record: FileRecord, around: Surroundings, span: Span) -> bool:
     """Whether a name stands in a string given to a `cast` that is not typing's: then it is no name at all."""
     node = around.node(span)
+    if node.type == "identifier":
+        return False
     while node.parent is not None and node.type != "argument_list":
         if node.type in ("type", "block", "module"):
             return False
         node = node.parent
     called = node.parent.child_by_field_name("function") if node.parent is not None else None
-    if called is None or around.node(span).type == "identifier":
+    if called is None:
         return False
     owner, _, name = (called.text or b"").decode("utf-8", "replace").rpartition(".")
     if owner:

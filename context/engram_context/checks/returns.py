@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from engram_context.checks.check import Check, Code
-from engram_context.checks.flow import flow_of, never_returns
+from engram_context.checks.flow import LONGEST_CALLEE, flow_of, never_returns
 from engram_context.checks.noreturn import is_without_return
 from engram_context.checks.proven import Proven, proven_of
 from engram_context.checks.subject import Found, Subject
@@ -116,7 +116,7 @@ def _leaves(subject: Subject, call: Node) -> bool:
     """Whether a call never returns, or is named as if it did not."""
     function = call.child_by_field_name("function")
     text = b"" if function is None else function.text or b""
-    named = _LEAVES.fullmatch(text) is not None and _LOGS.fullmatch(text) is None
+    named = len(text) < LONGEST_CALLEE and _LEAVES.fullmatch(text) is not None and _LOGS.fullmatch(text) is None
     return named or never_returns(call) or is_without_return(subject, call)
 
 

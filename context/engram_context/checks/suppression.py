@@ -9,8 +9,9 @@ from engram_context.checks.check import Code
 from engram_context.findings import Finding
 from engram_context.text import Span, Text
 
+# Looked for behind the first `#` of a line, whatever else stands there.
 _COMMENT = re.compile(
-    rb"#[^\n\r]*?\b(?:"
+    rb"\b(?:"
     rb"(?P<noqa>noqa)\b(?:\s*:\s*(?P<noqa_codes>[A-Za-z][\w-]*(?:[,\s]+[A-Za-z][\w-]*)*))?"
     rb"|(?P<engram>engram:\s*ignore)\b(?:\[(?P<engram_codes>[^\]\n\r]*)\])?"
     rb"|(?P<type>(?:type|pyright|ty|pyrefly):\s*ignore)\b(?:\[(?P<type_codes>[^\]\n\r]*)\])?"
@@ -20,7 +21,7 @@ _COMMENT = re.compile(
 )
 _OF_LINTERS = re.compile(r"[A-Z]+\d{3}$")
 _WHOLE_FILE = re.compile(
-    rb"^\s*#\s*(?:(?:flake8|ruff):\s*noqa\s*$|engram:\s*ignore-file\b)", re.IGNORECASE | re.MULTILINE
+    rb"^[ \t\f]*#[ \t]*(?:(?:flake8|ruff):[ \t]*noqa[ \t]*\r?$|engram:\s*ignore-file\b)", re.IGNORECASE | re.MULTILINE
 )
 
 
@@ -52,9 +53,10 @@ def _is_of_linters(code: Code) -> bool:
 
 
 def _silences(line: bytes, code: Code) -> bool:
-    if b"#" not in line:
+    start = line.find(b"#")
+    if start < 0:
         return False
-    for match in _COMMENT.finditer(line):
+    for match in _COMMENT.finditer(line, start):
         found = match.groupdict()
         named = found["noqa_codes"] or found["engram_codes"] or found["type_codes"] or found["pylint_codes"]
         if named is None:

@@ -12,7 +12,7 @@ from tree_sitter import Node
 
 from engram_context.checks.assumptions import Facts, Test, assume, bind, names_in, subject, subjects, test_of
 from engram_context.checks.check import Check, Code
-from engram_context.checks.flow import Edge, Ends, Flow, flow_of, never_returns
+from engram_context.checks.flow import LONGEST_CALLEE, Edge, Ends, Flow, flow_of, never_returns
 from engram_context.checks.noreturn import is_without_return
 from engram_context.checks.subject import Found, Subject
 from engram_context.checks.usage import Binding
@@ -341,7 +341,7 @@ def _seems_to_leave(call: Node) -> bool:
         return False
     function = call.child_by_field_name("function")
     text = b"" if function is None else function.text or b""
-    return _LEAVES.fullmatch(text) is not None and _LOGS.fullmatch(text) is None
+    return len(text) < LONGEST_CALLEE and _LEAVES.fullmatch(text) is not None and _LOGS.fullmatch(text) is None
 
 
 State = tuple[int, bool, frozenset[tuple[bytes, bool]]]

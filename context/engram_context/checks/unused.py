@@ -21,6 +21,7 @@ from engram_context.text import Span, Text
 
 _UNNECESSARY = frozenset(("unnecessary",))
 _IMPORT, _IMPORT_KIND = ROLE["import"], KIND["import"]
+_TYPED = re.compile(rb"""# type:|(?::|->)[ \t]*["']""")
 _IMPORT_ERRORS = (b"ImportError", b"ModuleNotFoundError", b"AttributeError")
 # Reading one of these reads every local variable.
 _READ_EVERYTHING = frozenset(("locals", "vars", "eval", "exec"))
@@ -214,8 +215,10 @@ def _in_other_types(text: Text, name: str) -> bool:
     string with escapes."""
     if b"# type:" not in text.data and b"\\" not in text.data:
         return False
-    pattern = rb"""(?:# type:|(?::|->)\s*["'])[^\n]*\b%s\b""" % re.escape(name).encode()
-    return re.search(pattern, text.data) is not None
+    written = name.encode()
+    # Each line up to where it names it last: a line is looked at once, however long it is.
+    lines = re.finditer(rb"^[^\n]*\b(?=%s\b)" % re.escape(written), text.data, re.MULTILINE)
+    return any(_TYPED.search(line[0]) is not None for line in lines)
 
 
 def _imported_names(statement: tree_sitter.Node) -> list[tree_sitter.Node]:
