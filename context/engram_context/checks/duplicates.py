@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import chain, pairwise
@@ -35,6 +36,8 @@ _TRANSPARENT = frozenset(
     | {"skip", "skipif", "skipIf", "skipUnless", "xfail", "patch", "mark"}
 )
 _MOST_REPEATED = 5
+_MOST_TOLD = 200  # of the repeated keys of one display
+_CALLS = re.compile(rb"[\w)\]][ \t]*\(|\b(?:await|yield)\b|:=")
 _UNNECESSARY: frozenset[Tag] = frozenset(("unnecessary",))
 _NONE: frozenset[Tag] = frozenset()
 
@@ -223,8 +226,8 @@ def _keys(subject: Subject) -> Found:
         repeated = list(_repeated(dictionary))
         # Who writes many down twice copies a table as it is.
         is_table = len(repeated) > _MOST_REPEATED
-        for earlier, later, key in repeated:
-            yield _duplicate(subject, dictionary, earlier, later, key, is_table)
+        for earlier, later, key in repeated[:_MOST_TOLD]:
+            yield _duplicate(subject, earlier, later, key, is_table)
 
 
 def _repeated(dictionary: Node) -> Iterator[tuple[Node, Node, Node]]:
@@ -243,19 +246,22 @@ def _repeated(dictionary: Node) -> Iterator[tuple[Node, Node, Node]]:
             yield earlier, child, key
 
 
-def _duplicate(
-    subject: Subject, dictionary: Node, earlier: Node, later: Node, key: Node, is_table: bool
-) -> tuple[Finding, Span]:
+def _duplicate(subject: Subject, earlier: Node, later: Node, key: Node, is_table: bool) -> tuple[Finding, Span]:
     values = [(pair.child_by_field_name("value") or pair).text for pair in (earlier, later)]
     span = Span(key.start_byte, key.end_byte)
     name = (key.text or b"").decode("utf-8", "replace")
     is_same = values[0] == values[1]
     what = "with the same value" if is_same else "and the value behind it replaces the first"
     related = ((Location(subject.path, Span(earlier.start_byte, earlier.end_byte)), "the first one"),)
-    fix = Fix("Remove the first one", _without(subject, dictionary, earlier), is_safe=is_same)
+    if is_same:
+        # The first says where the key stands among the others.
+        is_safe = not _CALLS.search(values[1] or b"")
+        fixes = (Fix("Remove the second one", _without(subject, later), is_safe=is_safe),)
+    else:
+        fixes = (Fix("Remove the first one", _without(subject, earlier)),)
     severity, tags = ("hint", _UNNECESSARY) if is_same else ("hint" if is_table else "warning", _NONE)
     finding = Finding(
-        "duplicate-key", severity, span, f"the key {name} is there twice, {what}", related, (fix,), tags=tags
+        "duplicate-key", severity, span, f"the key {name} is there twice, {what}", related, fixes, tags=tags
     )
     return finding, Span(later.start_byte, later.end_byte)
 
@@ -275,13 +281,17 @@ def _key(node: Node) -> object | None:
     return None
 
 
-def _without(subject: Subject, dictionary: Node, pair: Node) -> ProjectEdit:
-    """Take a pair away with the comma behind it, and with its line where nothing else is on it."""
+def _without(subject: Subject, pair: Node) -> ProjectEdit:
+    """Take a pair away with the comma behind it, and with its line where nothing else is on it; the last of a display
+    with the comma before it."""
     text = subject.text
     end = pair.end_byte
-    following = pair.next_sibling
+    following, preceding = pair.next_sibling, pair.prev_sibling
     if following is not None and following.type == ",":
         end = following.end_byte
+    elif preceding is not None and preceding.type == ",":
+        edit = Edit(Span(preceding.start_byte, end), "")
+        return project_edit({subject.path: [edit]}, {subject.path: text})
     line = text.line_span(text.line_of(pair.start_byte))
     last = text.line_span(text.line_of(end))
     before, behind = text.data[line.start : pair.start_byte], text.data[end : last.end]

@@ -116,9 +116,22 @@ def test_keys_that_differ_or_may_differ_are_let_be(check: Check, source: str):
     [
         ("x = {'a': 1, 'b': 2, 'a': 3}\n", "x = {'b': 2, 'a': 3}\n", False),
         ("x = {\n    'a': 1,\n    'a': 1,\n}\n", "x = {\n    'a': 1,\n}\n", True),
+        ("x = {'a': 1, 'b': 2, 'a': 1}\n", "x = {'a': 1, 'b': 2}\n", True),
+        (
+            "x = {\n    'a': (1, 2),\n    'b': 2,\n    'a': (1, 2)\n}\n",
+            "x = {\n    'a': (1, 2),\n    'b': 2\n}\n",
+            True,
+        ),
     ],
 )
-def test_the_fix_takes_the_first_pair_away(all_findings: AllFindings, source: str, expected: str, is_safe: bool):
+def test_the_fix_takes_the_pair_away_that_says_nothing_and_leaves_the_order(
+    all_findings: AllFindings, source: str, expected: str, is_safe: bool
+):
     (found,) = all_findings(source)["main.py"]
     assert (found.severity == "hint", found.fixes[0].is_safe) == (is_safe, is_safe)
     assert apply(Text.of(source), found.fixes[0].edit.edits["main.py"]).decode() == expected
+
+
+def test_what_is_called_twice_is_not_called_once_by_a_safe_fix(all_findings: AllFindings):
+    (found,) = all_findings("x = {'a': f(), 'a': f()}  # noqa: F821\n")["main.py"]
+    assert not found.fixes[0].is_safe
