@@ -18,7 +18,7 @@ def silenced(path: str, text: Text, finding: Finding) -> ProjectEdit | None:
     line = text.line_span(text.line_of(finding.span.start))
     written = text.data[line.start : line.end].rstrip(b"\r\n")
     before = _OURS.search(written)
-    if before is not None:
+    if before is not None and not _is_in_string(text, line.start + before.start()):
         at = line.start + before.end(1)
         separator = ", " if before[1].strip() else ""
         return project_edit({path: [Edit(Span(at, at), f"{separator}{finding.code}")]}, {path: text})
@@ -31,7 +31,7 @@ def silenced(path: str, text: Text, finding: Finding) -> ProjectEdit | None:
 
 
 def _is_in_string(text: Text, offset: int) -> bool:
-    """Whether the end of a line lies within a string that goes on."""
+    """Whether a place lies within a string."""
     from engram_context.reader import parse
 
     tree = parse(text, "python")
