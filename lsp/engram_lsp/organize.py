@@ -52,7 +52,7 @@ def _sorted(text: Text, snapshot: Snapshot, root: Path) -> Text | None:
     try:
         source = text.data.decode("utf-8")
         return Text.of(isort.code(source, config=_config(snapshot, root)))
-    except (ISortError, OSError, ValueError, TypeError):
+    except (ISortError, OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
 
 
@@ -85,7 +85,7 @@ def _of_ruff(root: Path) -> dict[str, Any]:
 def _table(file: Path, *keys: str) -> dict[str, Any]:
     try:
         return _inner(tomllib.loads(file.read_text(encoding="utf-8")), *keys)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 
