@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from engram_lsp.client import Client
 from wire_support import Start
@@ -58,3 +60,21 @@ def test_nothing_is_run_that_the_user_did_not_agree_to(launch: Start, root: Path
     _, found = answered(launch, root, answer)
     assert "tests" not in {one["verified"] for one in found}
     assert not (root / "ran").exists()
+
+
+def test_tests_end_with_the_server(launch: Start, root: Path) -> None:
+    (root / "conftest.py").write_text(
+        f"import os, time\nopen({str(root / 'pid')!r}, 'w').write(f'{{os.getpid()}} {{os.getcwd()}}')\ntime.sleep(100)\n",
+        encoding="utf-8",
+    )
+    client = launch(root, settings={"trace.testCommand": f'"{sys.executable}" -m pytest -q'})
+    client.answers["window/showMessageRequest"] = lambda _: {"title": "Run it"}
+    client.send("workspace/executeCommand", {"command": "engram.trace", "arguments": [TRACE]})
+    end = time.monotonic() + 60
+    while not (root / "pid").exists() or not (root / "pid").read_text(encoding="utf-8"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    number, folder = (root / "pid").read_text(encoding="utf-8").split(" ", 1)
+    client.stop()
+    assert not psutil.pid_exists(int(number))
+    assert not Path(folder).exists()
