@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=0.05)
     parser.add_argument("--kept", type=Path, help="where the amounts are kept between runs")
     options = parser.parse_args()
-    kinds = sorted(suspects.RAISED)
+    kinds = sorted(suspects.CLAIMED)
     if options.kept and options.kept.exists():
         every = pickle.loads(options.kept.read_bytes())
     else:
@@ -116,7 +116,7 @@ def main() -> None:
     before: list[int] = []
     for name, is_claim, weights in (("RAISED", False, suspects.RAISED), ("CLAIMED", True, suspects.CLAIMED)):
         these = [one for one in every if one[1] == is_claim]
-        prior = np.array([weights[kind] for kind in kinds])
+        prior = np.array([weights.get(kind, 0.0) for kind in kinds])
         now = ranks(these, prior)
         found = fitted(these, prior, options.decay)
         print(f"{name}: {len(these)} bugs; now {said(now)}; fitted to all {said(ranks(these, found))}")

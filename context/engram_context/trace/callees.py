@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ _OVERRIDE, _UNKNOWN, _COMMON, _VALUE, _IMPLICIT, _MADE, _HOOK = 0.5, 0.7, 0.3, 0
 """How likely a function is run: another class's of that name, one known by name alone (less if builtin classes have
 such a name), one that is handed on, one behind an operator, what makes a module's variable, what overrides a method
 of a class from outside."""
+_BY_TEXT = frozenset({"getattr", "methodcaller", "attrgetter"})
+_NAME_TEXT = re.compile(rb"[\"']([A-Za-z_]\w{2,60})[\"']")
 _ITERATING = (
     "list(",
     "set(",
@@ -158,10 +161,15 @@ class Callees:
                 definition = self.definition(function.path, function.symbol)
                 if definition is not None:
                     found[definition] = None
+            # What is made may be called by whom it is handed to.
+            for made in types.called(one) if isinstance(one, ClassType) else ():
+                yield from self._methods(made, ("__call__",), where, _VALUE)
         for definition in found:
             yield Use(definition, where, 1.0)
         if callee < 0:
             return
+        if record.names[record.occurrences.name[callee]] in _BY_TEXT:
+            yield from self._by_text(path, record, callee)
         if record.occurrences.role[callee] in MEMBER_ROLES:
             yield from self._by_name(path, record, callee, bool(known), bool(found))
         elif not found:
@@ -184,6 +192,27 @@ class Callees:
         if not known:
             for receiver in self.resolver.types.of_ref(path, record.occurrences.link[index]):
                 yield from self._methods(receiver, ("__getattr__",), where, _UNKNOWN)
+
+    def _by_text(self, path: str, record: FileRecord, callee: int) -> Iterator[Use]:
+        """The functions whose names, or the beginnings of which, are texts in a function that looks attributes up."""
+        text = self.resolver.snapshot.text(path)
+        start = record.occurrences.start[callee]
+        body = next((span for span in self._around(record, start)), None)
+        if text is None or body is None:
+            return
+        said = {match[1].decode("ascii") for match in _NAME_TEXT.finditer(text.data, body.start, body.end)}
+        for name in sorted(said)[:24]:
+            for definition in self.named(name):
+                yield Use(definition, record.occurrences.span(callee), _VALUE)
+
+    def _around(self, record: FileRecord, offset: int) -> Iterator[Span]:
+        """The body of the function that an offset is in."""
+        scope = record.scope_at(offset)
+        while scope > 0:
+            symbol = record.scopes.symbol[scope]
+            if symbol >= 0 and record.symbols.kind[symbol] in _DEFS:
+                yield Span(record.symbols.body_start[symbol], record.symbols.body_end[symbol])
+            scope = record.scopes.parent[scope]
 
     def _owner(self, definition: Definition) -> str:
         record = self.resolver.record(definition.path)
@@ -261,12 +290,18 @@ class Callees:
         if not isinstance(one, Instance) or is_outside(one.path):
             return
         for name in names:
+            is_there = False
             for slot in self.resolver.types.slots(one, name):
                 if isinstance(slot, Slot) and not is_outside(slot.path):
                     for row in self.resolver.symbols_of(slot):
                         definition = self.definition(slot.path, row)
                         if definition is not None:
+                            is_there = True
                             yield Use(definition, where, share)
+            # What is there may be an object of a subclass that does it otherwise.
+            for definition in self._all_named(name) if is_there and self.classes else ():
+                if self._owner(definition) in self.classes:
+                    yield Use(definition, where, share)
 
     def definition(self, path: str, row: int) -> Definition | None:
         """A def of the project; None for one outside."""

@@ -35,6 +35,7 @@ _BY_NAME, _BY_ATTRIBUTE, _BY_ARGUMENT, _BY_BODY, _BY_CALL = 0.85, 0.6, 0.8, 0.45
 """What a step leaves of the likelihood: to an assignment, an attribute's, the caller's argument, what ran before in the
 same test, what a function calls."""
 _SHOWN = re.compile(r"<(?:(?:function|bound method) ([\w.]{1,200})|class '([\w.]{1,200})'|([\w.]{1,200}) object at)")
+_ID_PART = re.compile(r"[A-Za-z_]\w{2,80}")
 _CLASS_NAME = re.compile(r"(?<![^.:])[A-Z]\w{0,200}(?=[.:])")
 _STEPS = 4
 """Assignments that are followed one after another."""
@@ -91,7 +92,9 @@ class Origins:
         self.functions = frozenset(match[1] for match in shown if match[1])
         classes = frozenset((match[2] or match[3]).rpartition(".")[2] for match in shown if not match[1])
         # A test's class may be another one than that whose method the frame is in.
-        self.callees = Callees(resolver, {*classes, *_CLASS_NAME.findall(test)})
+        self.test_classes = frozenset(_CLASS_NAME.findall(test))
+        self.test = test
+        self.callees = Callees(resolver, {*classes, *self.test_classes})
         self.frames = [frame for frame in frames if frame.path is not None]
         self.trouble = trouble
         self.reached: dict[Definition, Reach] = {}
@@ -138,6 +141,9 @@ class Origins:
             self._from_test(frame)
         else:
             self._from_code(frame)
+        if frame.test:
+            self._group = self.reached
+            self._in_id()
         self._shown(0.9 if frame.test else 0.3)
         for group in (self.reached, self.ran):
             self._close(group, _FUNCTIONS if frame.test else _FEWER)
@@ -164,6 +170,7 @@ class Origins:
         """The error is a claim of the test, or came from outside while the test ran."""
         path = frame.path or ""
         whole = self.statement(frame)
+        self._note_test_classes()
         self.walk(path, self.marked(frame), 1.0, "run where it failed")
         self.walk(path, whole, 0.95, "gives what is claimed")
         syntax = self.syntax(path)
@@ -175,6 +182,18 @@ class Origins:
                 self._group = self.reached
                 self.walk(outer.path or "", self.statement(outer), 0.8, "run by the test")
                 self._before(outer, self.statement(outer), _BY_BODY * 0.8)
+
+    def _note_test_classes(self) -> None:
+        """The classes that the test's own class names outside its methods are there: `Cache = SmallCache`."""
+        for name in self.test_classes:
+            for path in self.snapshot.definers[name][:4]:
+                record = self.callees.record(path) if is_test(path) else None
+                for row in () if record is None else record.bound(name).get(0, ()):
+                    inner = -1 if record is None else record.symbols.inner[row]
+                    for member in record.symbols_in(inner) if record is not None and inner >= 0 else ():
+                        if record is not None and record.symbols.inner[member] < 0:
+                            body = Span(record.symbols.body_start[member], record.symbols.body_end[member])
+                            self.callees.note_classes(path, body)
 
     def _before(self, frame: LocatedFrame, statement: Span, weight: float) -> None:
         """What ran before in the same function may have left the state that made it fail."""
@@ -261,6 +280,7 @@ class Origins:
         function = record.scopes.symbol[scope]
         name = record.names[record.symbols.name[row]]
         if is_test(path) and name != "self":
+            self._given(path, record, function, weight, words, steps)
             for one in self.snapshot.definers[name][:8]:
                 home = self.callees.record(one)
                 for symbol in () if home is None or not is_test(one) else home.bound(name).get(0, ()):
@@ -272,6 +292,20 @@ class Origins:
             if frame.path == path and frame.function == function:
                 self.walk(above.path or "", self.marked(above), weight * 0.7, "gives an argument", steps - 1)
                 return
+
+    def _given(self, path: str, record: FileRecord, function: int, weight: float, words: str, steps: int) -> None:
+        """A test's parameter may be one of those that its decorators list."""
+        if function < 0:
+            return
+        start, end = record.symbols.body_start[function], record.symbols.start[function]
+        self.walk(path, Span(start, end), weight * 0.5, words, steps - 1)
+
+    def _in_id(self) -> None:
+        """The functions and classes that the parameters in a test's id are."""
+        for name in set(_ID_PART.findall(self.test.partition("[")[2])):
+            for definition in self.callees.named(name):
+                if not is_test(definition.path):
+                    self.reach(definition, Reach(0.9, "is in the id of the test", Span(0, 0)))
 
     def reach(self, definition: Definition, reach: Reach) -> None:
         known = self._group.get(definition)

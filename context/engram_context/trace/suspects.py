@@ -1,7 +1,8 @@
 """Which functions are likely the ones to change, each with its reasons.
 
 Every candidate collects reasons, and its score is their sum: where it stands in the trace, how the failing value leads
-to it (origins.py), what the message and the test say of it, what is odd in its code, whether it has changed since HEAD.
+to it (origins.py), what the message and the test say of it, what is odd in its code, whether it has changed since HEAD;
+where a claim of a test does not hold, what claims.py has to say, too.
 The weights are chosen on seeded bugs of development packages by tests/bench/bugs.py, beginning from plain sense.
 """
 
@@ -18,7 +19,7 @@ from engram_context.recent import resolver_of
 from engram_context.resolve import Resolver
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span, Text
-from engram_context.trace import clues
+from engram_context.trace import claims, clues
 from engram_context.trace.locating import Locator, function_around, is_test
 from engram_context.trace.origins import Evidence, Origins
 from engram_context.trace.repairs.trouble import Trouble, trouble_of
@@ -47,11 +48,12 @@ RAISED: Final[_Weights] = {
 }  # fmt: skip
 """What the whole of each kind of reason adds where an error was raised in the project's own code."""
 CLAIMED: Final[_Weights] = {
-    **RAISED, "innermost": 0.93, "raising": 1.0, "caller": 1.4, "stack": 0.41, "reached": 1.22, "reached-log": 0.26,
-    "ran": -1.5, "ran-log": -0.09, "named": 1.8, "class-named": 0.89, "file-named": 0.86, "words": 1.07,
-    "size": -0.05, "returns-none": 3.75, "gave-none": 1.5, "idle": 4.61, "undefined": 3.35, "similar": 1.78,
-    "signature": 0.53, "mentioned": 1.06, "imported": 0.59, "common": -0.13, "swapped": 1.63, "empty": -0.04,
-    "choices": 0.5, "direct": 0.4, "acted": 0.6, "mutates": 0.58,
+    **RAISED, "innermost": 0.98, "raising": 1.0, "caller": 1.0, "stack": 0.4, "reached": 2.32, "reached-log": 0.54,
+    "ran": -1.2, "ran-log": -0.01, "named": 1.1, "class-named": 1.11, "file-named": 1.06, "words": 1.08,
+    "size": -0.28, "returns-none": 3.01, "gave-none": 1.68, "idle": 3.95, "mentioned": 0.37, "imported": 0.32,
+    "common": -0.25, "swapped": 1.43, "empty": -1.65, "choices": 0.31, "direct": 0.37, "acted": 0.27, "mutates": 0.55,
+    "error": 1.8, "warning": 1.41, "hint": 0.87, "misshapen": 1.46, "odd": 1.12, "speaks": 0.73, "not-raised": 0.5,
+    "steps": 0.26,
 }  # fmt: skip
 """The same where a test's claim does not hold, or an error came from outside straight into the test."""
 
@@ -195,6 +197,8 @@ def _case(
                 by = "" if reach.by is None else f", by way of {_name(resolver, reach.by)}"
                 case.add(definition, kind, f"{reach.words}{by}", reach.weight)
         for evidence in clues.evidence(origins, trace):
+            _take(case, evidence)
+        for evidence in claims.evidence(origins, trace) if case.is_claim else ():
             _take(case, evidence)
     _looks(case, snapshot, history)
     if environment is not None:

@@ -86,7 +86,7 @@ class Syntax:
             sibling = node.prev_named_sibling
             while sibling is not None and len(found) < 8:
                 condition = sibling.child_by_field_name("condition") if sibling.type == "if_statement" else None
-                if condition is not None and _leaves(sibling.child_by_field_name("consequence")):
+                if condition is not None and leaves(sibling.child_by_field_name("consequence")):
                     found.append(Span(condition.start_byte, condition.end_byte))
                 sibling = sibling.prev_named_sibling
             node = node.parent
@@ -121,7 +121,8 @@ class Syntax:
             waiting += node.named_children
         return sorted(found, key=lambda one: one.start)
 
-    def _definition(self, span: Span) -> Node | None:
+    def definition(self, span: Span) -> Node | None:
+        """The def in a span, without its decorators."""
         node = None if self.tree is None else self.tree.root_node.descendant_for_byte_range(span.start, span.end - 1)
         while node is not None and node.type == "decorated_definition":
             node = node.child_by_field_name("definition")
@@ -129,7 +130,7 @@ class Syntax:
 
     def is_empty(self, span: Span) -> bool:
         """Whether the def in a span does nothing: a docstring, `pass`, `...`, what is not implemented."""
-        node = self._definition(span)
+        node = self.definition(span)
         body = None if node is None else node.child_by_field_name("body")
         statements = [] if body is None else [child for child in body.named_children if child.type != "comment"]
         for statement in statements:
@@ -142,7 +143,7 @@ class Syntax:
 
     def choices(self, span: Span) -> int:
         """How many places of a def could easily be otherwise: tests, comparisons, arithmetic, elements, arguments."""
-        node = self._definition(span)
+        node = self.definition(span)
         waiting = [] if node is None else [node]
         count = 0
         while waiting:
@@ -153,9 +154,9 @@ class Syntax:
 
     def falls_off(self, span: Span) -> bool:
         """Whether the def in a span can end without a statement that leaves it, so that it returns None."""
-        node = self._definition(span)
+        node = self.definition(span)
         body = None if node is None else node.child_by_field_name("body")
-        return body is not None and not _leaves(body)
+        return body is not None and not leaves(body)
 
 
 def _is_idle(statement: Node) -> bool:
@@ -183,7 +184,7 @@ def _says_nothing(node: Node) -> bool:
     return node.type == "string" and all(child.type != "interpolation" for child in node.named_children)
 
 
-def _leaves(block: Node | None) -> bool:
+def leaves(block: Node | None) -> bool:
     """Whether a block always ends by return, raise and the like, as far as its last statement says."""
     children = [] if block is None else [child for child in block.named_children if child.type != "comment"]
     if not children:
@@ -194,17 +195,18 @@ def _leaves(block: Node | None) -> bool:
     if last.type == "if_statement":
         branches = [child for child in last.children if child.type in ("elif_clause", "else_clause")]
         has_else = any(branch.type == "else_clause" for branch in branches)
-        parts = [last.child_by_field_name("consequence"), *(_body(branch) for branch in branches)]
-        return has_else and all(_leaves(part) for part in parts)
+        parts = [last.child_by_field_name("consequence"), *(body_of(branch) for branch in branches)]
+        return has_else and all(leaves(part) for part in parts)
     if last.type in ("with_statement", "while_statement"):
         body = last.child_by_field_name("body")
         condition = last.child_by_field_name("condition")
-        return _leaves(body) or (condition is not None and condition.type == "true")
+        return leaves(body) or (condition is not None and condition.type == "true")
     if last.type == "try_statement":
-        parts = [last.child_by_field_name("body"), *(_body(one) for one in last.children if "clause" in one.type)]
-        return all(_leaves(part) for part in parts)
+        parts = [last.child_by_field_name("body"), *(body_of(one) for one in last.children if "clause" in one.type)]
+        return all(leaves(part) for part in parts)
     return last.type == "match_statement"
 
 
-def _body(node: Node) -> Node | None:
+def body_of(node: Node) -> Node | None:
+    """The block of a statement or of a clause of one."""
     return node.child_by_field_name("body") or next((child for child in node.children if child.type == "block"), None)

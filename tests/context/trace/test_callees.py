@@ -42,6 +42,17 @@ BASE = """
         def __getattr__(self, name):
             return name
 
+    class Once:
+        def __call__(self):
+            return 1
+
+    class Twice(Once):
+        def __call__(self):
+            return 2
+
+    def by_text(owner, what):
+        return getattr(owner, {"send": "spend"}[what])
+
     def helper():
         return 1
 
@@ -50,7 +61,7 @@ BASE = """
     def dispatch(name):
         return HANDLERS[name]()
     -- main.py --
-    from base import Cheap, HANDLERS, Money, Proxy, Zone, dispatch, helper
+    from base import Cheap, HANDLERS, Money, Once, Proxy, Twice, Zone, by_text, dispatch, helper
 """
 
 
@@ -81,6 +92,7 @@ def run_by(line: str, *, classes: tuple[str, ...] = ()) -> set[str]:
         ("Zone()", {"Zone.utcoffset"}),
         ("Proxy().anything", {"Proxy.__getattr__"}),
         ("HANDLERS['a']", {"helper", "Money.__init__", "Money.spend", "Cheap.spend"}),
+        ("map(Once(), [])", {"Once.__call__"}),
         ("print(3 + 4)", set[str]()),
     ],
 )
@@ -94,6 +106,19 @@ def test_the_methods_of_unknown_objects_are_known_by_name() -> None:
 
 def test_of_methods_of_one_name_those_of_objects_that_were_there_are_meant() -> None:
     assert run_by("unknown.spend()", classes=("Cheap",)) == {"Cheap.spend"}
+
+
+def test_operators_run_the_methods_of_the_subclasses_that_were_there() -> None:
+    assert run_by("map(Once(), [])", classes=("Twice",)) == {"Once.__call__", "Twice.__call__"}
+
+
+def test_what_looks_an_attribute_up_runs_the_functions_that_its_texts_name() -> None:
+    files = parse_fixture(BASE).files
+    start = files["base.py"].index("return getattr")
+    uses = Callees(Resolver(snapshot_of(files))).of("base.py", Span(start, files["base.py"].index("def helper")))
+    record = snapshot_of(files).records["base.py"]
+    assert {record.symbols[use.definition.row].name for use in uses} == {"spend"}
+    assert all(0 < use.share < 1 for use in uses)
 
 
 def test_names_of_builtin_methods_are_no_calls_of_a_known_builtin() -> None:

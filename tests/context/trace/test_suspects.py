@@ -1,16 +1,13 @@
 """Who is suspected, and why: the programs run, fail, and are asked about by what they printed."""
 
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from engram_context.snapshot import Snapshot
 from engram_context.text import Text
 from engram_context.trace.parsing import parse
 from engram_context.trace.suspects import suspects
-from engram_context.trace.values import Suspect, Trace
+from engram_context.trace.values import Trace
+from failing import Failing, names, reasons
 from fixture import parse_fixture, snapshot_of
 
 SHOP = """
@@ -88,37 +85,9 @@ SHOP = """
 """
 
 
-class Failing:
-    """A program with its tests, and what these print as they fail."""
-
-    def __init__(self, root: Path, source: str) -> None:
-        fixture = parse_fixture(source)
-        for path, text in fixture.files.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(text, encoding="utf-8")
-        self.snapshot: Snapshot = fixture.snapshot()
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(root)]
-        self.output = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8").stdout
-        self.traces = parse(self.output)
-
-    def trace(self, test: str) -> Trace:
-        return next(one for one in self.traces if one.test.endswith(f"::{test}"))
-
-    def suspects(self, test: str) -> tuple[Suspect, ...]:
-        return suspects(self.snapshot, self.trace(test))
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Failing:
     return Failing(tmp_path_factory.mktemp("shop"), SHOP)
-
-
-def names(found: tuple[Suspect, ...]) -> list[str]:
-    return [one.function for one in found]
-
-
-def reasons(suspect: Suspect) -> set[str]:
-    return {one.kind for one in suspect.reasons}
 
 
 def test_where_an_error_was_raised_is_suspected_first(shop: Failing) -> None:
