@@ -356,7 +356,9 @@ def _is_mentioned(subject: Subject, installed: Installed, one: Requirement, modu
         if text is None or (is_python and PurePosixPath(path).name == "setup.py"):
             continue
         if is_python:
-            if quoted.search(text.data):
+            # What `__all__` lists are the module's own names.
+            own = sum(name in modules for name in record.exports or ())
+            if len(quoted.findall(text.data)) > own:
                 return True
         elif any(not _is_requirement(subject, path, match.start()) for match in configured.finditer(text.data)):
             return True

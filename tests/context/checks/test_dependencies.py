@@ -351,3 +351,16 @@ def test_what_is_known_after_edits_is_what_is_known_from_scratch(environment: En
         fast, slow = Whole(snapshot, environment), Whole(snapshot_of(files), environment)
         assert declared_by(fast) == declared_by(slow)
         assert imported_by(fast) == imported_by(slow)
+
+
+def test_a_name_that_a_module_exports_is_its_own_and_no_use_of_a_distribution(check: Check):
+    source = """
+    -- pyproject.toml --
+    [project]
+    name = "shop"
+    dependencies = ["tabulate"]
+    -- shop.py --
+    __all__ = ["tabulate"]
+    def tabulate(rows): ...
+    """
+    assert check(source, *CODES) == [("pyproject.toml", "unused-dependency", "tabulate")]
