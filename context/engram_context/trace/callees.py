@@ -251,8 +251,10 @@ class Callees:
         data = b"" if text is None else text.data[span.start : span.end]
         names = tuple(name for token, methods in _RUN_BY if token in data for name in methods)
         occurrences = record.occurrences
+        is_known = False
         for index in reads[:24]:
             for one in self.resolver.types.of_ref(path, index):
+                is_known = is_known or isinstance(one, Instance)
                 yield from self._methods(one, names, occurrences.span(index))
                 yield from self._hooks(one, occurrences.span(index))
         calls = record.calls
@@ -261,6 +263,11 @@ class Callees:
                 for made in self.resolver.types.called(one) if isinstance(one, ClassType | Function) else ():
                     yield from self._methods(made, names, Span(calls.start[row], calls.end[row]))
                     yield from self._hooks(made, Span(calls.start[row], calls.end[row]))
+        # Where no object is known, it may be one of those that are there.
+        for name in dict.fromkeys(names) if self.classes and not is_known else ():
+            for definition in self._all_named(name):
+                if self._owner(definition) in self.classes:
+                    yield Use(definition, span, _IMPLICIT * _UNKNOWN)
 
     def _hooks(self, one: Type, where: Span) -> Iterator[Use]:
         """The methods of an object by which code from outside runs the project's: those of a base from outside."""

@@ -112,6 +112,12 @@ def test_operators_run_the_methods_of_the_subclasses_that_were_there() -> None:
     assert run_by("map(Once(), [])", classes=("Twice",)) == {"Once.__call__", "Twice.__call__"}
 
 
+def test_operators_of_unknown_objects_run_the_methods_of_the_classes_that_were_there() -> None:
+    assert run_by("unknown == other", classes=("Money",)) == {"Money.__eq__"}
+    assert run_by("unknown == other") == set()
+    assert run_by("text = 'a'; text == other", classes=("Money",)) == set()
+
+
 def test_what_looks_an_attribute_up_runs_the_functions_that_its_texts_name() -> None:
     files = parse_fixture(BASE).files
     start = files["base.py"].index("return getattr")
