@@ -13,6 +13,7 @@ from engram_context.edits import ProjectEdit, apply, together
 from engram_context.findings import Finding, Severity
 from engram_context.languages import language_of
 from engram_context.project import Project
+from rich.markup import escape
 
 from engram_lsp.cli import baseline, rename, reports, workspace
 from engram_lsp.cli.reports import Problem
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         problems = _problems(project, wanted, options)
         if options.write_baseline:
             baseline.write(options.write_baseline, problems)
-            notes.print(f"{len(problems)} problems listed in {options.write_baseline}")
+            notes.print(f"{len(problems)} problems listed in {escape(str(options.write_baseline))}", soft_wrap=True)
             return 0
         if known is not None:
             problems = baseline.without(problems, known)

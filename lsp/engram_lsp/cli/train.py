@@ -5,6 +5,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from engram_lsp.cli import tune
 from engram_lsp.cli.extra import training_tools
 from engram_lsp.cli.terminal import UserError, notes, number, out, print_json
@@ -95,5 +97,8 @@ def _on_a_corpus(options: argparse.Namespace) -> int:
     else:
         last = finished.curve[-1] if finished.curve else None
         said = f", validation {last.validation_bits:.3f} bits a token" if last else ""
-        out.print(f"{checkpoint}: {finished.tokens:,} tokens in {finished.seconds / 60:.1f} minutes{said}")
+        minutes = finished.seconds / 60
+        out.print(
+            f"{escape(str(checkpoint))}: {finished.tokens:,} tokens in {minutes:.1f} minutes{said}", soft_wrap=True
+        )
     return 0
