@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from engram_context.imports import Module
 from engram_context.inference.calls import Given
 from engram_context.outside.library import is_outside
-from engram_context.records import GENERATOR, KIND, NARROWING_KIND, PROPERTY, ROLE, SETTER, FileRecord, value_row
+from engram_context.records import GENERATOR, NARROWING_KIND, PROPERTY, ROLE, SETTER, FileRecord, value_row
 from engram_context.resolve import MEMBER_ROLES
 from engram_context.targets import Slot
 from engram_context.text import Span
@@ -21,7 +21,6 @@ from engram_context.trace.origins import Evidence, Origins
 from engram_context.trace.values import Trace
 from engram_context.views.call_hierarchy import Definition
 
-_DEFS = frozenset(KIND[kind] for kind in ("function", "method"))
 _NONE_KIND = NARROWING_KIND["none"]
 _READ = frozenset({ROLE["read"]})
 _PLAIN = frozenset({ROLE["read"], ROLE["write"]})

@@ -28,7 +28,7 @@ from engram_context.trace.syntax import Syntax
 from engram_context.trace.values import LocatedFrame
 from engram_context.views.call_hierarchy import Definition
 
-_PARAMETER, _IMPORT, _METHOD = KIND["parameter"], KIND["import"], KIND["method"]
+_PARAMETER, _IMPORT = KIND["parameter"], KIND["import"]
 _FUNCTION = SCOPE_KIND["function"]
 _READS = frozenset({ROLE["read"], ROLE["attribute"]})
 _BY_NAME, _BY_ATTRIBUTE, _BY_ARGUMENT, _BY_BODY, _BY_CALL = 0.85, 0.6, 0.8, 0.45, 0.75

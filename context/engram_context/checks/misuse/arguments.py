@@ -17,7 +17,7 @@ import tree_sitter
 from engram_context.checks.misuse.callables import Callables, Parameters
 from engram_context.checks.misuse.habits import Experience
 from engram_context.checks.misuse.places import words_of
-from engram_context.records import SCOPE_KIND, FileRecord
+from engram_context.records import FileRecord
 from engram_context.text import Span
 
 SIGNS = (
@@ -43,7 +43,6 @@ COLUMNS = (
     "unlike here",
 )
 _MOST_ARGUMENTS = 6
-_FUNCTION = SCOPE_KIND["function"]
 TURNING = frozenset(
     (
         "swap",

@@ -72,7 +72,6 @@ _COMPOUND = frozenset(
         "except_clause",
     )
 )
-_HOLDING = _COMPOUND | {"block", "module"}
 _OPERATIONS = frozenset(("comparison_operator", "binary_operator", "boolean_operator"))
 _GUARDS = frozenset(("if_statement", "elif_clause", "while_statement"))
 
