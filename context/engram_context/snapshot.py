@@ -220,6 +220,11 @@ class Snapshot:
             texts[path] = text
         return texts
 
+    def differing_from(self, other: Snapshot) -> set[str]:
+        """The files that have another record in two snapshots of a project, or are in one of them alone."""
+        here, there = self.records, other.records
+        return {path for path in here.keys() | there.keys() if here.get(path) is not there.get(path)}
+
     def is_same_but_for(self, path: str, other: Snapshot) -> bool:
         """Whether two snapshots of a project differ in one file's record at most."""
         here, there = self.records, other.records

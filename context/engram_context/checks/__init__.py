@@ -77,20 +77,30 @@ def is_checked(path: str, language: str | None) -> bool:
     return language == "python" or manifests.is_manifest(path)
 
 
-def findings(
-    snapshot: Snapshot, path: str, environment: Environment, *, of_project: bool | None = None
-) -> tuple[Finding, ...]:
+def findings(snapshot: Snapshot, path: str, environment: Environment) -> tuple[Finding, ...]:
     """What is wrong in one file, sorted by place. Empty for an unknown file, a file without checks, and one whose
-    record lags behind its text. `of_project`: only by checks that are so, or not."""
+    record lags behind its text."""
+    subject = subject_of(snapshot, path, environment)
+    return () if subject is None else found_in(subject)
+
+
+def subject_of(snapshot: Snapshot, path: str, environment: Environment) -> Subject | None:
+    """A file to be checked; None where nothing can be found."""
     record, text = snapshot.record(path), snapshot.text(path)
     if record is None or text is None or record.digest != text.digest or not is_checked(path, record.language):
-        return ()
+        return None
+    return Subject(snapshot, path, text, record, environment)
+
+
+def found_in(subject: Subject, *, of_project: bool | None = None) -> tuple[Finding, ...]:
+    """What is wrong in a file, sorted by place. `of_project`: only by checks that are so, or not."""
+    record = subject.record
     kind = "python" if record.language == "python" else "manifest"
-    subject = Subject(snapshot, path, text, record, environment)
     # Half-written code loses bindings and uses: what it seems to lack says nothing.
     checks = [check for check in CHECKS if check.files == kind and (check.reads_broken or not record.errors)]
     asked = [check for check in checks if of_project is None or check.of_project == of_project]
-    return in_order(unsuppressed([found for check in asked for found in _found_by(check, subject)], text, CODES))
+    found = [one for check in asked for one in _found_by(check, subject)]
+    return in_order(unsuppressed(found, subject.text, CODES))
 
 
 def _found_by(check: Check, subject: Subject) -> Iterator[tuple[Finding, Span]]:

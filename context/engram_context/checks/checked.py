@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Sequence
 
-from engram_context.checks import findings, in_order
+from engram_context.checks import findings, found_in, in_order, subject_of
 from engram_context.checks.imported import import_graph
 from engram_context.checks.incremental import affected
 from engram_context.checks.whole import whole_of
@@ -30,16 +30,18 @@ class Checked:
 
     def findings(self, snapshot: Snapshot, path: str) -> tuple[Finding, ...]:
         """What the checks find in a file: what is kept, or found now."""
+        subject = subject_of(snapshot, path, self._environment)
+        if subject is None:
+            return ()
         parts: list[tuple[Finding, ...]] = []
         for of_project, kept in ((False, self._found), (True, self._of_project)):
             with self._lock:
                 self._advance(snapshot)
-                is_now = self._snapshot is snapshot and _is_read(snapshot, path)
-                found = kept.get(path) if is_now else None
+                found = kept.get(path) if self._snapshot is snapshot else None
             if found is None:
-                found = findings(snapshot, path, self._environment, of_project=of_project)
+                found = found_in(subject, of_project=of_project)
                 with self._lock:
-                    if self._snapshot is snapshot and _is_read(snapshot, path):
+                    if self._snapshot is snapshot:
                         kept[path] = found
             parts.append(found)
         return in_order(finding for found in parts for finding in found)
@@ -55,7 +57,7 @@ class Checked:
             return None
         found = affected(before, after, self._environment)
         graph = whole_of(after, self._environment).of(import_graph)
-        changed = _changed(before, after)
+        changed = after.differing_from(before)
         near = {path for path in found if not changed.isdisjoint(graph.imports.get(path, ()))}
         near |= {importer for path in changed for importer in _importers(before, path, self._environment)}
         return tuple(sorted(found, key=lambda path: (path not in near, path)))
@@ -69,7 +71,7 @@ class Checked:
         if before is None or _is_much(before, snapshot):
             self._found.clear()
         elif self._found:
-            changed = _changed(before, snapshot)
+            changed = snapshot.differing_from(before)
             gone = self._found.keys() - snapshot.records.keys()
             moved = {path for path, found in self._found.items() if any(_points_at(one, changed) for one in found)}
             for path in (*affected(before, snapshot, self._environment), *gone, *moved):
@@ -84,12 +86,7 @@ def _is_much(before: Snapshot, after: Snapshot) -> bool:
     # While names are scanned for, asking which files have them would read the project.
     if not (before.index.is_read and after.index.is_read) or before.read != after.read:
         return True
-    return len(_changed(before, after)) > _MANY
-
-
-def _changed(before: Snapshot, after: Snapshot) -> set[str]:
-    old, new = before.records, after.records
-    return {path for path in old.keys() | new.keys() if old.get(path) is not new.get(path)}
+    return len(after.differing_from(before)) > _MANY
 
 
 def _points_at(finding: Finding, paths: Collection[str]) -> bool:
@@ -97,12 +94,6 @@ def _points_at(finding: Finding, paths: Collection[str]) -> bool:
     return any(location.path in paths for location, _ in finding.related) or any(
         path in paths for fix in finding.fixes for path in fix.edit.edits
     )
-
-
-def _is_read(snapshot: Snapshot, path: str) -> bool:
-    """Whether a file's record is of the text that it has now."""
-    record, text = snapshot.record(path), snapshot.text(path)
-    return record is not None and text is not None and record.digest == text.digest
 
 
 def new_ones(before: Sequence[Finding], after: Sequence[Finding]) -> tuple[Finding, ...]:

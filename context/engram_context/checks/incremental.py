@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engram_context.checks import manifests
 from engram_context.checks.definitions import OPEN_SCOPES, Definition, definitions, uses
 from engram_context.checks.imported import ImportGraph, import_graph, written_imports
 from engram_context.checks.reach import reached
@@ -29,18 +28,15 @@ _NOTHING: dict[str, Definition] = {}
 
 def affected(before: Snapshot, after: Snapshot, environment: Environment) -> frozenset[str]:
     """The files, of those that are there now, whose findings may differ between two snapshots of a project."""
-    old, new = before.records, after.records
-    changed = {path for path in old.keys() | new.keys() if old.get(path) is not new.get(path)}
+    changed = after.differing_from(before)
     if not changed:
         return frozenset()
-    if any(manifests.is_manifest(path) for path in changed):
-        return frozenset(new)
     one, other = (whole_of(snapshot, environment) for snapshot in (before, after))
     graphs = [whole.of(import_graph) for whole in (one, other)]
     found = changed | _defining_what_they_use(before, after, changed, graphs)
     found |= _mentioning_what_differs(before, after, changed, graphs)
     found |= reached(one, other, changed)
-    return frozenset(found & new.keys())
+    return frozenset(found & after.records.keys())
 
 
 def _written(record: FileRecord | None):

@@ -180,6 +180,12 @@ def test_a_comment_affects_its_file_alone(environment: Environment):
         assert project.write(path, "# more\n" + project.texts[path].data.decode()) == {path}
 
 
+def test_a_comment_in_a_manifest_affects_it_alone(environment: Environment):
+    project = Edited(environment)
+    assert project.write("requirements.txt", "# pinned nowhere\nrequests\n") == {"requirements.txt"}
+    assert project.write("requirements.txt", "yaml\n") == set(PATHS)
+
+
 def test_a_changed_parameter_affects_the_files_that_call(environment: Environment):
     project = Edited(environment)
     text = project.texts["shop/store.py"].data.decode()
