@@ -23,6 +23,7 @@ from engram_context.disk.history import History
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
 from engram_context.imports import Module
+from engram_context.inference.calls import decorator_name
 from engram_context.inference.members import ClassType, Instance
 from engram_context.reader import read_record
 from engram_context.records import (
@@ -38,7 +39,6 @@ from engram_context.records import (
     VARIADIC,
     FileRecord,
 )
-from engram_context.renames.families import decorator_name
 from engram_context.resolve import MEMBER_ROLES, Resolver
 from engram_context.targets import Slot
 from engram_context.text import Location, Span, Text

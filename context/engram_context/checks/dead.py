@@ -25,12 +25,13 @@ from engram_context.checks.whole import Whole, of_record
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
 from engram_context.imports import Module
+from engram_context.inference.calls import decorator_name
 from engram_context.inference.members import ClassType, Outside
 from engram_context.outside.classes import class_members
 from engram_context.outside.environment import BUILTIN_NAMES, Environment
 from engram_context.outside.library import is_outside
 from engram_context.records import ABSTRACT, KIND, ROLE, SCOPE_KIND, SETTER, FileRecord, rows_with
-from engram_context.renames.families import Hierarchy, decorator_name
+from engram_context.renames.families import Hierarchy
 from engram_context.renames.lookups import built_parts
 from engram_context.renames.prose import called_name
 from engram_context.resolve import MEMBER_ROLES, Resolver

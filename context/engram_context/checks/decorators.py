@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engram_context.checks.facts import last_name
+from engram_context.inference.calls import last_name
 from engram_context.outside.library import is_outside
 from engram_context.records import KEYWORDS, KIND, SCOPE_KIND, VARIADIC, FileRecord, rows_with, value_row
 from engram_context.resolve import Resolver

@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 from itertools import chain, pairwise
 
-import tree_sitter
 from tree_sitter import Node
 
 from engram_context.checks.check import Check, Code
@@ -16,8 +14,8 @@ from engram_context.checks.subject import Found, Subject
 from engram_context.checks.unused import remove_import, remove_statement
 from engram_context.edits import Edit, ProjectEdit, project_edit
 from engram_context.findings import Finding, Fix, Tag
+from engram_context.inference.calls import decorator_name
 from engram_context.records import CONDITIONAL, DECORATED, KIND, OVERLOAD, SCOPE_KIND, SETTER, rows_with
-from engram_context.renames.families import decorator_name
 from engram_context.text import Location, Span
 
 _DEFINITIONS = {
@@ -209,20 +207,11 @@ def _parameters(subject: Subject) -> Found:
 # --- keys ---------------------------------------------------------------------------------------------
 
 
-@cache
-def _query() -> tree_sitter.Query:
-    import tree_sitter_python
-
-    language = tree_sitter.Language(tree_sitter_python.language())
-    return tree_sitter.Query(language, "(dictionary (pair) (pair)) @dictionary")
-
-
 def _keys(subject: Subject) -> Found:
     """Keys of a dict display that a later one of the same value overrides."""
     if b"{" not in subject.text.data:
         return
-    found = tree_sitter.QueryCursor(_query()).captures(subject.surroundings.tree.root_node).get("dictionary", ())
-    for dictionary in {node.start_byte: node for node in found}.values():
+    for dictionary in subject.surroundings.all_of("(dictionary (pair) (pair)) @dictionary", "dictionary"):
         repeated = list(_repeated(dictionary))
         # Who writes many down twice copies a table as it is.
         is_table = len(repeated) > _MOST_REPEATED

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
 
-import tree_sitter
 from tree_sitter import Node
 
 from engram_context.checks.check import Check, Code
@@ -62,8 +60,7 @@ def _tries(subject: Subject) -> Iterator[tuple[Node, list[Node]]]:
     """The `try` statements with their handlers, in the order of the source; those of exception groups left out."""
     if b"except" not in subject.text.data or subject.path.endswith(".pyi"):
         return
-    found = tree_sitter.QueryCursor(_query()).captures(subject.surroundings.tree.root_node).get("try", ())
-    for statement in sorted({node.start_byte: node for node in found}.values(), key=lambda node: node.start_byte):
+    for statement in subject.surroundings.all_of("(try_statement (except_clause)) @try", "try"):
         handlers = [part for part in statement.named_children if part.type == "except_clause"]
         if not any(child.type == "*" for handler in handlers for child in handler.children[:2]):
             yield statement, handlers
@@ -72,14 +69,6 @@ def _tries(subject: Subject) -> Iterator[tuple[Node, list[Node]]]:
 def _does_nothing(statement: Node) -> bool:
     body = statement.child_by_field_name("body")
     return body is not None and all(map(_is_harmless, body.named_children))
-
-
-@cache
-def _query() -> tree_sitter.Query:
-    import tree_sitter_python
-
-    language = tree_sitter.Language(tree_sitter_python.language())
-    return tree_sitter.Query(language, "(try_statement (except_clause)) @try")
 
 
 # --- what is caught -----------------------------------------------------------------------------------
@@ -110,11 +99,7 @@ def _caught(subject: Subject, handler: Node) -> list[Caught] | None:
 
 def _class(subject: Subject, node: Node) -> ClassType | None:
     """The class that a name is known to be."""
-    name = node.child_by_field_name("attribute") if node.type == "attribute" else node
-    if name is None or name.type != "identifier":
-        return None
-    record, resolver = subject.record, subject.resolver
-    index = record.occurrence_at(name.start_byte)
+    index, resolver = subject.mention(node), subject.resolver
     if index is None:
         return None
     targets = resolver.of_occurrence(subject.path, index)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engram_context.checks.whole import Whole, of_record
+from engram_context.inference.calls import last_name
 from engram_context.inference.inferred import ClassType
 from engram_context.records import KIND, ROLE, SCOPE_KIND, VALUE_KIND, FileRecord, rows_with, value_row
 
@@ -174,12 +175,3 @@ def _dynamic(record: FileRecord) -> Iterator[int]:
         low, high = record.scopes.start[scope], record.scopes.end[scope]
         if any(low <= offset < high for offset in offsets):
             yield scope
-
-
-def last_name(record: FileRecord, ref: int) -> str:
-    """The last part of a name that is written as one, called or with type arguments; "" for other expressions."""
-    row = value_row(ref)
-    while row is not None and record.values[row].kind in ("call", "subscript"):
-        ref = record.values[row].first
-        row = value_row(ref)
-    return record.names[record.occurrences.name[ref]] if ref >= 0 else ""

@@ -10,12 +10,12 @@ from tree_sitter import Node
 
 from engram_context.checks.flow import flow_of, never_returns
 from engram_context.checks.subject import Subject
-from engram_context.checks.surroundings import Surroundings
+from engram_context.checks.surroundings import body_of
 from engram_context.checks.whole import Whole
 from engram_context.records import ABSTRACT, ASYNC, GENERATOR, NO_REF, OVERLOAD, FileRecord
 from engram_context.targets import Slot
 
-_NEVER = frozenset(("NoReturn", "Never"))
+NEVER = frozenset(("NoReturn", "Never"))
 _RAISES = re.compile(rb"\braise\b|NoReturn|Never\b|\b_?exit\b|fail|abort|error")
 
 
@@ -39,27 +39,26 @@ class NoReturn:
         symbol = record.symbols[row]
         if symbol.kind not in ("function", "method") or symbol.flags & (ASYNC | GENERATOR | ABSTRACT | OVERLOAD):
             return False
-        if _is_declared(record, row):
+        if is_declared(record, row):
             return True
         text = self.whole.snapshot.text(path)
         if text is None or text.digest != record.digest or path.endswith(".pyi"):
             return False
         if not _RAISES.search(text.data, symbol.body.start, symbol.body.end):
             return False
-        definition = Surroundings.of(text, record.language).node(symbol.span).parent
-        body = None if definition is None else definition.child_by_field_name("body")
+        body = body_of(text, record, row)
         if body is None or b"NotImplementedError" in (body.text or b""):
             return False
         flow = flow_of(body)
         return flow.reachable().isdisjoint((*flow.returns, *flow.falls))
 
 
-def _is_declared(record: FileRecord, row: int) -> bool | None:
+def is_declared(record: FileRecord, row: int) -> bool | None:
     """Whether a function is declared never to return; None where it does not say what it returns."""
     annotation = record.symbols.annotation[row]
     if annotation == NO_REF:
         return None
-    return annotation >= 0 and record.names[record.occurrences.name[annotation]] in _NEVER
+    return annotation >= 0 and record.names[record.occurrences.name[annotation]] in NEVER
 
 
 def no_return(whole: Whole) -> NoReturn:
@@ -70,13 +69,7 @@ def is_without_return(subject: Subject, call: Node) -> bool:
     """Whether a call is of something that never returns, as far as that can be found out."""
     if never_returns(call):
         return True
-    function = call.child_by_field_name("function")
-    if function is not None and function.type == "attribute":
-        function = function.child_by_field_name("attribute")
-    if function is None or function.type != "identifier":
-        return False
-    record, resolver = subject.record, subject.resolver
-    index = record.occurrence_at(function.start_byte)
+    index, resolver = subject.mention(call.child_by_field_name("function")), subject.resolver
     if index is None:
         return False
     origins = [
@@ -93,7 +86,7 @@ def is_without_return(subject: Subject, call: Node) -> bool:
         if other is None or not rows:
             return False
         # What other files can see of a function that says what it returns is that, and not its body.
-        if slot.path != subject.path and not all(_is_declared(other, row) is not False for row in rows):
+        if slot.path != subject.path and not all(is_declared(other, row) is not False for row in rows):
             return False
         if not all(known.never_returns(slot.path, other, row) for row in rows):
             return False

@@ -13,17 +13,16 @@ from dataclasses import replace
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from tree_sitter import Node
-
 from engram_context.checks.decorators import keeps_all, keeps_parameters
-from engram_context.checks.facts import Facts, facts_of, file_facts, last_name
+from engram_context.checks.facts import Facts, facts_of, file_facts
 from engram_context.checks.flow import flow_of
+from engram_context.checks.surroundings import body_of, does_nothing
 from engram_context.checks.whole import Whole, of_record
 from engram_context.imports import Module
+from engram_context.inference.calls import last_name
 from engram_context.inference.forms import NAMES
 from engram_context.inference.inferred import ClassType, Function, Instance, Nothing, Type, TypeOf, Types_
 from engram_context.outside.library import is_outside
-from engram_context.reader import parse
 from engram_context.records import (
     ASYNC,
     AUGMENTED,
@@ -45,7 +44,6 @@ from engram_context.records import (
 from engram_context.resolve import Resolver
 from engram_context.scopes import class_around
 from engram_context.targets import Builtin, External, Slot, Target
-from engram_context.text import Text
 
 Proof = tuple[Type, ...] | None
 
@@ -73,7 +71,6 @@ _RECEIVERS: Final = frozenset(("self", "cls"))
 _METACLASSES: Final = frozenset(("ABCMeta", "EnumMeta", "EnumType", "type"))
 _FORMS: Final = frozenset(("Generic", "Protocol", "NamedTuple", "object"))
 
-_IDLE = frozenset(("pass_statement", "comment"))
 
 _lock = threading.Lock()
 _proven: WeakKeyDictionary[Resolver, Proven] = WeakKeyDictionary()
@@ -242,17 +239,10 @@ class Proven:
         text = self.resolver.snapshot.text(path)
         if text is None or text.digest != record.digest or path.endswith(".pyi") or symbol.flags & (ASYNC | GENERATOR):
             return False
-        start = text.line_span(text.line_of(symbol.span.start)).start
-        tree = parse(Text.of(text.data[start : symbol.body.end]), record.language)
-        node = None if tree is None else tree.root_node.descendant_for_byte_range(
-            symbol.span.start - start, symbol.span.end - start
-        )  # fmt: skip
-        body = None if node is None or node.parent is None else node.parent.child_by_field_name("body")
+        body = body_of(text, record, row)
         if body is None or b"NotImplemented" in (body.text or b""):
             return False
-        if all(
-            one.type in _IDLE or (one.type == "expression_statement" and _is_idle(one)) for one in body.named_children
-        ):
+        if does_nothing(body):
             return False
         flow = flow_of(body)
         return not flow.reachable().isdisjoint((*flow.returns, *flow.falls))
@@ -687,11 +677,6 @@ class Proven:
             return False
         name = record.names[record.symbols.name[function.symbol]]
         return any(self.defines(one, name) for one in self.below(ClassType(receiver.path, receiver.scope)))
-
-
-def _is_idle(statement: Node) -> bool:
-    """Whether a statement is a text or an ellipsis."""
-    return all(one.type in ("string", "ellipsis", "comment") for one in statement.named_children)
 
 
 def _joined(found: Iterable[Proof]) -> Proof:

@@ -12,6 +12,7 @@ from engram_context.checks.flow import LONGEST_CALLEE, flow_of, never_returns
 from engram_context.checks.noreturn import is_without_return
 from engram_context.checks.proven import Proven, proven_of
 from engram_context.checks.subject import Found, Subject
+from engram_context.checks.surroundings import does_nothing
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
 from engram_context.inference.inferred import ClassType, Instance
@@ -67,7 +68,7 @@ def _of_function(subject: Subject, row: int) -> Found:
     definition = subject.surroundings.node(span).parent
     body = None if definition is None else definition.child_by_field_name("body")
     declared = None if definition is None else definition.child_by_field_name("return_type")
-    if body is None or declared is None or _UNSURE.search(source) or _is_idle(body):
+    if body is None or declared is None or _UNSURE.search(source) or does_nothing(body):
         return
     shown = " ".join((declared.text or b"").decode("utf-8", "replace").split())
     name = subject.record.names[symbols.name[row]]
@@ -81,18 +82,6 @@ def _of_function(subject: Subject, row: int) -> Found:
     if last is not None and last.type not in _LAST and _comes_to_its_end(subject, body):
         message = f"'{name}' may come to its end without a value, but is declared to return '{shown}'"
         yield Finding("missing-return", "warning", span, message, fixes=fixes), span
-
-
-def _is_idle(body: Node) -> bool:
-    """Whether a function does nothing: it is there to be overridden, or to be looked at."""
-    return all(
-        one.type in ("pass_statement", "comment")
-        or (
-            one.type == "expression_statement"
-            and all(part.type in ("string", "ellipsis", "comment") for part in one.named_children)
-        )
-        for one in body.named_children
-    )
 
 
 def _comes_to_its_end(subject: Subject, body: Node) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from engram_context.checks.decorators import ATTRS
-from engram_context.checks.facts import last_name
 from engram_context.checks.proven import Proven
+from engram_context.inference.calls import last_name
 from engram_context.inference.inferred import ClassType, Function, Instance, Type, TypeOf
 from engram_context.outside.library import is_outside
 from engram_context.records import (

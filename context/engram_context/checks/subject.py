@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from tree_sitter import Node
+
 from engram_context.checks.check import Found
 from engram_context.checks.module_names import ModuleNames
 from engram_context.checks.surroundings import Surroundings
@@ -49,6 +51,14 @@ class Subject:
     @cached_property
     def module_names(self) -> ModuleNames:
         return self.whole.of(_module_names)
+
+    def mention(self, node: Node | None) -> int | None:
+        """The occurrence that a name is, or the last one of a chain of attributes; None for any other expression."""
+        if node is not None and node.type == "attribute":
+            node = node.child_by_field_name("attribute")
+        if node is None or node.type != "identifier":
+            return None
+        return self.record.occurrence_at(node.start_byte)
 
     def is_on_disk(self, directory: str, name: str) -> bool:
         """Whether a folder of the project has a module that the snapshot has not: compiled, generated, ignored."""

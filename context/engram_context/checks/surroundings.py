@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import tree_sitter
 
+from engram_context.languages import grammar
 from engram_context.reader import parse
+from engram_context.records import FileRecord
 from engram_context.text import Span, Text
 
 _VERSION_TEST = re.compile(
     rb"\b(version_info|hexversion|platform|python_implementation|implementation|PY_?[23]\w*|PYTHON_?[23]\w*|IS_PY\w*|os\.name|system|"
     rb"PYPY|IS_PYPY|is_py\w*|WINDOWS|IS_WIN\w*|MYPY|_ver)\b"
 )
+
+
+@cache
+def _query(source: str) -> tree_sitter.Query:
+    python = grammar("python")
+    assert python is not None
+    return tree_sitter.Query(python, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,13 @@ class Surroundings:
     def node(self, span: Span) -> tree_sitter.Node:
         found = self.tree.root_node.descendant_for_byte_range(span.start, span.end)
         return found if found is not None else self.tree.root_node
+
+    def all_of(self, query: str, name: str) -> list[tree_sitter.Node]:
+        """The nodes that a tree-sitter query of Python captures under a name, in the order of the source; of those that
+        begin at one place, one."""
+        captures = tree_sitter.QueryCursor(_query(query)).captures(self.tree.root_node).get(name, ())
+        found = {node.start_byte: node for node in captures}
+        return [found[start] for start in sorted(found)]
 
     def handles(self, span: Span, *exceptions: bytes) -> bool:
         """Whether the span stands in a `try` (or `with suppress`, `with pytest.raises`) that catches one of the
@@ -82,3 +99,26 @@ class Surroundings:
                     return True
             child, node = node, node.parent
         return False
+
+
+def body_of(text: Text, record: FileRecord, row: int) -> tree_sitter.Node | None:
+    """The block of the def that a symbol is, by reading that def alone. Its offsets are not those of the text."""
+    symbol = record.symbols[row]
+    start = text.line_span(text.line_of(symbol.span.start)).start
+    tree = parse(Text.of(text.data[start : symbol.body.end]), record.language)
+    if tree is None:
+        return None
+    name = tree.root_node.descendant_for_byte_range(symbol.span.start - start, symbol.span.end - start)
+    return None if name is None or name.parent is None else name.parent.child_by_field_name("body")
+
+
+def does_nothing(body: tree_sitter.Node) -> bool:
+    """Whether a function does nothing: it is there to be overridden, or to be looked at."""
+    return all(
+        one.type in ("pass_statement", "comment")
+        or (
+            one.type == "expression_statement"
+            and all(part.type in ("string", "ellipsis", "comment") for part in one.named_children)
+        )
+        for one in body.named_children
+    )

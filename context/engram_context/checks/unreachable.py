@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
 
-import tree_sitter
 from tree_sitter import Node
 
 from engram_context.checks.check import Check, Code
 from engram_context.checks.flow import Flow, flow_of, never_returns
-from engram_context.checks.noreturn import is_without_return
+from engram_context.checks.noreturn import NEVER, is_declared, is_without_return
 from engram_context.checks.subject import Found, Subject
 from engram_context.checks.whole import Whole
 from engram_context.edits import Edit, ProjectEdit, project_edit
@@ -26,6 +24,7 @@ _BEHIND = """
 (_ (while_statement condition: [(true) (integer)]) . (comment)* . (_) @behind)
 (_ [(try_statement) (match_statement)] . (comment)* . (_) @behind)
 """
+_NO_STATEMENTS = ("comment", "else_clause", "elif_clause", "except_clause", "finally_clause", "case_clause")
 _BEHIND_CALLS = "(_ (expression_statement (call)) . (comment)* . (_) @behind)"
 _LEAVING_CALLS = re.compile(rb"\b(?:exit|_exit|abort|fail|skip|skipTest|xfail|error|quit|assert_never|exec[lv]p?e?)\(")
 _FUNCTIONS = (KIND["function"], KIND["method"])
@@ -70,26 +69,14 @@ def unreachable(subject: Subject) -> Found:
         )
 
 
-@cache
-def _query(source: str) -> tree_sitter.Query:
-    import tree_sitter_python
-
-    return tree_sitter.Query(tree_sitter.Language(tree_sitter_python.language()), source)
-
-
 def _behind(subject: Subject) -> Iterator[Node]:
     """The statements that follow one that may always leave, in the order of the source."""
     source = _BEHIND
     names = subject.whole.of(_declared_never)
     if _LEAVING_CALLS.search(subject.text.data) or not names.isdisjoint(subject.record.names):
         source += _BEHIND_CALLS
-    captures = tree_sitter.QueryCursor(_query(source)).captures(subject.surroundings.tree.root_node)
-    found = {node.start_byte: node for node in captures.get("behind", ()) if node.type != "comment"}
-    return (found[start] for start in sorted(found) if _may_be_behind(found[start]))
-
-
-def _may_be_behind(node: Node) -> bool:
-    return node.type not in ("else_clause", "elif_clause", "except_clause", "finally_clause", "case_clause")
+    found = subject.surroundings.all_of(source, "behind")
+    return (node for node in found if node.type not in _NO_STATEMENTS)
 
 
 def _may_leave(subject: Subject, statement: Node) -> bool:
@@ -104,15 +91,12 @@ def _declared_never(whole: Whole) -> frozenset[str]:
     """The names of the project's functions that are declared never to return."""
     snapshot = whole.snapshot
     found: set[str] = set()
-    for path in {path for name in ("NoReturn", "Never") for path in snapshot.files_naming(name)}:
+    for path in {path for name in NEVER for path in snapshot.files_naming(name)}:
         record = snapshot.records[path]
         symbols = record.symbols
         for row, kind in enumerate(symbols.kind):
-            annotation = symbols.annotation[row]
-            if kind in _FUNCTIONS and annotation >= 0:
-                returned = record.names[record.occurrences.name[annotation]]
-                if returned in ("NoReturn", "Never"):
-                    found.add(record.names[symbols.name[row]])
+            if kind in _FUNCTIONS and is_declared(record, row):
+                found.add(record.names[symbols.name[row]])
     return frozenset(found)
 
 

@@ -452,3 +452,12 @@ def decorator_name(record: FileRecord, ref: int) -> str:
     if row is not None and record.values[row].kind == "call":
         ref = record.values[row].first
     return record.names[record.occurrences.name[ref]] if ref >= 0 else ""
+
+
+def last_name(record: FileRecord, ref: int) -> str:
+    """The last part of a name that is written as one, called or with type arguments; "" for other expressions."""
+    row = value_row(ref)
+    while row is not None and record.values[row].kind in ("call", "subscript"):
+        ref = record.values[row].first
+        row = value_row(ref)
+    return record.names[record.occurrences.name[ref]] if ref >= 0 else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from engram_context.inference.calls import decorator_name
 from engram_context.inference.members import ClassType, Outside, Type
 from engram_context.outside.classes import class_members
 from engram_context.outside.environment import Environment
@@ -210,10 +211,3 @@ def _named_from_outside(record: FileRecord, slot: Slot, is_injected: bool) -> st
         if decorator_name(record, ref) not in _TRANSPARENT:
             return f"the decorator of {function.name} may pass '{slot.name}' by its name"
     return None
-
-
-def decorator_name(record: FileRecord, ref: int) -> str | None:
-    """The last part of a decorator's name, that of what is called when it is a call."""
-    if ref < -1 and record.values[-2 - ref].kind == "call":
-        ref = record.values[-2 - ref].first
-    return record.names[record.occurrences.name[ref]] if ref >= 0 else None

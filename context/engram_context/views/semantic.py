@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engram_context.imports import Module
+from engram_context.inference.calls import last_name
 from engram_context.recent import resolver_of
 from engram_context.records import (
     ABSTRACT,
@@ -38,7 +39,6 @@ from engram_context.snapshot import Snapshot
 from engram_context.targets import Slot, Target
 from engram_context.text import Span
 from engram_context.views.lexical import members_of, named
-from engram_context.views.signatures import last_name
 
 TOKEN_TYPES: Final = (
     "namespace", "class", "enum", "interface", "struct", "type", "typeParameter", "parameter", "variable",

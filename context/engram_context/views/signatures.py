@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engram_context.completion.argument_lists import OpenCall, Piece, open_calls, split
+from engram_context.inference.calls import last_name
 from engram_context.inference.members import ClassType, Function, Instance, Type
 from engram_context.recent import resolver_of
 from engram_context.records import (
@@ -23,7 +24,6 @@ from engram_context.records import (
     FileRecord,
     rows_with,
     value_ref,
-    value_row,
 )
 from engram_context.resolve import Resolver
 from engram_context.snapshot import Snapshot
@@ -349,15 +349,6 @@ def _has_fields(record: FileRecord, scope: int) -> bool:
         return True
     decorators = () if owner.symbol is None else record.symbols[owner.symbol].decorators
     return any(last_name(record, ref) in _DATA_CLASSES for ref in decorators)
-
-
-def last_name(record: FileRecord, ref: int) -> str:
-    """The last part of a name that is written as one, called or with type arguments; "" for other expressions."""
-    row = value_row(ref)
-    while row is not None and record.values[row].kind in ("call", "subscript"):
-        ref = record.values[row].first
-        row = value_row(ref)
-    return record.names[record.occurrences.name[ref]] if ref >= 0 else ""
 
 
 def _fields(record: FileRecord, scope: int) -> Iterator[_Part]:
