@@ -33,3 +33,8 @@ class Finding:
     fixes: tuple[Fix, ...] = ()
     tags: frozenset[Tag] = frozenset()
     confidence: float = 1.0
+
+    def safe_edit(self, path: str) -> ProjectEdit | None:
+        """The first fix that is safe, where it changes nothing but the file that this is a finding of."""
+        edit = next((fix.edit for fix in self.fixes if fix.is_safe), None)
+        return edit if edit is not None and list(edit.edits) == [path] and not edit.moves else None

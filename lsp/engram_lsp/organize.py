@@ -32,13 +32,8 @@ def organized(path: str, text: Text, snapshot: Snapshot, root: Path, found: Iter
 
     `found`: its findings.
     """
-    removals = [
-        fix.edit
-        for finding in found
-        if finding.code == "unused-import"
-        for fix in finding.fixes
-        if fix.is_safe and list(fix.edit.edits) == [path]
-    ]
+    unused = (finding for finding in found if finding.code == "unused-import")
+    removals = [edit for finding in unused if (edit := finding.safe_edit(path)) is not None]
     after = _sorted(apply(text, together(path, removals)), snapshot, root)
     if after is None or after.data == text.data:
         return None

@@ -8,12 +8,14 @@ What the user's own settings say of a code comes before it. Nothing in it can ma
 
 import logging
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from engram_context.checks import CODES
+from engram_context.findings import Finding
 
 from engram_lsp.settings import Level
 
@@ -29,6 +31,16 @@ def severities(root: Path) -> Mapping[str, Level]:
     except OSError:
         return {}
     return _read(file, status.st_mtime_ns, status.st_size)
+
+
+def as_set(findings: Iterable[Finding], levels: Mapping[str, Level]) -> list[Finding]:
+    """Findings with the severities that somebody chose for their codes; those that are switched off are left out."""
+    found: list[Finding] = []
+    for finding in findings:
+        level = levels.get(finding.code, finding.severity)
+        if level != "off":
+            found.append(replace(finding, severity=level))
+    return found
 
 
 @lru_cache(maxsize=64)

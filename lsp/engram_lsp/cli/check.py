@@ -3,7 +3,6 @@
 import argparse
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -18,8 +17,8 @@ from rich.markup import escape
 from engram_lsp.cli import baseline, rename, reports, workspace
 from engram_lsp.cli.reports import Problem
 from engram_lsp.cli.terminal import UserError, notes, out, progress
-from engram_lsp.project_settings import severities
-from engram_lsp.settings import ModelSettings
+from engram_lsp.project_settings import as_set, severities
+from engram_lsp.settings import Level, ModelSettings
 
 RANKS: tuple[Severity, ...] = ("error", "warning", "information", "hint")
 
@@ -105,7 +104,7 @@ def _files(project: Project, path: Path) -> tuple[str, ...]:
 def _problems(project: Project, paths: Sequence[str], options: argparse.Namespace) -> list[Problem]:
     if options.model:
         options.least = "hint"
-    levels = {**severities(project.root), **dict(options.severity)}
+    levels: dict[str, Level] = {**severities(project.root), **dict(options.severity)}
     shown = RANKS[: RANKS.index(options.least) + 1]
     problems: list[Problem] = []
     with progress("checking", quiet=options.json) as advance:
@@ -113,11 +112,10 @@ def _problems(project: Project, paths: Sequence[str], options: argparse.Namespac
         for done, (path, found) in enumerate(findings_of(project, paths, options.workers)):
             advance(done, len(paths), path)
             text = project.text(path)
-            found = found if hinted is None else hinted(path, found)
-            for finding in found if text is not None else ():
-                level = levels.get(finding.code, finding.severity)
-                if text is not None and level in shown:
-                    problems.append(Problem(path, text, replace(finding, severity=level)))
+            if text is None:
+                continue
+            all_ = as_set(found if hinted is None else hinted(path, found), levels)
+            problems += [Problem(path, text, finding) for finding in all_ if finding.severity in shown]
     return sorted(problems, key=lambda problem: (problem.path, problem.finding.span.start, problem.finding.code))
 
 
@@ -144,11 +142,11 @@ def _fixed(project: Project, problems: list[Problem], write: bool) -> list[Probl
     left: list[Problem] = []
     edits: dict[str, list[ProjectEdit]] = {}
     for problem in problems:
-        fix = next((fix for fix in problem.finding.fixes if fix.is_safe), None)
-        if fix is None or fix.edit.moves or list(fix.edit.edits) != [problem.path]:
+        edit = problem.finding.safe_edit(problem.path)
+        if edit is None:
             left.append(problem)
         else:
-            edits.setdefault(problem.path, []).append(fix.edit)
+            edits.setdefault(problem.path, []).append(edit)
     before = {problem.path: problem.text for problem in problems if problem.path in edits}
     after = {path: apply(before[path], together(path, found)) for path, found in edits.items()}
     diff = "".join(rename.diff_of(path, before[path], after[path]) for path in sorted(after))

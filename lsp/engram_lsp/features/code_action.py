@@ -13,6 +13,7 @@ from engram_lsp import convert
 from engram_lsp.features import diagnostics, rename
 from engram_lsp.features.workspace_edit import for_client, workspace_edit
 from engram_lsp.guard import stale
+from engram_lsp.project_settings import as_set
 from engram_lsp.session import Asked, Session
 from engram_lsp.silence import silenced
 
@@ -68,7 +69,7 @@ async def of_findings(session: Session, params: types.CodeActionParams, kinds: l
     if asked is None:
         return []
     report = await session.in_background(lambda _: diagnostics.check(session, asked))
-    shown = [finding for finding in report.findings if diagnostics.level_of(session, asked.folder, finding) != "off"]
+    shown = as_set(report.findings, diagnostics.levels_in(session, asked.folder))
     actions: list[types.CodeAction] = []
     if types.CodeActionKind.QuickFix.value in kinds:
         span = convert.span_of(asked.text, params.range, session.unit)
@@ -95,9 +96,7 @@ def meet(one: Span, other: Span) -> bool:
 def quick_fixes(session: Session, asked: Asked, shown: list[Finding], touched: list[Finding]) -> list[types.CodeAction]:
     """What mends the findings that a selection touches, the likeliest of each first; at last what silences them."""
     actions: list[types.CodeAction] = []
-    problems = [
-        (one, problem) for one in touched if (problem := diagnostics.to_protocol(session, asked, one)) is not None
-    ]
+    problems = [(one, diagnostics.to_protocol(session, asked, one)) for one in touched]
     for finding, problem in problems:
         for number, fix in enumerate(finding.fixes):
             edit, left_out = for_client(fix.edit, session.client)
@@ -118,8 +117,7 @@ def quick_fixes(session: Session, asked: Asked, shown: list[Finding], touched: l
 
 def safe_fixes(asked: Asked, findings: Iterable[Finding]) -> ProjectEdit | None:
     """Those fixes that change nothing about what the code does, as far as they fit together; None without any."""
-    fixes = (next((fix for fix in finding.fixes if fix.is_safe), None) for finding in findings)
-    edits = [fix.edit for fix in fixes if fix is not None and list(fix.edit.edits) == [asked.path]]
+    edits = [edit for finding in findings if (edit := finding.safe_edit(asked.path)) is not None]
     if not edits:
         return None
     return project_edit({asked.path: together(asked.path, edits)}, {asked.path: asked.text})

@@ -1,5 +1,6 @@
 """Problems, pushed to clients that cannot ask for them and answered to those that can; never both."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import blake2b
@@ -19,7 +20,7 @@ from engram_lsp.features import locations
 from engram_lsp.folder import Folder
 from engram_lsp.guard import stale
 from engram_lsp.hinting import beside
-from engram_lsp.project_settings import severities
+from engram_lsp.project_settings import as_set, severities
 from engram_lsp.session import Asked, Session
 from engram_lsp.settings import Level
 
@@ -130,28 +131,22 @@ def check(session: Session, file: File | Asked) -> Report:
         found = tuple(finding for finding in found if not CODES[finding.code].needs_project)
     if session.settings.diagnostics.model:
         found = beside(found, session.hints.findings(file.snapshot, file.path))
-    chosen = sorted(session.settings.diagnostics.severity.items()), sorted(severities(file.folder.root).items())
-    shown = repr((found, chosen))
+    shown = repr((found, sorted(levels_in(session, file.folder).items())))
     identity = blake2b(file.text.digest + shown.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
     return Report(found, identity)
 
 
 def diagnostics(session: Session, file: File | Asked, report: Report) -> list[types.Diagnostic]:
-    converted = (to_protocol(session, file, finding) for finding in report.findings)
-    return [diagnostic for diagnostic in converted if diagnostic is not None]
+    shown = as_set(report.findings, levels_in(session, file.folder))
+    return [to_protocol(session, file, finding) for finding in shown]
 
 
-def level_of(session: Session, folder: Folder, finding: Finding) -> Level:
-    """How bad the user finds it, or else the project."""
-    chosen = session.settings.diagnostics.severity.get(finding.code)
-    return chosen or severities(folder.root).get(finding.code, finding.severity)
+def levels_in(session: Session, folder: Folder) -> Mapping[str, Level]:
+    """How bad the user finds codes, or else the project. Looks at a file of the project, so ask once for many."""
+    return {**severities(folder.root), **session.settings.diagnostics.severity}
 
 
-def to_protocol(session: Session, file: File | Asked, finding: Finding) -> types.Diagnostic | None:
-    """None when the user switched this code off."""
-    level = level_of(session, file.folder, finding)
-    if level == "off":
-        return None
+def to_protocol(session: Session, file: File | Asked, finding: Finding) -> types.Diagnostic:
     related: list[types.DiagnosticRelatedInformation] = []
     if session.client.related_information:
         for location, message in finding.related:
@@ -163,7 +158,7 @@ def to_protocol(session: Session, file: File | Asked, finding: Finding) -> types
     return types.Diagnostic(
         range=convert.range_of(file.text, finding.span, session.unit),
         message=finding.message,
-        severity=SEVERITIES[level],
+        severity=SEVERITIES[finding.severity],
         code=finding.code,
         code_description=_page(finding.code) if session.client.code_descriptions else None,
         source="engram",
