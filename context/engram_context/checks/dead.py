@@ -170,7 +170,7 @@ class Dead:
         if len(within) > _DEEPEST or self._by_name(resolver, path, resolver.snapshot.records[path], row) < LEAST:
             return False
         waiting: list[tuple[Key, ...]] = []
-        for users in self._uses(resolver, key):
+        for users in self.uses(resolver, key):
             if not users:
                 self._known[key] = False
                 return False
@@ -185,7 +185,7 @@ class Dead:
             self._known[key] = True
         return True
 
-    def _uses(self, resolver: Resolver, key: Key) -> Iterator[tuple[Key, ...]]:
+    def uses(self, resolver: Resolver, key: Key) -> Iterator[tuple[Key, ...]]:
         """For each mention that may mean a definition: the definitions that it stands in."""
         path, row = key
         snapshot = resolver.snapshot
@@ -259,9 +259,9 @@ class Dead:
             return 0.0
         if definition.is_private:
             return 0.8 if is_open else 0.95
-        return self._public(path) * (0.8 if name in words.written else 1.0)
+        return self.public(path) * (0.8 if name in words.written else 1.0)
 
-    def _public(self, path: str) -> float:
+    def public(self, path: str) -> float:
         """Of a name that anybody may import: much less where the project is there to be imported from."""
         if not is_shipped(path):
             return 0.8
@@ -480,7 +480,7 @@ def _module(subject: Subject) -> Found:
     if stem in words.quoted or stem in words.configured or _is_loaded(subject, stem):
         return
     dead = subject.whole.of(Dead)
-    likely = 0.9 if stem.startswith("_") else dead._public(path)  # pyright: ignore[reportPrivateUsage]
+    likely = 0.9 if stem.startswith("_") else dead.public(path)
     likely *= 0.8 if stem in words.written else 1.0
     if likely < LEAST:
         return
@@ -524,7 +524,7 @@ def unused_definitions(subject: Subject) -> Found:
             continue
         reached.append(definition.body)
         span = record.symbols.span(row)
-        mentions = any(True for _ in dead._uses(resolver, (path, row)))  # pyright: ignore[reportPrivateUsage]
+        mentions = any(True for _ in dead.uses(resolver, (path, row)))
         how = "is used only by other unused code" if mentions else "is never used"
         what = "private " if definition.is_private and definition.kind != "constant" else ""
         message = f"{what}{definition.kind} '{definition.name}' {how} ({likely:.0%} sure)"
