@@ -1,14 +1,12 @@
 """That what `affected` leaves out has the findings it had: compared with checks from scratch after random edits."""
 
 import pytest
+from edited import Edited
 from engram_context.checks import findings
 from engram_context.checks.checked import Checked
 from engram_context.checks.definitions import definitions
-from engram_context.checks.incremental import affected
-from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
 from engram_context.reader import read_record
-from engram_context.snapshot import Snapshot
 from engram_context.text import Text
 from fixture import parse_fixture
 from hypothesis import given, settings
@@ -106,44 +104,22 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return Environment.discover(tmp_path_factory.mktemp("empty"))
 
 
-class Edited:
-    """A project whose files are edited, with the findings of every file, of which only the affected are found anew."""
+class Followed(Edited):
+    """The findings of every file as they are kept, of which only those that a change reached are found anew."""
 
     def __init__(self, environment: Environment) -> None:
-        self.environment = environment
-        self.texts = {path: Text.of(text) for path, text in parse_fixture(PROJECT).files.items()}
+        super().__init__(PROJECT, environment)
         self.checked = Checked(environment)
-        self.snapshot = self._from_scratch()
-        self.ask()
+        self.follow(frozenset())
 
-    def _from_scratch(self) -> Snapshot:
-        records = {
-            path: read_record(text, "python" if path.endswith(".py") else "text") for path, text in self.texts.items()
-        }
-        return Snapshot.empty(self.texts.get).after(records)
-
-    def _found(self, snapshot: Snapshot) -> dict[str, tuple[Finding, ...]]:
-        return {path: findings(snapshot, path, self.environment) for path in snapshot.records}
-
-    def write(self, path: str, text: str | None) -> frozenset[str]:
-        if text is None:
-            self.texts.pop(path, None)
-        else:
-            self.texts[path] = Text.of(text)
-        record = None if text is None else read_record(self.texts[path], "python" if path.endswith(".py") else "text")
-        before, after = self.snapshot, self.snapshot.after({path: record})
-        self.snapshot = after
-        self.ask()
-        return affected(before, after, self.environment)
-
-    def ask(self) -> None:
+    def follow(self, anew: frozenset[str]) -> None:
         self.found = {path: self.checked.findings(self.snapshot, path) for path in self.snapshot.records}
 
     def check(self) -> None:
-        scratch = self._found(self._from_scratch())
-        for path, found in scratch.items():
-            assert self.found[path] == found, path
-        assert self.found.keys() == scratch.keys()
+        scratch = self.from_scratch()
+        for path in scratch.records:
+            assert self.found[path] == findings(scratch, path, self.environment), path
+        assert self.found.keys() == scratch.records.keys()
 
 
 PATHS = tuple(parse_fixture(PROJECT).files)
@@ -153,49 +129,40 @@ edits = st.tuples(st.sampled_from(PATHS), st.sampled_from((None, "back", *CHANGE
 @settings(max_examples=100, deadline=None)
 @given(st.lists(edits, min_size=1, max_size=5))
 def test_what_an_edit_leaves_out_has_the_findings_it_had(environment: Environment, steps: list[tuple[str, object]]):
-    project = Edited(environment)
-    original = parse_fixture(PROJECT).files
-    for path, change in steps:
-        if change is None:
-            project.write(path, None)
-        elif change == "back":
-            project.write(path, original[path])
-        elif path in project.texts:
-            assert isinstance(change, tuple)
-            text = project.texts[path].data.decode()
-            project.write(path, text.replace(change[0], change[1]) if change[0] else change[1] + text)
+    project = Followed(environment)
+    project.take(steps)
     project.check()
 
 
 def test_an_edit_inside_an_annotated_function_affects_its_file_alone(environment: Environment):
-    project = Edited(environment)
-    text = project.texts["shop/basket.py"].data.decode()
+    project = Followed(environment)
+    text = project.source("shop/basket.py")
     anew = project.write("shop/basket.py", text.replace("return self.items[0]", "return self.items[-1]"))
     assert anew == {"shop/basket.py"}
 
 
 def test_a_comment_affects_its_file_alone(environment: Environment):
-    project = Edited(environment)
+    project = Followed(environment)
     for path in PATHS[:-1]:
-        assert project.write(path, "# more\n" + project.texts[path].data.decode()) == {path}
+        assert project.write(path, "# more\n" + project.source(path)) == {path}
 
 
 def test_a_comment_in_a_manifest_affects_it_alone(environment: Environment):
-    project = Edited(environment)
+    project = Followed(environment)
     assert project.write("requirements.txt", "# pinned nowhere\nrequests\n") == {"requirements.txt"}
     assert project.write("requirements.txt", "yaml\n") == set(PATHS)
 
 
 def test_a_changed_parameter_affects_the_files_that_call(environment: Environment):
-    project = Edited(environment)
-    text = project.texts["shop/store.py"].data.decode()
+    project = Followed(environment)
+    text = project.source("shop/store.py")
     anew = project.write("shop/store.py", text.replace("def open(self)", "def open(self, hour)"))
     assert {"shop/store.py", "app.py"} <= anew
     assert "shop/taxes.py" not in anew
 
 
 def test_a_method_that_a_subclass_gets_affects_who_calls_it_by_the_base(environment: Environment):
-    project = Edited(environment)
+    project = Followed(environment)
     project.write("shop/stall.py", "from .store import Store\nclass Stall(Store):\n    pass\n")
     anew = project.write(
         "shop/stall.py", "from .store import Store\nclass Stall(Store):\n    def open(self, hour): ...\n"
