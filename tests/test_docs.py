@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from engram_context.checks import CODES
+from engram_context.checks.catalogue import CODES
 from engram_lsp.cli import COMMANDS
 from engram_lsp.cli.explain import summary
 from engram_lsp.settings import table

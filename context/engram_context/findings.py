@@ -1,5 +1,6 @@
 """What a check has to say about a place in a file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,3 +39,19 @@ class Finding:
         """The first fix that is safe, where it changes nothing but the file that this is a finding of."""
         edit = next((fix.edit for fix in self.fixes if fix.is_safe), None)
         return edit if edit is not None and list(edit.edits) == [path] and not edit.moves else None
+
+
+def new_ones(before: Sequence[Finding], after: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings that were not there before, wherever they stood: by code and message, counted."""
+    left: dict[tuple[str, str], int] = {}
+    for finding in before:
+        key = (finding.code, finding.message)
+        left[key] = left.get(key, 0) + 1
+    found: list[Finding] = []
+    for finding in after:
+        key = (finding.code, finding.message)
+        if left.get(key):
+            left[key] -= 1
+        else:
+            found.append(finding)
+    return tuple(found)

@@ -17,17 +17,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from tree_sitter import Tree
 
 from engram_context import codec, languages
-from engram_context.checks.checked import Checked
 from engram_context.disk.builtin_rules import is_private, is_secret
 from engram_context.disk.ignore import RULE_FILES, FileState, Ignore, Reason
 from engram_context.disk.indexing import Cancelled, Coding, Progress, Readers, Wanted, read_entries, tokens_of
@@ -47,6 +47,9 @@ from engram_context.reader import parse, read_record
 from engram_context.records import FileRecord, digest_if_known, empty_record
 from engram_context.snapshot import Snapshot
 from engram_context.text import READ_LIMIT, Span, Text, Unreadable, decode, read_text
+
+if TYPE_CHECKING:
+    from engram_context.checks.checked import Checked
 
 # Bytes of the files' texts that are kept for the next question, besides the open documents'.
 _TEXTS_KEPT = 24 << 20
@@ -172,7 +175,6 @@ class Project:
         self.memory = NgramMemory(self._coding.vocab_size)
         self.environment = Environment.discover(self.root, interpreter)
         self.snapshot = Snapshot.empty(self.text, Library(self.environment, RecordCache(folder / "library")))
-        self.checked = Checked(self.environment)
         self._excerpts = Excerpts()
         self._tickets = itertools.count(1)
         self._applied: dict[str, int] = {}
@@ -282,6 +284,13 @@ class Project:
     def encode(self, text: str) -> NDArray[np.uint32]:
         """Token ids by the project's own line-by-line memo. Any thread."""
         return self._encode(text.encode("utf-8", "replace").decode("utf-8"))
+
+    @cached_property
+    def checked(self) -> Checked:
+        """What the checks found lately. They take long to import, so this waits until somebody asks."""
+        from engram_context.checks.checked import Checked
+
+        return Checked(self.environment)
 
     def findings(self, path: str) -> tuple[Finding, ...]:
         """What the checks find in a file."""

@@ -5,10 +5,10 @@ import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engram_context.checks.checked import Checked
 from engram_context.disk.casing import Casing, ignores_case
 from engram_context.disk.watcher import Watcher
 from engram_context.languages import language_of
@@ -20,6 +20,9 @@ from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot
 from engram_context.text import Text
 
+if TYPE_CHECKING:
+    from engram_context.checks.checked import Checked
+
 log = logging.getLogger(__name__)
 
 
@@ -30,8 +33,13 @@ class Loose:
     def __init__(self, root: Path, interpreter: Path | None) -> None:
         self._texts: dict[str, Text] = {}
         self.environment = Environment.discover(root, interpreter)
-        self.checked = Checked(self.environment)
         self.snapshot = Snapshot.empty(self._texts.get, Library(self.environment))
+
+    @cached_property
+    def checked(self) -> "Checked":
+        from engram_context.checks.checked import Checked
+
+        return Checked(self.environment)
 
     @property
     def behind(self) -> frozenset[str]:

@@ -12,11 +12,6 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from engram_context.checks import CODES
-from engram_context.checks.misuse.functions import bodies_of
-from engram_context.checks.misuse.hinted import file_hints
-from engram_context.checks.misuse.nearby import places_in
-from engram_context.checks.suppression import unsuppressed
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
 from engram_context.project import Project
@@ -24,16 +19,17 @@ from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span, Text
 
-from engram_lsp.judging import LINES_BEFORE
 from engram_lsp.schedule import Cancelled, Newest
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what checks and models need takes a while to import: a start leaves it alone
     from engram_context.checks.misuse.places import Places, Suspicion
     from engram_context.memory.matches import MemoryView
 
     from engram_lsp.misuse import Hint
     from engram_lsp.predictor import Predictor
 
+LINES_BEFORE = 8
+"""So many lines before a function are read with it, and tell one apart from its equals."""
 _MOST, _MOST_FILES = 4096, 64
 """Functions and files whose hints are kept."""
 Key = bytes
@@ -92,7 +88,7 @@ class Hints:
         found = findings_in(path, text, record, lambda key: self._kept.get(key, ())) if self._kept else ()
         if digest != text.digest or not others:
             return found
-        return (*found, *unsuppressed([(one, one.span) for one in others], text, CODES))
+        return (*found, *_unsilenced([(one, one.span) for one in others], text))
 
 
 def beside(found: tuple[Finding, ...], hints: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -105,6 +101,8 @@ def findings_in(
     path: str, text: Text, record: FileRecord, kept: Callable[[Key], tuple[Kept, ...]]
 ) -> tuple[Finding, ...]:
     """The hints of a file's functions as findings, less those that a comment silences."""
+    from engram_context.checks.misuse.functions import bodies_of
+
     found: list[tuple[Finding, Span]] = []
     for span in bodies_of(record):
         for one in kept(key_of(path, text, span)):
@@ -116,7 +114,14 @@ def findings_in(
             found.append(
                 (Finding("misused-variable", "hint", place, message, (), (fix,), confidence=one.chance), place)
             )
-    return tuple(unsuppressed(found, text, CODES)) if found else ()
+    return _unsilenced(found, text) if found else ()
+
+
+def _unsilenced(found: list[tuple[Finding, Span]], text: Text) -> tuple[Finding, ...]:
+    from engram_context.checks.catalogue import CODES
+    from engram_context.checks.suppression import unsuppressed
+
+    return tuple(unsuppressed(found, text, CODES))
 
 
 def key_of(path: str, text: Text, span: Span) -> Key:
@@ -131,6 +136,8 @@ def suspected(
     snapshot: Snapshot, path: str, known: Callable[[Key], bool] = lambda _: False
 ) -> Iterator[tuple[Places, tuple[Suspicion, ...]]]:
     """The functions of a file that nothing is known of, with what may be asked about them."""
+    from engram_context.checks.misuse.nearby import places_in
+
     for places in places_in(snapshot, path):
         if not known(key_of(path, places.text, places.function.span)):
             yield places, tuple(places.suspicions())
@@ -159,6 +166,8 @@ def findings_of_model(project: Project, predictor: Predictor, path: str) -> tupl
     A plain check may say the same of swapped arguments: see `beside`.
 
     Takes seconds for a file of thousands of lines."""
+    from engram_context.checks.misuse.hinted import file_hints
+
     text, record = project.snapshot.text(path), project.snapshot.record(path)
     if text is None or record is None:
         return ()

@@ -20,9 +20,6 @@ from engram_context.checks.misuse.places import SIGNS
 Witness = Literal["signs", "memory", "model", "both"]
 """What is heard: the signs of the text alone, or also the memory, the model, or both."""
 
-LINES_BEFORE = 8
-"""Lines before a function that are read with it."""
-
 HEARD = ("memory", "memory for", "model", "model for", "written", "unexpected")
 CROSSED = (
     ("unused parameter", "model"),

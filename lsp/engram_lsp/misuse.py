@@ -14,7 +14,8 @@ from engram_context.text import Span, Text
 from engram_runtime import fim
 from engram_runtime.engine import OnnxEngine, never
 
-from engram_lsp.judging import LINES_BEFORE, Judge, Witness, chance, fits, judge_for, row
+from engram_lsp.hinting import LINES_BEFORE
+from engram_lsp.judging import Judge, Witness, chance, fits, judge_for, row
 from engram_lsp.schedule import Cancelled
 from engram_lsp.shown import name_of
 

@@ -14,7 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from engram_context.checks import CODES
 from engram_context.findings import Finding
 
 from engram_lsp.settings import Level
@@ -51,6 +50,8 @@ def _read(file: Path, _: int, size: int) -> Mapping[str, Level]:
         return {}
     for key in ("tool", "engram-ls", "severity"):
         value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+    from engram_context.checks.catalogue import CODES  # which a start does not wait for
+
     found: dict[str, Level] = {}
     for code, level in cast("dict[str, Any]", value).items() if isinstance(value, dict) else ():
         if code in CODES and level in get_args(Level):

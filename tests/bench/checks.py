@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from engram_context.checks import findings
+from engram_context.checks.catalogue import findings
 from engram_context.outside.environment import Environment
 from engram_context.reader import read_record
 from engram_context.records import FileRecord

@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from engram_context.checks import is_checked
+from engram_context.checks.manifests import is_checked
 from engram_context.checks.many import findings_of
 from engram_context.findings import Finding
 from engram_context.languages import language_of

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from checks import snapshot_of
-from engram_context.checks import findings
+from engram_context.checks.catalogue import findings
 from engram_context.edits import ProjectEdit, Refusal
 from engram_context.outside.environment import Environment
 from engram_context.reader import read_record

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -148,7 +149,9 @@ def test_an_interrupt_leaves_what_was_written(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal for one process")
 def test_ctrl_c_in_a_terminal_ends_at_once_and_cleanly() -> None:
     command = [sys.executable, "-m", "engram_lsp.cli", "generate", "--prompt", GREEK, "--max-tokens", "30000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    # What a shell runs in the background inherits that such signals are ignored; a terminal's program does not.
+    heeded = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeded) as running:
         assert running.stdout is not None and running.stderr is not None
         first = running.stdout.read(1)
         os.kill(running.pid, signal.SIGINT)

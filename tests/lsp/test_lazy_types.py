@@ -51,7 +51,7 @@ def test_what_takes_long_to_import_waits_until_it_is_needed() -> None:
     script = """
 from engram_lsp import lazy_types; lazy_types.install()
 import engram_lsp.server, sys
-print([name for name in ("onnxruntime", "engram_runtime.engine", "rich", "httpx", "torch") if name in sys.modules])
+print([name for name in ("onnxruntime", "engram_runtime.engine", "rich", "httpx", "torch", "engram_context.checks.catalogue") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from engram_context.checks import findings, found_in, in_order, subject_of
+from engram_context.checks.catalogue import findings, found_in, in_order, subject_of
 from engram_context.checks.imported import import_graph
 from engram_context.checks.incremental import affected
 from engram_context.checks.whole import whole_of
@@ -94,19 +94,3 @@ def _points_at(finding: Finding, paths: Collection[str]) -> bool:
     return any(location.path in paths for location, _ in finding.related) or any(
         path in paths for fix in finding.fixes for path in fix.edit.edits
     )
-
-
-def new_ones(before: Sequence[Finding], after: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings that were not there before, wherever they stood: by code and message, counted."""
-    left: dict[tuple[str, str], int] = {}
-    for finding in before:
-        key = (finding.code, finding.message)
-        left[key] = left.get(key, 0) + 1
-    found: list[Finding] = []
-    for finding in after:
-        key = (finding.code, finding.message)
-        if left.get(key):
-            left[key] -= 1
-        else:
-            found.append(finding)
-    return tuple(found)

@@ -20,3 +20,8 @@ def declares(path: str) -> bool:
     return path.endswith((".toml", ".cfg", ".txt", ".in", "setup.py")) and (
         is_manifest(path) or PurePosixPath(path).name == "setup.py"
     )
+
+
+def is_checked(path: str, language: str | None) -> bool:
+    """Whether any check has something to say about a file of this name."""
+    return language == "python" or is_manifest(path)

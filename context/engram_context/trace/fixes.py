@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
-from engram_context import checks
+from engram_context.checks import catalogue
 from engram_context.edits import Edit, EditError, ProjectEdit, project_edit
 from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
@@ -136,7 +136,7 @@ def candidates(
         if cancelled():
             break
         if site.path not in findings:
-            findings[site.path] = checks.findings(snapshot, site.path, environment)
+            findings[site.path] = catalogue.findings(snapshot, site.path, environment)
         for repair in islice(_repairs(site, findings[site.path]), _MOST_IN_ONE):
             known = ranking.features(repair, suspect, rank, best - suspect.score, trouble)
             found.setdefault(repair.key, Candidate(repair, known))
@@ -233,7 +233,7 @@ class _Checker:
         return self._before[path]
 
     def _findings(self, snapshot: Snapshot, path: str) -> Counter[tuple[str, str]]:
-        found = checks.findings(snapshot, path, self.environment)
+        found = catalogue.findings(snapshot, path, self.environment)
         return Counter((one.code, one.message) for one in found if one.severity in ("error", "warning"))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from engram_context.checks import findings
+from engram_context.checks.catalogue import findings
 from engram_context.outside.environment import Environment
 from engram_context.recent import resolver_of
 from engram_context.resolve import Resolver

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
-from engram_context.checks import CODES, is_checked
+from engram_context.checks.catalogue import CODES
+from engram_context.checks.manifests import is_checked
 from engram_context.checks.many import findings_of
 from engram_context.edits import ProjectEdit, apply, together
 from engram_context.findings import Finding, Severity

@@ -4,7 +4,7 @@ import argparse
 import json
 import re
 
-from engram_context.checks import CODES, page_of
+from engram_context.checks.catalogue import CODES, page_of
 from rich.markdown import Markdown
 from rich.table import Table
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from engram_context.checks import CODES, page_of
+from engram_context.checks.catalogue import CODES, page_of
 from engram_context.findings import Finding
 from engram_context.text import Text
 from rich.markup import escape

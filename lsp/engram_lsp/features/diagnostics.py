@@ -7,7 +7,6 @@ from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
 
-from engram_context.checks import CODES
 from engram_context.findings import Finding
 from engram_context.snapshot import Snapshot
 from engram_context.text import Text
@@ -128,6 +127,8 @@ def check(session: Session, file: File | Asked) -> Report:
     """
     found = file.folder.holder.checked.findings(file.snapshot, file.path)
     if file.folder.project is None or not file.folder.loaded:
+        from engram_context.checks.catalogue import CODES  # asked for findings, it is imported already
+
         found = tuple(finding for finding in found if not CODES[finding.code].needs_project)
     if session.settings.diagnostics.model:
         found = beside(found, session.hints.findings(file.snapshot, file.path))

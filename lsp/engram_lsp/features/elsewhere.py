@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
-from engram_context.checks import is_checked
-from engram_context.checks.checked import new_ones
-from engram_context.findings import Finding
+from engram_context.checks.manifests import is_checked
+from engram_context.findings import Finding, new_ones
 from engram_context.languages import language_of
 from engram_context.snapshot import Snapshot
 

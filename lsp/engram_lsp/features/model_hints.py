@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from engram_context.checks.misuse.hinted import file_hints
 from engram_context.text import Span
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -59,6 +58,8 @@ async def _look(session: Session) -> None:
 
 async def _ask(session: Session, asked: Asked, outdated: Cancelled) -> bool:
     """Whether all was found out."""
+    from engram_context.checks.misuse.hinted import file_hints
+
     whole = Span(0, len(asked.text))
     file = key_of(asked.path, asked.text, whole)
     if session.hints.knows(file):

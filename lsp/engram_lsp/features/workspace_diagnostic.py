@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from engram_context.checks import is_checked
+from engram_context.checks.manifests import is_checked
 from engram_context.languages import language_of
 from engram_context.snapshot import Snapshot
 from lsprotocol import types

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engram_context.checks import findings
+from engram_context.checks.catalogue import findings
 from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
 from fixture import parse_fixture

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engram_context.checks import findings
 from engram_context.checks.api import changes_of
+from engram_context.checks.catalogue import findings
 from engram_context.checks.whole import Whole
 from engram_context.edits import apply
 from engram_context.findings import Finding

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from engram_context.checks import findings
+from engram_context.checks.catalogue import findings
 from engram_context.checks.dead import CHECK
 from engram_context.edits import apply
 from engram_context.findings import Finding

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engram_context.checks import findings
+from engram_context.checks.catalogue import findings
 from engram_context.checks.dependencies import declared_by, imported_by
 from engram_context.checks.requirements import read_manifest
 from engram_context.checks.whole import Whole

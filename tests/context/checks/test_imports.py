@@ -3,7 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engram_context.checks import findings
+from engram_context.checks.catalogue import findings
 from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
 from fixture import snapshot_of

@@ -2,7 +2,7 @@
 
 import pytest
 from edited import Edited
-from engram_context.checks import findings
+from engram_context.checks.catalogue import findings
 from engram_context.checks.checked import Checked
 from engram_context.checks.definitions import definitions
 from engram_context.outside.environment import Environment

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 from edited import Edited
-from engram_context.checks import dead, findings
+from engram_context.checks import dead
+from engram_context.checks.catalogue import findings
 from engram_context.outside.environment import Environment
 from engram_context.snapshot import Snapshot
 from fixture import parse_fixture

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from engram_context import checks
-from engram_context.checks import names
+from engram_context.checks import catalogue, names
 from engram_context.checks.subject import Found, Subject
 from engram_context.findings import Finding
 
@@ -22,9 +21,9 @@ def test_a_check_that_fails_costs_its_own_findings_and_a_line_without_the_text(
         yield from ()
         raise KeyError(subject.text.decode())
 
-    rest = [replace(check, find=broken) if check is names.CHECK else check for check in checks.CHECKS]
+    rest = [replace(check, find=broken) if check is names.CHECK else check for check in catalogue.CHECKS]
     assert [one.code for one in all_findings(source)["main.py"]] == ["unused-import", "undefined-name"]
-    monkeypatch.setattr(checks, "CHECKS", tuple(rest))
+    monkeypatch.setattr(catalogue, "CHECKS", tuple(rest))
     with caplog.at_level(logging.ERROR):
         assert [one.code for one in all_findings(source)["main.py"]] == ["unused-import"]
     (line,) = caplog.messages
