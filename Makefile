@@ -3,13 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test editors lint bench clean
 
 demo: .venv/demo.stamp  ## index a real project, complete, check and rename in it (ARGS=PATH for your own)
 	$(BIN)/engram-ls demo $(ARGS)
 
 test: .venv/dev.stamp  ## values, meeting and wire tests (ARGS='tests/context -k rename' for some)
 	$(BIN)/python -m pytest $(or $(ARGS),tests)
+
+EDITORS ?= .editors
+editors: .venv/dev.stamp  ## our clients in VS Code, Neovim and Emacs themselves, which are installed first (Debian, as root)
+	$(BIN)/python tests/editors/install.py $(EDITORS)
+	ENGRAM_EDITORS=$(EDITORS) $(BIN)/python -m pytest $(or $(ARGS),tests/editors)
 
 lint: .venv/dev.stamp  ## ruff and pyright, as CI runs them
 	$(BIN)/ruff check .
