@@ -45,6 +45,7 @@ class Client:
     refreshes_tokens: bool = False
     refreshes_hints: bool = False
     refreshes_lenses: bool = False
+    shows_status: bool = False  # our own notification engram/status
 
     @staticmethod
     def of(params: types.InitializeParams) -> "Client":
@@ -95,7 +96,16 @@ class Client:
             refreshes_tokens=has("workspace.semantic_tokens.refresh_support"),
             refreshes_hints=has("workspace.inlay_hint.refresh_support"),
             refreshes_lenses=has("workspace.code_lens.refresh_support"),
+            shows_status=_extension(capabilities, "status"),
         )
+
+
+def _extension(capabilities: types.ClientCapabilities, name: str) -> bool:
+    """Whether the client knows something of ours: `experimental: {"engram": {name: true}}`."""
+    ours: Any = capabilities.experimental
+    for key in ("engram", name):
+        ours = ours.get(key) if isinstance(ours, dict) else getattr(ours, key, None)
+    return ours is True
 
 
 def unit_of(capabilities: types.ClientCapabilities) -> Unit:

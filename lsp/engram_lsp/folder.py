@@ -96,6 +96,8 @@ class Folder:
     refreshing: "asyncio.Task[None] | None" = None
     # Files that the last load had to read; the others it knew from the store.
     read: int = 0
+    # How many of how many files the load that is going on has read.
+    progress: tuple[int, int] = (0, 0)
     problem: str = ""
 
     @staticmethod

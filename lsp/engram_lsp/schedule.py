@@ -114,6 +114,9 @@ class Rest:
         self.forget(key)
         self._timers[key] = asyncio.get_running_loop().call_later(delay, self._fire, key, action)
 
+    def waits(self, key: Hashable) -> bool:
+        return key in self._timers
+
     def forget(self, key: Hashable) -> None:
         if timer := self._timers.pop(key, None):
             timer.cancel()

@@ -46,6 +46,8 @@ from engram_lsp.features import (
     references,
     refresh,
     rename,
+    report,
+    status,
     symbols,
     synchronization,
     trace,
@@ -105,6 +107,8 @@ COMMANDS: tuple[tuple[str, Handler], ...] = (
     ("engram.rebuildMemory", execute_command.rebuild_memory),
     ("engram.pauseReading", execute_command.pause_reading),
     ("engram.resumeReading", execute_command.resume_reading),
+    ("engram.why", report.why),
+    ("engram.report", report.report),
     ("engram.suggestNames", rename.suggest),
     ("engram.renameTo", rename.rename_to),
     ("engram.trace", trace.trace),
@@ -232,6 +236,7 @@ def initialize(session: Session, params: types.InitializeParams) -> None:
     session.settings = settings
     session.when_changed = partial(changed, session)
     session.when_closed = partial(closed, session)
+    session.when_status = partial(status.schedule, session)
     session.roots = folders.roots_of(params)
     if session.client.pulls_diagnostics:  # to the others they are pushed
         whole = settings.diagnostics.scope == "workspace"

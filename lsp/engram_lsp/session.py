@@ -32,6 +32,7 @@ from engram_lsp.capabilities import Client
 from engram_lsp.coding import coding_of, read_tokenizer
 from engram_lsp.documents import Document, Documents
 from engram_lsp.folder import Folder, Loose, is_read
+from engram_lsp.health import health
 from engram_lsp.hinting import Hints
 from engram_lsp.offers import Offers
 from engram_lsp.pace import Pace
@@ -96,6 +97,8 @@ class Session:
         # What wants to know that a document (or, None, anything else) changed, and that one was closed.
         self.when_changed: Callable[[Document | None], object] = lambda _: None
         self.when_closed: Callable[[Document], object] = lambda _: None
+        # What wants to know that there is something new to say about how we are.
+        self.when_status: Callable[[], object] = lambda: None
         # As it stands.
         self.settings = Settings()
         self.documents = Documents()
@@ -103,6 +106,7 @@ class Session:
         self.loose: dict[Path, Folder] = {}
         self.predictor: Predictor | None = None
         self.remote: Remote | None = None
+        self.model_problem = ""  # why there is no model although one is wanted
         self.remote_refusal = ""  # why there is none although one is configured
         self.opening: asyncio.Task[None] | None = None  # the model
         self.connecting: asyncio.Task[None] | None = None  # to the remote one
@@ -133,6 +137,7 @@ class Session:
         self.asks_for_workspace = False  # the client asks about the whole workspace by itself
         # Sent last.
         self.told: dict[Folder, Told] = {}
+        self.told_status: dict[str, Any] = {}
         self.tokens = SentTokens()
         self.listed = SentList()
         self.traced = Traced()
@@ -331,6 +336,7 @@ class Session:
 
     def _project_changed(self, folder: Folder) -> None:
         self.when_changed(None)
+        self.when_status()
         self.rest.after(_SAVE_AFTER, ("save", folder.root), lambda: self.tasks.start("saving", self._save(folder)))
 
     async def _save(self, folder: Folder) -> None:
@@ -362,6 +368,7 @@ class Session:
         elif root not in self.folders:
             with self._moving_documents():
                 self.folders[root] = self._folder(root)
+            self.when_status()
             self._load(self.folders[root])
 
     def remove_folder(self, root: Path) -> None:
@@ -370,6 +377,7 @@ class Session:
         if root in self.folders:
             with self._moving_documents():
                 folder = self.folders.pop(root)
+            self.when_status()
             self.tasks.start("closing a folder", self._leave(folder))
 
     @contextmanager
@@ -400,6 +408,7 @@ class Session:
             self.paused = paused
             for folder in self.folders.values() if not paused else ():
                 self._load(folder)
+            self.when_status()
 
     def _folder(self, root: Path) -> Folder:
         if not self.settings.index.enable:
@@ -436,17 +445,20 @@ class Session:
     def _load(self, folder: Folder) -> None:
         if (project := folder.project) is not None:
             folder.loading = self.tasks.start(f"reading {folder.root}", self._read_whole(folder, project))
+            folder.loading.add_done_callback(lambda _: self.when_status())
 
     async def _read_whole(self, folder: Folder, project: Project) -> None:
         work = Progress(self.server, f"engram: reading {folder.name}", self.client.progress)
         self.tasks.start("showing progress", work.begin())
-        folder.read = 0
+        folder.read, folder.progress = 0, (0, 0)
+        self.when_status()
+        loop = asyncio.get_running_loop()
 
         def note(done: int, total: int, path: str) -> None:
-            folder.read = total
+            before, folder.read, folder.progress = folder.progress, total, (done, total)
+            if total and 100 * done // total != 100 * before[0] // total:
+                loop.call_soon_threadsafe(self.when_status)
             work.report(done, total, path)
-
-        loop = asyncio.get_running_loop()
 
         def load(cancelled: Cancelled) -> None:
             for change in project.stages(note, lambda: cancelled() or work.cancelled() or self.paused):
@@ -527,7 +539,8 @@ class Session:
         predictor, problem = await self.in_model_thread(lambda _: model.open_predictor(wanted))
         if wanted != self.settings.model:
             return
-        self.predictor = predictor
+        self.predictor, self.model_problem = predictor, problem
+        self.when_status()
         self.offers.clear()
         self.hints.clear()
         if problem:
@@ -568,6 +581,7 @@ class Session:
         self.opening = self.tasks.start("opening the model", self._open_model())
         self.connecting = self.tasks.start("connecting to the remote model", self._open_remote())
         self.started.set()
+        self.when_status()
         for root in dict.fromkeys(self.roots):
             self.add_folder(root)
         self.roots.clear()
@@ -609,6 +623,7 @@ class Session:
         described = model.describe(engine)
         return {
             "version": self.server.version,
+            "health": health(self).as_json(),
             "model": model.title(described),
             "engine": described,
             "remote": self.remote.describe() if self.remote is not None else {"problem": self.remote_refusal or "off"},

@@ -11,11 +11,14 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NewType
+
+from engram_lsp import quiet
 
 SECTION = "engram"
 
 Level = Literal["error", "warning", "information", "hint", "off"]
+Hours = NewType("Hours", str)  # like "22:00-07:00"
 
 
 def _setting(default: Any, about: str) -> Any:
@@ -41,6 +44,9 @@ class InlineSettings:
     debounce_ms: int = _setting(
         30,
         "how long the text must rest at most before ghost text is computed, in milliseconds; less where that is quick",
+    )
+    quiet_hours: tuple[Hours, ...] = _setting(
+        (), 'hours in which ghost text comes only when asked for, like "22:00-07:00", on this machine\'s clock'
     )
 
 
@@ -252,7 +258,8 @@ def _problem(value: object, hint: Any) -> str:
         fits = value in typing.get_args(hint)
     elif typing.get_origin(hint) is tuple:
         fits = isinstance(value, list | tuple) and all(
-            isinstance(item, str) for item in typing.cast("list[Any]", value)
+            isinstance(item, str) and (_is_hours(item) or typing.get_args(hint)[0] is not Hours)
+            for item in typing.cast("list[Any]", value)
         )
     else:
         levels = typing.get_args(typing.get_args(hint)[1])
@@ -262,9 +269,13 @@ def _problem(value: object, hint: Any) -> str:
     return "" if fits else _type_name(hint)
 
 
+def _is_hours(value: str) -> bool:
+    return quiet.SPAN.fullmatch(value) is not None
+
+
 def _type_name(hint: Any) -> str:
     if typing.get_origin(hint) is tuple:
-        return "a list of strings"
+        return 'a list of hours like "22:00-07:00"' if typing.get_args(hint)[0] is Hours else "a list of strings"
     if typing.get_origin(hint) is Literal:
         *most, last = (f'"{value}"' for value in typing.get_args(hint))
         return f"{', '.join(most)} or {last}"

@@ -55,7 +55,8 @@ def _words(suspect: Suspect) -> list[str]:
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-def as_json(session: Session, folder: Folder, report: TraceReport) -> dict[str, Any]:
+def as_json(session: Session, folder: Folder, report: TraceReport, *, asks: bool = False) -> dict[str, Any]:
+    """`asks`: the client shows edits and asks before it applies them, whatever they carry."""
     trace = report.trace
     return {
         "language": trace.language,
@@ -83,12 +84,13 @@ def as_json(session: Session, folder: Folder, report: TraceReport) -> dict[str, 
             }
             for one in report.suspects
         ],
-        "proposals": [_proposal(session, folder, one) for one in report.proposals],
+        "proposals": [_proposal(session, folder, one, asks) for one in report.proposals],
     }
 
 
-def _proposal(session: Session, folder: Folder, proposal: Proposal) -> dict[str, Any]:
-    edit, left_out = for_client(_asking(proposal.edit, proposal), session.client)
+def _proposal(session: Session, folder: Folder, proposal: Proposal, asks: bool) -> dict[str, Any]:
+    annotated = not asks or session.client.change_annotations
+    edit, left_out = for_client(_asking(proposal.edit, proposal) if annotated else proposal.edit, session.client)
     shown: Mapping[str, Any] = {"why": proposal.why, "confidence": proposal.confidence, "verified": proposal.verified}
     return {**shown, "edit": None if left_out else workspace_edit(session, folder, edit)}
 

@@ -6,6 +6,7 @@ While the text of a suggestion is being typed or accepted piece by piece, what i
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from engram_context.text import Span, Text
@@ -14,8 +15,10 @@ from lsprotocol import types
 from engram_lsp import convert
 from engram_lsp.documents import Document
 from engram_lsp.offers import Offer
+from engram_lsp.quiet import is_quiet
 from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Asked, Session
+from engram_lsp.settings import InlineSettings
 from engram_lsp.suggestion import Suggestion, Surroundings, next_indentation
 
 
@@ -41,7 +44,7 @@ async def inline_completion(
     settings = session.settings.inline
     asked = await session.asked(params.text_document, params.position, behind=True)
     answerable = session.predictor is not None or session.remote is not None
-    if asked is None or not answerable or not settings.enable or not (invoked or settings.automatic):
+    if asked is None or not answerable or not settings.enable or not (invoked or comes_unasked(settings)):
         return None
     ground = ground_of(asked, params.context.selected_completion_info, session)
     suggestions = None if invoked else await session.offers.known(asked.document.uri, ground.text, ground.offset)
@@ -59,6 +62,11 @@ async def inline_completion(
         item for suggestion in suggestions if (item := to_protocol(session, asked, ground, suggestion)) is not None
     ]
     return types.InlineCompletionList(items)
+
+
+def comes_unasked(settings: InlineSettings) -> bool:
+    """Whether ghost text is wanted while typing, just now."""
+    return settings.automatic and not is_quiet(settings.quiet_hours, datetime.now().time())
 
 
 async def computed(
@@ -100,7 +108,7 @@ def edited(session: Session, document: Document) -> None:
     end = session.offers.edited(document.uri, document.text)
     settings = session.settings.inline
     # A server is asked when the user types, not on the chance that they might.
-    if end is None or not (settings.enable and settings.automatic) or session.remote is not None:
+    if end is None or not (settings.enable and comes_unasked(settings)) or session.remote is not None:
         return
     folder, path = session.folder_of(document)
     asked = Asked(document, folder, path, end, folder.snapshot)

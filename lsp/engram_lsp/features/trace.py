@@ -24,10 +24,12 @@ _LONGEST = 4 << 20
 
 
 async def trace(session: Session, arguments: Sequence[Any]) -> dict[str, Any]:
-    """Arguments: a text with traces in it, and perhaps the URI of the folder that is meant. Answers what was read, who
-    is suspected and what would fix it, for the folder that has most to do with it."""
+    """Arguments: a text with traces in it; perhaps the URI of the folder that is meant; and {"preview": true} from a
+    client that shows edits to its user and asks before it applies them. Answers what was read, who is suspected and
+    what would fix it, for the folder that has most to do with it."""
     text = arguments[0] if arguments and isinstance(arguments[0], str) else ""
     wanted = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], str) else None
+    asks = len(arguments) > 2 and isinstance(arguments[2], dict) and arguments[2].get("preview") is True
     await session.until_listed()
     command = await agreed(session)
     best: tuple[float, Folder, tuple[TraceReport, ...]] | None = None
@@ -46,7 +48,7 @@ async def trace(session: Session, arguments: Sequence[Any]) -> dict[str, Any]:
     if command:
         found = await tried(session, folder, found, command)
     publish(session, folder, found)
-    return {"traces": [as_json(session, folder, report) for report in found]}
+    return {"traces": [as_json(session, folder, report, asks=asks) for report in found]}
 
 
 async def clear(session: Session, _: Sequence[Any]) -> None:
