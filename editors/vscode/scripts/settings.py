@@ -1,6 +1,7 @@
 """Writes the settings of the server, and those of the extension itself, into package.json.
 
-Run as `python scripts/settings.py`, with engram-ls installed; `--check` writes nothing and fails where something would change.
+Run as `python scripts/settings.py`, with engram-ls installed; `--check` writes nothing and fails where something would
+change.
 """
 
 import argparse
@@ -35,8 +36,8 @@ OWN: dict[str, dict[str, Any]] = {
         "type": "string",
         "default": "",
         "scope": "machine-overridable",
-        "markdownDescription": "Path of the program `engram-ls`, or its name on the PATH; `~` and `${workspaceFolder}` are understood. "
-        "Empty: the one that this extension installed, else the one on the PATH or where pipx and uv put programs.",
+        "markdownDescription": "Path of the program `engram-ls`, or its name on the PATH; `~` and `${workspaceFolder}` are "
+        "understood. Empty: the one that this extension installed, else the one on the PATH or where pipx and uv put programs.",
     },
     "engram.server.arguments": {
         "type": "array",

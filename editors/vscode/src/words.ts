@@ -89,7 +89,7 @@ export function menu(health: Health, status: Status | undefined, ghost: Ghost): 
 
 /** Quiet hours as typed, like "22:00-07:00, 12:30-13:00"; undefined where that is none. */
 export function quietHours(typed: string): string[] | undefined {
-  const parts = typed.split(/[,;\s]+(?![-–\s])/).map((part) => part.replace(/\s*[-–]\s*/, "-").trim()).filter(Boolean);
+  const parts = typed.replace(/\s*[-–]\s*/g, "-").split(/[,;\s]+/).filter(Boolean);
   const made = parts.map((part) => {
     const found = /^(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)$/.exec(part)?.slice(1).map(Number);
     if (!found || found.some((number, place) => number > (place % 2 ? 59 : 23))) return undefined;

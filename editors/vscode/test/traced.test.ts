@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { WorkspaceEdit } from "vscode-languageclient";
+import { forServer } from "../src/settings.ts";
+import { choices, toConfirm, type Trace } from "../src/traced.ts";
+
+const range = { start: { line: 0, character: 0 }, end: { line: 0, character: 1 } };
+const edit: WorkspaceEdit = { documentChanges: [{ textDocument: { uri: "file:///a.py", version: 3 }, edits: [{ range, newText: "x" }] }] };
+const trace: Trace = {
+  language: "python",
+  error: "KeyError",
+  message: "'a'\n  b",
+  test: null,
+  frames: [],
+  suspects: [
+    { uri: "file:///a.py", function: "A.run", lines: [7, 9], score: 2, reasons: ["it raised", "it changed"] },
+    { uri: "file:///b.py", function: "", lines: [], score: 1, reasons: [] },
+  ],
+  proposals: [
+    { why: "the key is asked for first", confidence: 0.714, verified: null, edit },
+    { why: "would be applied unasked", confidence: 0.9, verified: null, edit: null },
+    { why: "the key is given", confidence: 0.6, verified: true, edit },
+  ],
+};
+
+test("a trace offers its fixes that can be shown, then its suspects with their reasons", () => {
+  const made = choices([trace], (uri) => uri.slice("file:///".length));
+  assert.deepEqual(
+    made.map((one) => [one.label, one.description, one.detail]),
+    [
+      ["KeyError: 'a' b", undefined, undefined],
+      ["$(wrench) Preview: the key is asked for first", "71 %", undefined],
+      ["$(wrench) Preview: the key is given", "the tests pass with it", undefined],
+      ["$(symbol-method) A.run", "a.py:7", "it raised; it changed"],
+      ["$(symbol-method) module", "b.py", ""],
+    ],
+  );
+  assert.equal(made[0]?.heading, true);
+});
+
+test("a trace that blames nothing offers nothing", () => {
+  assert.deepEqual(choices([{ ...trace, suspects: [], proposals: [] }], String), []);
+});
+
+test("every change of an edit is to be confirmed, in whichever form it came", () => {
+  const rename = { kind: "rename", oldUri: "file:///a.py", newUri: "file:///b.py" } as const;
+  const annotated: WorkspaceEdit = {
+    documentChanges: [rename, { textDocument: { uri: "file:///a.py", version: 3 }, edits: [{ range, newText: "x", annotationId: "sure" }, { range, newText: "y" }] }],
+    changeAnnotations: { sure: { label: "in a comment", needsConfirmation: false } },
+  };
+  for (const one of [edit, annotated, { changes: { "file:///a.py": [{ range, newText: "x" }] } } satisfies WorkspaceEdit]) {
+    const { changes, documentChanges = [], changeAnnotations = {} } = toConfirm(one, "Rename to x");
+    assert.equal(changes, undefined);
+    const ids = documentChanges.flatMap((change) =>
+      "edits" in change ? change.edits.map((text) => ("annotationId" in text ? text.annotationId : undefined)) : [change.annotationId],
+    );
+    assert.ok(ids.length > 0);
+    for (const id of ids) assert.equal(changeAnnotations[id ?? ""]?.needsConfirmation, true);
+  }
+  assert.equal(toConfirm(annotated, "Rename to x").changeAnnotations?.["sure"]?.label, "in a comment");
+});
+
+test("the server gets neither the extension's own settings nor, untrusted, a command to run", () => {
+  const section = { server: { path: "/x", arguments: [] }, inline: { enable: false }, trace: { server: "off", testCommand: "pytest" } };
+  assert.deepEqual(forServer(section, true), { inline: { enable: false }, trace: { testCommand: "pytest" } });
+  assert.deepEqual(forServer(section, false), { inline: { enable: false }, trace: {} });
+  assert.deepEqual(forServer(null, true), {});
+});
