@@ -37,8 +37,8 @@ OWN: dict[str, dict[str, Any]] = {
         "default": "",
         "scope": "machine-overridable",
         "markdownDescription": "Path of the program `engram-ls`, or its name on the PATH; `~` and `${workspaceFolder}` "
-        "are understood. Empty: the one that this extension installed, else the one on the PATH or where pipx and uv put "
-        "programs.",
+        "are understood. Empty: the one that this extension installed, else the one on the PATH or where pipx and uv "
+        "put programs.",
     },
     "engram.server.arguments": {
         "type": "array",
