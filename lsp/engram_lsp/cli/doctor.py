@@ -21,6 +21,7 @@ from rich.table import Table
 
 from engram_lsp.cli.terminal import out, print_json
 from engram_lsp.coding import read_tokenizer
+from engram_lsp.machine import system
 from engram_lsp.settings import ModelSettings
 
 State = Literal["good", "note", "bad"]
@@ -81,7 +82,7 @@ def _survived(subject: str, look: Callable[[], Verdict]) -> Verdict:
 
 
 def _python() -> Verdict:
-    return Verdict("python", "good", f"{platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores")
+    return Verdict("python", "good", f"{platform.python_version()} on {system()}, {os.cpu_count()} cores")
 
 
 def _packages() -> Verdict:
@@ -108,11 +109,10 @@ def _packages() -> Verdict:
 
 
 def _providers() -> Verdict:
-    import onnxruntime
     from engram_runtime.nvidia import devices, driver_version
-    from engram_runtime.providers import CUDA, INSTALL_CUDA, load_cuda_libraries
+    from engram_runtime.providers import CUDA, INSTALL_CUDA, load_cuda_libraries, ort
 
-    names: list[str] = onnxruntime.get_available_providers()
+    names: list[str] = ort.get_available_providers()
     driver, found = driver_version(), devices()
     missing = load_cuda_libraries() if found and CUDA in names else ()
     facts = {
@@ -122,7 +122,7 @@ def _providers() -> Verdict:
         "devices": [{"name": device.name, "total": device.total, "free": device.free} for device in found],
         "missing_libraries": list(missing),
     }
-    what = f"ONNX Runtime {onnxruntime.__version__} with {_short(names)}"
+    what = f"ONNX Runtime {ort.__version__} with {_short(names)}"
     if driver is None:
         return Verdict("providers", "good", f"{what}; no NVIDIA driver here, so the CPU is used", facts=facts)
     what += f"; NVIDIA driver {driver}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from engram_lsp import convert
 from engram_lsp.belonging import verdict
+from engram_lsp.machine import system
 from engram_lsp.session import Session
 from engram_lsp.settings import Settings, table
 
@@ -44,7 +45,7 @@ async def report(session: Session, _: Sequence[Any]) -> str:
     lines = [
         "# engram-ls report",
         "",
-        f"- **engram-ls** {status['version']}, Python {platform.python_version()} on {platform.platform()}",
+        f"- **engram-ls** {status['version']}, Python {platform.python_version()} on {system()}",
         f"- **editor** {client}",
         f"- **state** {status['health']['state']}: {status['health']['text']}",
         f"- **model** {status['model']}" + (f" ({engine['reason']})" if engine.get("reason") else ""),
