@@ -110,10 +110,12 @@ def _packages() -> Verdict:
 
 def _providers() -> Verdict:
     from engram_runtime.nvidia import devices, driver_version
-    from engram_runtime.providers import CUDA, INSTALL_CUDA, load_cuda_libraries, ort
+    from engram_runtime.providers import CUDA, INSTALL_CUDA, load_cuda_libraries
 
-    names: list[str] = ort.get_available_providers()
     driver, found = driver_version(), devices()
+    import onnxruntime  # behind engram_runtime, which switches its telemetry off
+
+    names: list[str] = onnxruntime.get_available_providers()
     missing = load_cuda_libraries() if found and CUDA in names else ()
     facts = {
         "onnxruntime": onnxruntime.__version__,
@@ -122,7 +124,7 @@ def _providers() -> Verdict:
         "devices": [{"name": device.name, "total": device.total, "free": device.free} for device in found],
         "missing_libraries": list(missing),
     }
-    what = f"ONNX Runtime {ort.__version__} with {_short(names)}"
+    what = f"ONNX Runtime {onnxruntime.__version__} with {_short(names)}"
     if driver is None:
         return Verdict("providers", "good", f"{what}; no NVIDIA driver here, so the CPU is used", facts=facts)
     what += f"; NVIDIA driver {driver}"
