@@ -95,22 +95,22 @@ STOCK = '''\
 """What is there."""
 
 
-def remaining(stock: dict[str, int], name: str, wanted: int) -> int:
-    left = stock[nme] - wanted
-    return max(0, left)
+def remaining(stock: dict[str, int], name: str, wanted: int) -> tuple[int, float]:
+    looked_at = time.time()
+    return max(0, stock[name] - wanted), looked_at
 '''
-TRACE = """\
+TRACE = '''\
 Traceback (most recent call last):
   File "{root}/shop/__main__.py", line 6, in <module>
     print(remaining({{"apple": 3}}, "apple", 1))
-          ~~~~~~~~~^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          ~~~~~~~~~^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   File "{root}/shop/stock.py", line 5, in remaining
-    left = stock[nme] - wanted
-                 ^^^
-NameError: name 'nme' is not defined. Did you mean: 'name'?
-"""
-# What the fix of the trace makes of its line.
-REPAIRED = "    left = stock[name] - wanted\n"
+    looked_at = time.time()
+                ^^^^
+NameError: name 'time' is not defined. Did you forget to import 'time'?
+'''
+# The line that the fix of the trace adds to shop/stock.py.
+REPAIRED = "import time\n"
 MAIN = '''\
 """Run by `python -m shop`."""
 
