@@ -104,15 +104,13 @@ class Client:
         self._ended = False
         self.versions: dict[str, int] = {}
         self._stderr = log.open("ab") if log else None
-        self.process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env={**os.environ, **(environment or {})},
-        )
+        self.process = self._launch(command, {**os.environ, **(environment or {})})
         self._reader = threading.Thread(target=self._read, name="server messages", daemon=True)
         self._reader.start()
+
+    def _launch(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(list(command), stdin=pipe, stdout=pipe, stderr=self._stderr, env=environment)
 
     def __enter__(self) -> Self:
         return self
