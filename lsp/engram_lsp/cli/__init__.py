@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trace": ("trace", "say which code a stack trace blames, and what would fix it"),
     "why": ("why", "say whether files are in the project memory, and which rule decides"),
     "demo": ("demo", "show the real server at work on a real project"),
+    "setup": ("setup", "print what an editor needs to use engram-ls, or write it"),
     "doctor": ("doctor", "say what this installation has and lacks"),
     "corpus": ("corpus", "build the training text from ordinary packages (extra: train)"),
     "train": ("train", "train the model on your own code, or one on a corpus (extra: train)"),
