@@ -1,5 +1,6 @@
 // What the extension's commands do.
 
+import { homedir } from "node:os";
 import * as vscode from "vscode";
 import type { Location, Position } from "vscode-languageclient/node";
 import type { Engram } from "./engram.ts";
@@ -54,7 +55,8 @@ async function said(engram: Engram, run: () => unknown): Promise<unknown> {
 }
 
 async function report(engram: Engram): Promise<void> {
-  const content = `${await engram.execute<string>("engram.report")}\n\n## Editor\n\n${editor(engram).map(([name, value]) => `- ${name}: ${value}`).join("\n")}\n`;
+  const own = editor(engram).map(([name, value]) => `- **${name}** ${value}\n`);
+  const content = `${(await engram.execute<string>("engram.report")).trimEnd()}\n\n## Editor\n\n${own.join("")}`;
   await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ language: "markdown", content }));
 }
 
@@ -75,7 +77,7 @@ function editor(engram: Engram): [string, string][] {
     ["extension", String((engram.context.extension.packageJSON as { version: string }).version)],
     ["remote", vscode.env.remoteName ?? "no"],
     ["workspace trusted", vscode.workspace.isTrusted ? "yes" : "no"],
-    ["server", `${engram.server?.path} (${engram.server?.origin})`],
+    ["server", `${engram.server?.path.replace(homedir(), "~")} (found by: ${engram.server?.origin})`],
   ];
 }
 

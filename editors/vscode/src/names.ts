@@ -3,7 +3,7 @@
 import * as vscode from "vscode";
 import { RenameRequest } from "vscode-languageclient/node";
 import type { Engram } from "./engram.ts";
-import { applyConfirmed } from "./trace.ts";
+import { preview } from "./trace.ts";
 
 interface Name {
   readonly name: string;
@@ -27,5 +27,5 @@ export async function suggestNames(engram: Engram): Promise<void> {
     return;
   }
   const edit = await client.sendRequest(RenameRequest.type, { ...place, newName: chosen.label });
-  if (edit) await applyConfirmed(engram, edit, `Rename to ${chosen.label}`);
+  if (edit) await preview(engram, edit, { chosen: false });
 }

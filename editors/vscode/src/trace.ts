@@ -1,8 +1,9 @@
 // From a stack trace to suspects to look at, and to fixes that are shown before they change anything.
 
 import * as vscode from "vscode";
+import type { WorkspaceEdit } from "vscode-languageclient/node";
 import type { Engram } from "./engram.ts";
-import { type Choice, choices, type Proposal, type Suspect, toConfirm, type Trace } from "./traced.ts";
+import { type Choice, choices, type Suspect, toPreview, type Trace } from "./traced.ts";
 
 export async function explainClipboard(engram: Engram): Promise<void> {
   await explain(engram, await vscode.env.clipboard.readText(), "The clipboard holds no stack trace of this project.");
@@ -35,7 +36,7 @@ async function explain(engram: Engram, text: string, otherwise: string): Promise
   const options = { title: "Suspects and fixes", matchOnDescription: true, matchOnDetail: true };
   const chosen: Choice | undefined = await vscode.window.showQuickPick(picks, options);
   if (chosen?.suspect) await show(engram, chosen.suspect);
-  if (chosen?.proposal) await preview(engram, chosen.proposal);
+  if (chosen?.proposal?.edit) await preview(engram, chosen.proposal.edit, { chosen: true });
 }
 
 async function traced(engram: Engram, text: string): Promise<readonly Trace[]> {
@@ -67,12 +68,8 @@ async function lineOf(uri: vscode.Uri, name: string): Promise<number> {
   return line;
 }
 
-async function preview(engram: Engram, proposal: Proposal): Promise<void> {
-  if (proposal.edit) await applyConfirmed(engram, proposal.edit, proposal.why);
-}
-
 /** Has VS Code show the edit; it is made only if the user then applies it. */
-export async function applyConfirmed(engram: Engram, edit: NonNullable<Proposal["edit"]>, label: string): Promise<boolean> {
-  const made = await engram.client!.protocol2CodeConverter.asWorkspaceEdit(toConfirm(edit, label));
+export async function preview(engram: Engram, edit: WorkspaceEdit, options: { chosen: boolean }): Promise<boolean> {
+  const made = await engram.client!.protocol2CodeConverter.asWorkspaceEdit(toPreview(edit, options.chosen));
   return vscode.workspace.applyEdit(made, { isRefactoring: true });
 }

@@ -1,6 +1,6 @@
-// What `engram.trace` answers, as a list to pick from, and edits that have to be confirmed. Nothing here knows of VS Code.
+// What `engram.trace` answers, as a list to pick from, and edits that are shown before they are made. Nothing here knows of VS Code.
 
-import type { TextEdit, WorkspaceEdit } from "vscode-languageclient";
+import type { WorkspaceEdit } from "vscode-languageclient";
 
 export interface Suspect {
   readonly uri: string;
@@ -14,7 +14,8 @@ export interface Suspect {
 export interface Proposal {
   readonly why: string;
   readonly confidence: number;
-  readonly verified: boolean | null;
+  /** What speaks for it: it parses; nothing new is wrong; the failing test passes; all tests do. */
+  readonly verified: "parses" | "clean" | "test" | "tests";
   readonly edit: WorkspaceEdit | null;
 }
 
@@ -44,6 +45,8 @@ export interface Choice {
   readonly proposal?: Proposal;
 }
 
+const PASSES: Readonly<Record<string, string>> = { test: "the test passes with it", tests: "the tests pass with it" };
+
 /** What may be done about traces: for each its fixes, the likeliest first, then its suspects. */
 export function choices(traces: readonly Trace[], name: (uri: string) => string): Choice[] {
   return traces.flatMap((trace): Choice[] => {
@@ -53,7 +56,7 @@ export function choices(traces: readonly Trace[], name: (uri: string) => string)
       { label: oneLine(trace.message ? `${trace.error}: ${trace.message}` : trace.error), heading: true },
       ...fixes.map((proposal) => ({
         label: `$(wrench) Preview: ${oneLine(proposal.why)}`,
-        description: proposal.verified ? "the tests pass with it" : `${Math.round(proposal.confidence * 100)} %`,
+        description: PASSES[proposal.verified] ?? `${Math.round(proposal.confidence * 100)} %`,
         proposal,
       })),
       ...trace.suspects.map((suspect) => ({
@@ -66,20 +69,29 @@ export function choices(traces: readonly Trace[], name: (uri: string) => string)
   });
 }
 
-/** The same edit, every change of text in it to be confirmed, so that the editor shows it before anything is changed. */
-export function toConfirm(edit: WorkspaceEdit, label: string): WorkspaceEdit {
-  const id = "engram.confirm";
-  const asked = <Edit extends TextEdit>(one: Edit) => ("annotationId" in one ? one : { ...one, annotationId: id });
-  const changes = (edit.documentChanges ?? []).map((change) => {
-    if (!("edits" in change)) return change.annotationId ? change : { ...change, annotationId: id };
-    return { ...change, edits: change.edits.map((one) => ("range" in one && "newText" in one ? asked(one) : one)) };
-  });
-  for (const [uri, edits] of Object.entries(edit.changes ?? {})) {
-    changes.push({ textDocument: { uri, version: null }, edits: edits.map(asked) });
-  }
-  const annotations = Object.entries(edit.changeAnnotations ?? {}).map(([key, one]) => [key, { ...one, needsConfirmation: true }] as const);
-  return { documentChanges: changes, changeAnnotations: { ...Object.fromEntries(annotations), [id]: { label, needsConfirmation: true } } };
+/**
+ * The same edit, in a form that VS Code shows before anything is changed, with what is known to be meant ticked already.
+ *
+ * VS Code shows an edit first if some of it is to be confirmed, and what is to be confirmed is not ticked. So something is
+ * added that is to be confirmed and does nothing: the deletion, if it is there, of what cannot be there, as it would be inside a
+ * file. VS Code leaves that out of what it shows. `chosen`: the user chose just this edit, so all of it is ticked.
+ */
+export function toPreview(edit: WorkspaceEdit, chosen: boolean): WorkspaceEdit {
+  const annotations = Object.entries(edit.changeAnnotations ?? {}).map(
+    ([key, one]) => [key, chosen ? { ...one, needsConfirmation: false } : one] as const,
+  );
+  const changes = [...(edit.documentChanges ?? [])];
+  for (const [uri, edits] of Object.entries(edit.changes ?? {})) changes.push({ textDocument: { uri, version: null }, edits });
+  const first = changes.find((change) => "textDocument" in change);
+  if (!first) return edit;
+  const inside = `${first.textDocument.uri}/nothing`;
+  return {
+    documentChanges: [...changes, { kind: "delete", uri: inside, options: { ignoreIfNotExists: true }, annotationId: LOOK }],
+    changeAnnotations: { ...Object.fromEntries(annotations), [LOOK]: { label: "Preview", needsConfirmation: true } },
+  };
 }
+
+const LOOK = "engram.preview";
 
 function oneLine(text: string): string {
   const line = text.replace(/\s+/g, " ").trim();

@@ -72,7 +72,7 @@ export function menu(health: Health, status: Status | undefined, ghost: Ghost): 
       ? { label: "$(eye-closed) Turn ghost text off", description: ghostText(ghost), command: "engram-ls.toggleGhostText" }
       : { label: "$(eye) Turn ghost text on", command: "engram-ls.toggleGhostText" },
     ghost.automatic
-      ? { label: "$(hand) Ghost text only when asked for", command: "engram-ls.toggleAutomatic" }
+      ? { label: "$(bell-slash) Ghost text only when asked for", command: "engram-ls.toggleAutomatic" }
       : { label: "$(keyboard) Ghost text while typing", command: "engram-ls.toggleAutomatic" },
     { label: "$(clock) Quiet hours…", description: ghost.quietHours.join(", "), command: "engram-ls.setQuietHours" },
     { label: "$(bug) Explain the stack trace in the clipboard", command: "engram-ls.traceClipboard" },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { WorkspaceEdit } from "vscode-languageclient";
 import { forServer } from "../src/settings.ts";
-import { choices, toConfirm, type Trace } from "../src/traced.ts";
+import { choices, toPreview, type Trace } from "../src/traced.ts";
 
 const range = { start: { line: 0, character: 0 }, end: { line: 0, character: 1 } };
 const edit: WorkspaceEdit = { documentChanges: [{ textDocument: { uri: "file:///a.py", version: 3 }, edits: [{ range, newText: "x" }] }] };
@@ -17,9 +17,9 @@ const trace: Trace = {
     { uri: "file:///b.py", function: "", lines: [], score: 1, reasons: [] },
   ],
   proposals: [
-    { why: "the key is asked for first", confidence: 0.714, verified: null, edit },
-    { why: "would be applied unasked", confidence: 0.9, verified: null, edit: null },
-    { why: "the key is given", confidence: 0.6, verified: true, edit },
+    { why: "the key is asked for first", confidence: 0.714, verified: "clean", edit },
+    { why: "would be applied unasked", confidence: 0.9, verified: "clean", edit: null },
+    { why: "the key is given", confidence: 0.6, verified: "tests", edit },
   ],
 };
 
@@ -42,22 +42,32 @@ test("a trace that blames nothing offers nothing", () => {
   assert.deepEqual(choices([{ ...trace, suspects: [], proposals: [] }], String), []);
 });
 
-test("every change of an edit is to be confirmed, in whichever form it came", () => {
-  const rename = { kind: "rename", oldUri: "file:///a.py", newUri: "file:///b.py" } as const;
-  const annotated: WorkspaceEdit = {
-    documentChanges: [rename, { textDocument: { uri: "file:///a.py", version: 3 }, edits: [{ range, newText: "x", annotationId: "sure" }, { range, newText: "y" }] }],
-    changeAnnotations: { sure: { label: "in a comment", needsConfirmation: false } },
-  };
+const annotated: WorkspaceEdit = {
+  documentChanges: [
+    { textDocument: { uri: "file:///a.py", version: 3 }, edits: [{ range, newText: "x", annotationId: "unsure" }, { range, newText: "y" }] },
+    { kind: "rename", oldUri: "file:///a.py", newUri: "file:///b.py" },
+  ],
+  changeAnnotations: { unsure: { label: "in a string", needsConfirmation: true } },
+};
+
+test("an edit to be shown first is the same edit and something to be confirmed that cannot be there", () => {
   for (const one of [edit, annotated, { changes: { "file:///a.py": [{ range, newText: "x" }] } } satisfies WorkspaceEdit]) {
-    const { changes, documentChanges = [], changeAnnotations = {} } = toConfirm(one, "Rename to x");
+    const { changes, documentChanges = [], changeAnnotations = {} } = toPreview(one, false);
     assert.equal(changes, undefined);
-    const ids = documentChanges.flatMap((change) =>
-      "edits" in change ? change.edits.map((text) => ("annotationId" in text ? text.annotationId : undefined)) : [change.annotationId],
-    );
-    assert.ok(ids.length > 0);
-    for (const id of ids) assert.equal(changeAnnotations[id ?? ""]?.needsConfirmation, true);
+    const last = documentChanges.at(-1);
+    assert.deepEqual(documentChanges.slice(0, -1), one.documentChanges ?? [
+      { textDocument: { uri: "file:///a.py", version: null }, edits: [{ range, newText: "x" }] },
+    ]);
+    assert.ok(last && "kind" in last && last.kind === "delete");
+    assert.equal(last.uri, "file:///a.py/nothing");
+    assert.deepEqual(last.options, { ignoreIfNotExists: true });
+    assert.equal(changeAnnotations[last.annotationId ?? ""]?.needsConfirmation, true);
   }
-  assert.equal(toConfirm(annotated, "Rename to x").changeAnnotations?.["sure"]?.label, "in a comment");
+});
+
+test("what is uncertain stays to be confirmed, unless the user chose just this edit", () => {
+  assert.equal(toPreview(annotated, false).changeAnnotations?.["unsure"]?.needsConfirmation, true);
+  assert.equal(toPreview(annotated, true).changeAnnotations?.["unsure"]?.needsConfirmation, false);
 });
 
 test("the server gets neither the extension's own settings nor, untrusted, a command to run", () => {
