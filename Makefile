@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test editors lint bench clean
+.PHONY: demo test editors dist installed vsix lint bench clean
 
 demo: .venv/demo.stamp  ## index a real project, complete, check and rename in it (ARGS=PATH for your own)
 	$(BIN)/engram-ls demo $(ARGS)
@@ -15,6 +15,17 @@ EDITORS ?= .editors
 editors: .venv/dev.stamp  ## our clients in VS Code, Neovim and Emacs themselves, which are installed first (Debian, as root)
 	$(BIN)/python tests/editors/install.py $(EDITORS)
 	ENGRAM_EDITORS=$(EDITORS) $(BIN)/python -m pytest $(or $(ARGS),tests/editors)
+
+WITH_NODE = cd editors/vscode && export PATH="$(abspath $(EDITORS))/vscode/bin:$$PATH" &&
+vsix:  ## the extension for VS Code, editors/vscode/engram-ls.vsix (Node 22 or newer)
+	$(WITH_NODE) npm ci --ignore-scripts --no-audit --no-fund && npm run package
+
+dist: .venv/dev.stamp vsix  ## what is published, in dist/: wheel, source distribution, and the extension with the wheel in it
+	rm -rf dist && $(BIN)/python -m build --outdir dist .
+	$(WITH_NODE) npm run package -- --wheel ../../dist/*.whl --out ../../dist/engram-ls.vsix && rm -r server
+
+installed: dist  ## what is published, installed as people do: pip, uv, pipx, and without a network
+	ENGRAM_DIST=dist $(BIN)/python -m pytest tests/installation
 
 lint: .venv/dev.stamp  ## ruff and pyright, as CI runs them
 	$(BIN)/ruff check .
