@@ -3,6 +3,7 @@
 Log lines name what failed and where in our own code, never the message of an exception: it may quote the user's text.
 """
 
+import asyncio
 import inspect
 import logging
 import traceback
@@ -19,6 +20,9 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 CONTENT_MODIFIED = -32801
 SERVER_CANCELLED = -32802
 REQUEST_FAILED = -32803
+
+# How long a client has for an answer that nothing depends on, in seconds.
+_PATIENCE = 60.0
 
 
 def stale() -> JsonRpcException:
@@ -68,6 +72,16 @@ def guarded(what: str, handler: Handler, nothing: Any = None) -> Handler:
             return nothing
 
     return cast("Handler", guarded_sync)
+
+
+async def answered(question: Awaitable[Any]) -> bool:
+    """Asks the client for something that it may well refuse, or never answer: then it is not waited for for ever."""
+    try:
+        await asyncio.wait_for(question, _PATIENCE)
+    except (JsonRpcException, TimeoutError) as refusal:
+        log.info("the client did not do what it was asked for: %s", type(refusal).__name__)
+        return False
+    return True
 
 
 # Answers that pygls takes for failures: they are nobody's fault.

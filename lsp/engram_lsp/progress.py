@@ -8,6 +8,8 @@ from time import monotonic
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
+from engram_lsp import guard
+
 # Reports per second that reach the client: more would only fill the pipe.
 _RATE = 10.0
 
@@ -41,11 +43,10 @@ class Progress:
         """Asks the client for a place to show it. The work does not wait for that."""
         if not self._wanted:
             return
-        try:
-            await self._progress.create_async(self._token)
-        except Exception:
+        if not await guard.answered(self._progress.create_async(self._token)):
             return  # the client would not have it
         if self._ended:
+            self._progress.tokens.pop(self._token, None)
             return
         self._progress.tokens[self._token].add_done_callback(self._when_cancelled)
         self._progress.begin(self._token, types.WorkDoneProgressBegin(title=self.title, cancellable=True, percentage=0))

@@ -17,15 +17,9 @@ from typing import Any, BinaryIO, NoReturn
 
 import psutil
 from lsprotocol import types
-from pygls.exceptions import (
-    FeatureRequestError,
-    JsonRpcException,
-    JsonRpcInvalidParams,
-    JsonRpcInvalidRequest,
-    JsonRpcServerNotInitialized,
-)
+from pygls.exceptions import FeatureRequestError
 from pygls.lsp.server import LanguageServer
-from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
+from pygls.protocol import default_converter
 
 from engram_lsp import announced, guard
 from engram_lsp.capabilities import Client
@@ -55,6 +49,7 @@ from engram_lsp.features import (
     will_rename_files,
     workspace_diagnostic,
 )
+from engram_lsp.protocol import Protocol
 from engram_lsp.session import Session
 from engram_lsp.settings import Settings
 
@@ -122,55 +117,6 @@ class Options:
 
     log_file: str | Path | None = None
     verbose: bool = False
-
-
-class Protocol(LanguageServerProtocol):
-    """pygls' protocol with our own documents, and with an answer to every request, out of turn ones included."""
-
-    _server: "Server"  # pyright: ignore[reportIncompatibleVariableOverride]
-
-    @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
-    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> None:  # type: ignore[override]
-        self._server.opened(params)
-
-    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
-    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> None:  # type: ignore[override]
-        self._server.changed(params)
-
-    @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
-    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:  # type: ignore[override]
-        self._server.closed(params)
-
-    def handle_message(self, message: Any) -> None:
-        method, number = getattr(message, "method", None), getattr(message, "id", None)
-        if method == types.EXIT or (method is None and not self._shutdown):
-            return super().handle_message(message)
-        if method is None:
-            return None  # an answer that comes too late for anybody to care
-        fault: JsonRpcException | None = None
-        if self._shutdown:
-            fault = JsonRpcInvalidRequest("the server is shutting down")
-        elif method == types.INITIALIZE:
-            fault = JsonRpcInvalidRequest("the server is initialized already") if self._server.began else None
-        elif not self._server.began:
-            fault = JsonRpcServerNotInitialized("the first request must be initialize")
-        if fault is None:
-            return super().handle_message(message)
-        if number is not None:
-            self._send_response(number, error=fault.to_response_error())
-        return None
-
-    def structure_message(self, data: dict[str, Any]) -> Any:
-        if "jsonrpc" not in data:
-            return data
-        if data.get("error", ...) is None:  # some clients write both members
-            del data["error"]
-        try:
-            return super().structure_message(data)
-        except JsonRpcException:
-            if "method" in data and data.get("id") is not None:
-                self._send_response(data["id"], error=JsonRpcInvalidParams().to_response_error())
-            raise
 
 
 class Server(LanguageServer):

@@ -132,6 +132,7 @@ class Session:
         self.hints = Hints()
         self.pace = Pace()
         self.newest_ranking = Newest()
+        self.newest_configuration = Newest()
         # Set, and replaced by a new one, whenever anything changes.
         self.change = asyncio.Event()
         self.asks_for_workspace = False  # the client asks about the whole workspace by itself

@@ -4,13 +4,16 @@ import asyncio
 import logging
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
+from engram_lsp.guard import answered
+from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Session
 from engram_lsp.settings import SECTION, Settings
 
 log = logging.getLogger(__name__)
 
-# A client that never answers must not keep the server from starting, in seconds.
+# A client that does not answer must not keep the server from starting, in seconds.
 _PATIENCE = 5.0
 
 
@@ -24,15 +27,20 @@ def did_change_configuration(session: Session, params: types.DidChangeConfigurat
 
 
 async def pull(session: Session) -> None:
+    """Asks for the section; an answer that comes late is taken into use when it comes."""
+    asked = session.tasks.start("asking for the configuration", _asked(session, session.newest_configuration.ticket()))
+    await asyncio.wait([asked], timeout=_PATIENCE)
+
+
+async def _asked(session: Session, outdated: Cancelled) -> None:
     items = [types.ConfigurationItem(section=SECTION)]
     try:
-        answers = await asyncio.wait_for(
-            session.server.workspace_configuration_async(types.ConfigurationParams(items)), _PATIENCE
-        )
-    except Exception as error:
+        answers = await session.server.workspace_configuration_async(types.ConfigurationParams(items))
+    except JsonRpcException as error:
         log.warning("the client did not tell its configuration: %s", type(error).__name__)
         return
-    use(session, answers[0] if answers else None)
+    if not outdated() and not session.closed:
+        use(session, answers[0] if answers else None)
 
 
 def use(session: Session, section: object) -> None:
@@ -48,6 +56,7 @@ async def register(session: Session) -> None:
     if session.client.registers_configuration:
         method = types.WORKSPACE_DID_CHANGE_CONFIGURATION
         options = types.DidChangeConfigurationRegistrationOptions(section=SECTION)
-        await session.server.client_register_capability_async(
+        registered = session.server.client_register_capability_async(
             types.RegistrationParams([types.Registration("engram.configuration", method, options)])
         )
+        await answered(registered)

@@ -17,7 +17,7 @@ from engram_lsp import convert
 from engram_lsp.documents import Document
 from engram_lsp.features import locations
 from engram_lsp.folder import Folder
-from engram_lsp.guard import stale
+from engram_lsp.guard import answered, stale
 from engram_lsp.hinting import beside
 from engram_lsp.project_settings import as_set, severities
 from engram_lsp.session import Asked, Session
@@ -83,7 +83,7 @@ def start_push(session: Session, uri: str) -> None:
 
 
 def start_refresh(session: Session) -> None:
-    session.tasks.start("diagnostic refresh", session.server.workspace_diagnostic_refresh_async(None))
+    session.tasks.start("diagnostic refresh", answered(session.server.workspace_diagnostic_refresh_async(None)))
 
 
 async def pull(session: Session, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:

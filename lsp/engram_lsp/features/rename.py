@@ -6,6 +6,7 @@ from typing import Any
 from engram_context.edits import ProjectEdit, Refusal
 from engram_context.renames import rename as renaming
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 from engram_lsp import convert
 from engram_lsp.features.workspace_edit import for_client, workspace_edit
@@ -78,7 +79,10 @@ async def rename_to(session: Session, arguments: Sequence[Any]) -> bool:
     if edit is None:
         return False
     label = f"Rename to {arguments[2]}"
-    answer = await session.server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, label))
+    try:
+        answer = await session.server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, label))
+    except JsonRpcException:
+        return False  # it would not, or said nothing that makes sense
     return answer.applied
 
 

@@ -6,6 +6,7 @@ Both may tell of one change, and clients tell of some twice: contents decide wha
 from lsprotocol import types
 
 from engram_lsp import convert
+from engram_lsp.guard import answered
 from engram_lsp.session import Session
 
 # Never a bare `**`: clients would watch every file of every dependency.
@@ -26,8 +27,9 @@ async def register(session: Session) -> None:
     if session.client.registers_watchers:
         watchers = [types.FileSystemWatcher(pattern) for pattern in PATTERNS]
         options = types.DidChangeWatchedFilesRegistrationOptions(watchers)
-        await session.server.client_register_capability_async(
+        registered = session.server.client_register_capability_async(
             types.RegistrationParams(
                 [types.Registration("engram.files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)]
             )
         )
+        await answered(registered)
