@@ -308,6 +308,12 @@ class Session:
         await asyncio.wait([reading])
         reading.result()
 
+    async def until_read(self, folder: Folder) -> None:
+        """Waits until a folder has been read, however that ended, and its open documents have."""
+        await folder.settled()
+        while folder.holder.behind:
+            await self.caught_up(folder)
+
     async def _refresh(self, folder: Folder) -> None:
         if folder.holder.behind:
             folder.holder.apply(await self.in_background(lambda _: folder.holder.refresh()))
@@ -379,6 +385,7 @@ class Session:
             with self._moving_documents():
                 folder = self.folders.pop(root)
             self.when_status()
+            self.when_changed(None)  # what is shown of its files is withdrawn
             self.tasks.start("closing a folder", self._leave(folder))
 
     @contextmanager
@@ -509,6 +516,9 @@ class Session:
             on_problem=problem,
         )
         await self.in_background(lambda _: watcher.start())
+        if self.folders.get(folder.root) is not folder or self.leaving.is_set():
+            await self.in_background(lambda _: watcher.stop())  # the folder left meanwhile
+            return
         folder.watcher = watcher
         watcher.rescan()  # for what happened since the files were listed
 
@@ -614,9 +624,7 @@ class Session:
         if self.connecting is not None:
             await asyncio.wait([self.connecting])
         for folder in tuple(self.folders.values()):
-            await folder.settled()
-            while folder.holder.behind:
-                await self.caught_up(folder)
+            await self.until_read(folder)
 
     def status(self) -> dict[str, Any]:
         """What the server knows and runs on, for people."""

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
             return 1
         unproven = sum(one.annotation is not None for edits in edit.edits.values() for one in edits)
         chosen = edit if options.unproven else edit.certain
-        before, after = _texts(project, chosen)
+        before, after = texts_of(project, chosen)
         diff = "".join(diff_of(path, before[path], after[path]) for path in sorted(after))
         diff += "".join(f"rename from {old}\nrename to {new}\n" for old, new in edit.moves)
         if options.json:
@@ -68,7 +68,8 @@ def _move(project: Project, edit: ProjectEdit) -> None:
             raise UserError(f"{problem}: {old} was not moved") from problem
 
 
-def _texts(project: Project, edit: ProjectEdit) -> tuple[dict[str, Text], dict[str, Text]]:
+def texts_of(project: Project, edit: ProjectEdit) -> tuple[dict[str, Text], dict[str, Text]]:
+    """The texts that an edit changes, before and after it."""
     before = {path: text for path in edit.edits if (text := project.text(path)) is not None}
     try:
         return before, edit.texts_after(before)

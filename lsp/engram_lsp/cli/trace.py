@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from engram_context.disk.history import History
-from engram_context.edits import EditError
 from engram_context.project import Project
 from engram_context.text import Text
 from engram_context.trace.fixes import Proposal
@@ -63,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             _show(project, found)
         if options.write is not None:
-            before, after = _texts(project, proposals[options.write - 1])
+            before, after = rename.texts_of(project, proposals[options.write - 1].edit)
             rename.write_texts(project, before, after)
             notes.print(f"fix {options.write} written: {', '.join(sorted(after))}")
     return 0 if any(report.suspects for report in found) else 1
@@ -89,16 +88,8 @@ def _read(name: str) -> str:
     return data.decode(encoding, "replace")
 
 
-def _texts(project: Project, proposal: Proposal) -> tuple[dict[str, Text], dict[str, Text]]:
-    before = {path: text for path in proposal.edit.edits if (text := project.text(path)) is not None}
-    try:
-        return before, proposal.edit.texts_after(before)
-    except EditError as problem:
-        raise UserError(str(problem)) from problem
-
-
 def _diff(project: Project, proposal: Proposal) -> str:
-    before, after = _texts(project, proposal)
+    before, after = rename.texts_of(project, proposal.edit)
     return "".join(rename.diff_of(path, before[path], after[path]) for path in sorted(after))
 
 

@@ -74,21 +74,21 @@ def _withdraw_opened(session: Session, document: Document) -> None:
 
 
 def _start(session: Session, folder: Folder) -> None:
+    if session.folders.get(folder.root) is not folder:
+        return  # it left
     told = session.told.setdefault(folder, Told())
     if told.telling:
         schedule(session, None)
-    elif session.folders.get(folder.root) is folder:
+    else:
         told.telling = True
         session.tasks.start("problems elsewhere", _tell(session, folder, told))
 
 
 async def _tell(session: Session, folder: Folder, told: Told) -> None:
     try:
-        await folder.settled()
-        while folder.holder.behind:
-            await session.caught_up(folder)
+        await session.until_read(folder)
         scope, last, now = _scope(session), told.last, folder.snapshot
-        paths = await _affected(session, folder, last, now) if scope == told.scope else None
+        paths = await _affected(session, folder, scope, last, now) if scope == told.scope else None
         told.last, told.scope = now, scope
         _withdraw(session, folder, told, told.shown if paths is None else told.shown - now.records.keys())
         if paths is None:
@@ -100,7 +100,8 @@ async def _tell(session: Session, folder: Folder, told: Told) -> None:
         checked = (path for path in paths if is_checked(path, language_of(path)))
         wanted = [path for path in checked if not _is_open(session, folder, path)]
         told.left = dict.fromkeys([*wanted, *told.left] if scope == "workspace" else [*wanted, *told.left][:_MOST])
-        while told.left and folder.snapshot is now:  # what is left when something changes again is looked at then
+        # What is left when something changes again is looked at then; of a folder that left, nothing is told.
+        while told.left and folder.snapshot is now and session.told.get(folder) is told:
             batch = list(islice(told.left, _BATCH))
             found = await session.in_background(partial(_compare, folder, told, last, now, batch))
             for path, new in found.items():
@@ -118,10 +119,12 @@ def _scope(session: Session) -> str:
     return settings.scope
 
 
-async def _affected(session: Session, folder: Folder, last: Snapshot | None, now: Snapshot) -> tuple[str, ...] | None:
+async def _affected(
+    session: Session, folder: Folder, scope: str, last: Snapshot | None, now: Snapshot
+) -> tuple[str, ...] | None:
     if last is None:
         return None
-    if session.settings.diagnostics.scope == "open":
+    if scope == "open":
         return ()
     return await session.in_background(lambda _: folder.holder.checked.differing(last, now))
 
@@ -155,6 +158,8 @@ def _publish(session: Session, folder: Folder, told: Told, now: Snapshot, path: 
     text = now.text(path)
     if _is_open(session, folder, path) or text is None or not (new or path in told.shown):
         return
+    if session.told.get(folder) is not told:
+        return  # the folder left meanwhile
     file = diagnostics.File(folder, path, now, text)
     shown = diagnostics.diagnostics(session, file, diagnostics.Report(new, ""))
     (told.shown.add if shown else told.shown.discard)(path)

@@ -70,9 +70,7 @@ async def reports_of(session: Session, folder: Folder, text: str, *, tested: boo
     from engram_context.trace.reports import reports
 
     # How often names are mentioned counts, which costs little only once all files are read.
-    await folder.settled()
-    while folder.holder.behind:
-        await session.caught_up(folder)
+    await session.until_read(folder)
     snapshot, environment = folder.snapshot, folder.holder.environment
     root = folder.root if folder.project is not None else None
     return await session.in_background(

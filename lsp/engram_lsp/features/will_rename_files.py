@@ -30,9 +30,7 @@ async def will_rename_files(session: Session, params: types.RenameFilesParams) -
     if not by_folder:
         return None
     folder, pairs = max(by_folder, key=lambda found: len(found[1]))
-    await folder.settled()
-    while folder.holder.behind:
-        await session.caught_up(folder)
+    await session.until_read(folder)
     snapshot = folder.snapshot
 
     def compute(_: Cancelled) -> ProjectEdit | Refusal:

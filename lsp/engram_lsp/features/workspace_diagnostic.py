@@ -58,9 +58,7 @@ async def look(session: Session, known: Mapping[str, str], token: types.Progress
     """What differs from what the client knows, by the identities of reports; told at once where there is a token."""
     items: list[Item] = []
     for folder in tuple(session.folders.values()) if session.settings.diagnostics.enable else ():
-        await folder.settled()
-        while folder.holder.behind:
-            await session.caught_up(folder)
+        await session.until_read(folder)
         snapshot = folder.snapshot
         paths = [path for path in snapshot.paths if is_checked(path, language_of(path))]
         work = Progress(session.server, f"engram: checking {folder.name}", session.client.progress)
