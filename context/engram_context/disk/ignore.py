@@ -13,13 +13,14 @@ import codecs
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engram_context.disk.builtin_rules import is_secret, why_folder
 from engram_context.disk.casing import ignores_case
-from engram_context.disk.patterns import Pattern, pattern_of
+from engram_context.disk.git_objects import is_remote
+from engram_context.disk.patterns import Pattern, is_wild, pattern_of
 from engram_context.text import read_bytes
 
 PRIVATE_FILE = ".engramignore"
@@ -27,6 +28,8 @@ RULE_FILES = frozenset({".gitignore", PRIVATE_FILE})
 
 _GIT, _PRIVATE, _SETTING = 0, 1, 2
 _MOST_RULES = 1 << 20  # bytes of one rule file
+# Of one rule file, with wildcards: every file is compared with each. And how long they may be together.
+_MOST_PATTERNS, _MOST_LETTERS = 5_000, 1 << 18
 _JUNCTION = 0xA0000003  # a folder on Windows that is another one
 _LINK = "a link: what it leads to counts where it lies, and never outside the project folder"
 
@@ -57,16 +60,26 @@ class _Rules:
     """The patterns of one rule file, or of the user's settings."""
 
     source: str  # as shown to people
-    patterns: tuple[Pattern, ...]  # the last one first
+    patterns: tuple[Pattern, ...]  # those with wildcards, the last one first
     rank: int  # a higher one has the last word
     problem: str = ""  # why they could not be read: then nothing in their folder is
+    plain: Mapping[str, Sequence[Pattern]] = field(default_factory=dict[str, "Sequence[Pattern]"])
+    """The others by what they match, the last one first."""
 
     def verdict(self, path: str, name: str, is_folder: bool) -> Pattern | None:
         """The last pattern that matches `path`, which is relative to the rule file's folder."""
+        found: Pattern | None = None
+        for subject in {path, name, path.casefold(), name.casefold()} if self.plain else ():
+            for pattern in self.plain.get(subject, ()):
+                if pattern.matches(path, name, is_folder):
+                    found = pattern if found is None or pattern.number > found.number else found
+                    break
         for pattern in self.patterns:
+            if found is not None and pattern.number < found.number:
+                break
             if pattern.matches(path, name, is_folder):
                 return pattern
-        return None
+        return found
 
 
 class Ignore:
@@ -236,12 +249,20 @@ def _read_rules(file: Path, source: str, ignore_case: bool) -> tuple[_Rules, ...
 
 
 def _rules_of(lines: Sequence[str], source: str, rank: int, ignore_case: bool) -> tuple[_Rules, ...]:
+    wild = [len(line) for line in lines if is_wild(line) and not line.startswith("#")]
+    if len(wild) > _MOST_PATTERNS or sum(wild) > _MOST_LETTERS:
+        return (_Rules(source, (), rank, f"has more than {_MOST_PATTERNS:,} patterns"),)
     patterns = [
         pattern
         for number, line in reversed(tuple(enumerate(lines, 1)))
         if (pattern := pattern_of(line, number, ignore_case=ignore_case)) is not None
     ]
-    return (_Rules(source, tuple(patterns), rank),) if patterns else ()
+    plain: dict[str, list[Pattern]] = {}
+    for pattern in patterns:
+        if pattern.regex is None:
+            plain.setdefault(pattern.plain, []).append(pattern)
+    others = tuple(pattern for pattern in patterns if pattern.regex is not None)
+    return (_Rules(source, others, rank, "", plain),) if patterns else ()
 
 
 def _repository_top(root: Path) -> Path:
@@ -256,14 +277,21 @@ def _exclude_file(top: Path) -> Path:
     git = top / ".git"
     try:
         if git.is_file():
-            target = git.read_text(encoding="utf-8", errors="replace").removeprefix("gitdir:").strip()
-            git = top / target
-            common = git / "commondir"
-            if common.is_file():
-                git = git / common.read_text(encoding="utf-8", errors="replace").strip()
+            target = _said(git).removeprefix("gitdir:").strip()
+            common = "" if is_remote(target) else _said(top / target / "commondir").strip()
+            if not is_remote(target) and not is_remote(common):
+                git = top / target / common
     except (OSError, ValueError):
         pass
     return git / "info" / "exclude"
+
+
+def _said(file: Path) -> str:
+    """The text of one of git's small files, empty where there is none."""
+    try:
+        return read_bytes(file, 1 << 16).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _exists(path: Path) -> bool:
