@@ -7,6 +7,7 @@ that shifts how likely the memory takes the place to be the symbol (measured by 
 
 from __future__ import annotations
 
+import keyword
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -72,6 +73,8 @@ def combined(
         if name not in by_name:
             # A name of the model's own must be one in the project's style, and say something.
             if spelled(words_of(name), style) != name.lstrip("_") or len(name) < 2 or name == target.name:
+                continue
+            if keyword.iskeyword(name):
                 continue
             if snapshot.files_naming(name) and target.kind not in ("variable", "parameter"):
                 continue
