@@ -62,6 +62,8 @@ class Protocol(LanguageServerProtocol):
     def _handle(self, data: dict[str, Any]) -> None:
         number, method = data.get("id"), data.get("method")
         fault = self._fault(data)
+        if method is not None and self.get_message_type(str(method)) is None:
+            data.setdefault("params", None)
         if fault is None:
             try:
                 structured: Any = super().structure_message(data)
