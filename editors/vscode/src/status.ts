@@ -10,6 +10,7 @@ export function showStatus(engram: Engram): vscode.Disposable {
   item.command = "engram-ls.menu";
   const update = () => {
     item.text = barText(engram.health, engram.status?.percent ?? null);
+    item.accessibilityInformation = { label: `Engram: ${engram.status?.text ?? engram.health}` };
     item.tooltip = new vscode.MarkdownString(tooltip(engram.health, engram.status, ghost()));
     const bad = engram.health === "missing" || engram.health === "problem";
     item.backgroundColor = bad ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
