@@ -165,7 +165,8 @@ class Neovim:
         """For a failing test: what stands on the screen and in the messages."""
         if self.mode()["blocking"]:
             return f"Neovim waits for a key\n{self.output}"
-        return f"{self.screen()}\nmessages:\n{self.messages()}"
+        drawn = "\n".join(row for row in self.screen().split("\n") if row not in ("", "~"))
+        return f"{drawn}\nmessages:\n{self.messages()}"
 
     @property
     def output(self) -> str:
