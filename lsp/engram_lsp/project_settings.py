@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from engram_context.findings import Finding
+from engram_context.text import read_bytes
 
 from engram_lsp.settings import Level
 
@@ -45,17 +46,17 @@ def as_set(findings: Iterable[Finding], levels: Mapping[str, Level]) -> list[Fin
 @lru_cache(maxsize=64)
 def _read(file: Path, _: int, size: int) -> Mapping[str, Level]:
     try:
-        value: Any = tomllib.loads(file.read_text(encoding="utf-8")) if size <= _LARGEST else {}
+        value: Any = tomllib.loads(read_bytes(file, _LARGEST).decode()) if size <= _LARGEST else {}
     except (OSError, ValueError, RecursionError):
         return {}
     for key in ("tool", "engram-ls", "severity"):
         value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
     from engram_context.checks.catalogue import CODES  # which a start does not wait for
 
-    found: dict[str, Level] = {}
-    for code, level in cast("dict[str, Any]", value).items() if isinstance(value, dict) else ():
-        if code in CODES and level in get_args(Level):
-            found[code] = level
-        else:
-            log.warning("%s: severity of %r cannot be %r", file.name, code, level)
+    levels = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    found: dict[str, Level] = {
+        code: level for code, level in levels.items() if code in CODES and level in get_args(Level)
+    }
+    if len(found) < len(levels):
+        log.warning("%s: %d severities are not understood", file.name, len(levels) - len(found))
     return found

@@ -34,6 +34,8 @@ _SCHEMA = (
 )
 _SCHEMA_VERSION = "2"
 _READ = "SELECT path, mtime_ns, size, digest, record, tokens, reason, checksum FROM files"
+_STRANGE = "SELECT 1 FROM sqlite_master WHERE type NOT IN ('table', 'index') LIMIT 1"
+_LARGEST = 256 << 20  # bytes of one value
 # Seconds until trouble that may pass is tried again, and for how long another server is waited for.
 _RETRY = 60.0
 _PATIENCE = 5.0
@@ -158,23 +160,28 @@ class Store:
                     time.sleep(0.02)
                     continue
                 if _is_outside(problem) or made_anew or not self._delete():
-                    self._trouble(f"cannot be opened ({problem})")
+                    self._trouble(f"cannot be opened ({_name(problem)})")
                     return None
-                log.warning("the cache %s was damaged (%s) and is made anew", self.path, problem)
+                log.warning("the cache %s was damaged (%s) and is made anew", self.path, _name(problem))
                 made_anew = True
             except OSError as problem:
                 self._trouble(f"cannot be opened ({problem.strerror})")
                 return None
 
     def _connect(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds what the files hold
+        if self.path.is_symlink():  # else its target, whatever that is, would be made or taken over
+            self.path.unlink()
         connection = sqlite3.connect(self.path, timeout=_PATIENCE, check_same_thread=False, isolation_level=None)
         try:
             # Write-ahead logs are kept in memory that machines do not share.
             connection.execute(f"PRAGMA journal_mode = {'TRUNCATE' if shared_drive(self.path.parent) else 'WAL'}")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
             for statement in _SCHEMA:
                 connection.execute(statement)
+            if connection.execute(_STRANGE).fetchone() is not None:
+                raise sqlite3.DatabaseError("views and triggers are not ours, and may never end")
             if _meta_of(connection) != self._meta:
                 connection.execute("BEGIN IMMEDIATE")
                 with connection:
@@ -199,9 +206,9 @@ class Store:
 
     def _failed(self, problem: BaseException) -> None:
         if _is_outside(problem):  # what is there stays good
-            self._trouble(f"cannot be used ({problem})")
+            self._trouble(f"cannot be used ({_name(problem)})")
             return
-        log.warning("the cache %s was damaged (%s) and is made anew", self.path, problem)
+        log.warning("the cache %s was damaged (%s) and is made anew", self.path, _name(problem))
         self._close()
         if self._delete():
             self._connection = self._open()
@@ -237,6 +244,11 @@ def _is_outside(problem: BaseException) -> bool:
 def _code(problem: BaseException) -> int:
     """SQLite's number for what went wrong, 0 for what is no error of SQLite's."""
     return getattr(problem, "sqlite_errorcode", 0) & 0xFF
+
+
+def _name(problem: BaseException) -> str:
+    """What went wrong; of a damaged file without the message, which may quote it."""
+    return str(problem) if _is_outside(problem) else getattr(problem, "sqlite_errorname", type(problem).__name__)
 
 
 def _meta_of(connection: sqlite3.Connection) -> dict[str, str]:

@@ -17,6 +17,7 @@ from engram_context import codec
 from engram_context.disk.store import Entry
 from engram_context.languages import language_of
 from engram_context.records import FileRecord, LazyRecord, empty_record
+from engram_context.text import read_bytes
 from engram_context.views.symbols import defined_names
 
 ReadMany = Callable[[Sequence[str]], Iterable[tuple[str, Entry]]]
@@ -26,6 +27,8 @@ _NAME = re.compile(rb"[A-Za-z_\x80-\xff][\w\x80-\xff]*")
 _DEFINED = re.compile(rb"^[ \t]*(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^(\w+)[ \t]*(?::[^=\n]*)?=", re.MULTILINE)
 # Bytes of files that are kept to be looked through again.
 _KEPT = 128 << 20
+# Of one file, should it have grown since it was listed.
+_LARGEST = 64 << 20
 # More files than one thread may want to have at once.
 _LOCKS = 16
 
@@ -129,7 +132,7 @@ class Unread:
                 data = self._bytes.get(path)
                 if data is None:
                     try:
-                        data = (self._root / path).read_bytes()
+                        data = read_bytes(self._root / path, _LARGEST)
                     except OSError:
                         continue
                     kept += len(data)

@@ -184,8 +184,8 @@ class Watcher:
                 changed = self._due() | (self._changed_anywhere() if everywhere else self._changed(hints)) | rules
                 if changed and not self._stopping.is_set():
                     self._on_batch(changed)
-            except Exception:
-                log.exception("a batch of file changes failed")
+            except Exception as problem:  # whose message may quote a file
+                log.error("a batch of file changes failed: %s", type(problem).__name__)
             if everywhere:
                 look_at = time.monotonic() + self._between()
 

@@ -15,11 +15,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from engram_context.disk.git_objects import is_remote
+from engram_context.text import read_bytes
+
 _VENV_FOLDERS = (".venv", "venv", "env", ".env")
 _SOURCE_SUFFIXES = (".py", ".pyi")
 _EXTENSION_SUFFIXES = (".so", ".pyd", ".dll", ".pyx", ".pxd")
 _IDENTIFIER = re.compile(r"[^\W\d]\w*\Z")
 _READ_LIMIT = 1 << 20
+_MOST_FOLDERS = 1_000
 
 BUILTIN_NAMES = frozenset(dir(builtins)) | frozenset(
     (
@@ -342,7 +346,7 @@ def _read_prefix(prefix: Path) -> tuple[Path | None, tuple[int, int] | None, boo
         key, equals, value = line.partition("=")
         if equals:
             settings[key.strip().lower()] = value.strip()
-    home = Path(settings["home"]) if settings.get("home") else None
+    home = _local(settings["home"]) if settings.get("home") else None
     base = None
     if home is not None:
         base = home.parent if home.name.lower() in ("bin", "scripts") else home
@@ -417,10 +421,10 @@ def _add_site(folder: Path, search: dict[Path, None]) -> None:
             continue
         for line in map(str.strip, lines):
             # Lines that start with import would be executed: their effect cannot be read here.
-            if line and not line.startswith(("#", "import ", "import\t")):
-                added = folder / line
-                if added.exists():
-                    search[Path(os.path.normpath(added))] = None
+            if line and not line.startswith(("#", "import ", "import\t")) and len(search) < _MOST_FOLDERS:
+                added = _local(line)
+                if added is not None and _exists(folder / added):
+                    search[Path(os.path.normpath(folder / added))] = None
 
 
 def _read_editables(folder: Path, editable: dict[str, Path], opaque: set[str]) -> None:
@@ -430,7 +434,9 @@ def _read_editables(folder: Path, editable: dict[str, Path], opaque: set[str]) -
     for path in listing:
         if path.name.startswith("__editable__") and path.suffix == ".py":
             for name, target in _mapping_in(_read(path)).items():
-                editable.setdefault(name, Path(target))
+                place = _local(target)
+                if place is not None:
+                    editable.setdefault(name, place)
         elif path.name.endswith((".dist-info", ".egg-info")) and path.is_dir():
             tops = _read(path / "top_level.txt").split()
             if '"editable": true' in _read(path / "direct_url.json"):
@@ -458,6 +464,13 @@ def _mapping_in(source: str) -> dict[str, str]:
     return {name: path for name, path in mapping.items() if "." not in name}
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def _children(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
@@ -468,7 +481,11 @@ def _children(folder: Path) -> list[Path]:
 def _read(path: Path) -> str:
     """The text of a small file, empty when it cannot be read."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return file.read(_READ_LIMIT)
-    except OSError:
+        return read_bytes(path, _READ_LIMIT).decode("utf-8", "replace")
+    except (OSError, ValueError):
         return ""
+
+
+def _local(place: str) -> Path | None:
+    """A path that a file of the environment names; None for one on another machine, which must not be told of us."""
+    return None if is_remote(place) or "\0" in place else Path(place)

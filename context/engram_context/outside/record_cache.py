@@ -10,9 +10,11 @@ import secrets
 from pathlib import Path
 
 from engram_context.records import FileRecord
+from engram_context.text import read_bytes
 
 _FILES = 1000
 """About so many records are kept, the latest."""
+_LARGEST = 64 << 20
 _SMALL = 4000
 """Texts of fewer bytes are read as fast as their record would be found."""
 
@@ -29,8 +31,8 @@ class RecordCache:
         if size < _SMALL:
             return None
         try:
-            record = FileRecord.from_bytes(self._file(digest).read_bytes())
-        except (OSError, ValueError):
+            record = FileRecord.from_bytes(read_bytes(self._file(digest), _LARGEST))
+        except Exception:  # whatever is wrong with it, it is read anew
             return None
         return record if record.digest == digest else None
 
@@ -39,7 +41,7 @@ class RecordCache:
         if record.size < _SMALL:
             return
         with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             made = self._folder / f"{secrets.token_hex(8)}.part"
             try:
                 made.write_bytes(record.to_bytes())
