@@ -5,26 +5,16 @@ says so under `[tool.ruff.lint.isort]`, of which what isort knows too is passed 
 """
 
 import difflib
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from engram_context.edits import Edit, ProjectEdit, apply, project_edit, together
 from engram_context.findings import Finding
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span, Text
 
-# isort's own name for what ruff calls otherwise, or the same.
-_RUFF = {
-    "known-first-party": "known_first_party",
-    "known-third-party": "known_third_party",
-    "force-single-line": "force_single_line",
-    "force-sort-within-sections": "force_sort_within_sections",
-    "combine-as-imports": "combine_as_imports",
-    "split-on-trailing-comma": "split_on_trailing_comma",
-    "lines-after-imports": "lines_after_imports",
-}
+from engram_lsp.import_order import of_ruff, settings_of
 
 
 def organized(path: str, text: Text, snapshot: Snapshot, root: Path, found: Iterable[Finding]) -> ProjectEdit | None:
@@ -47,7 +37,7 @@ def _sorted(text: Text, snapshot: Snapshot, root: Path) -> Text | None:
     try:
         source = text.data.decode("utf-8")
         return Text.of(isort.code(source, config=_config(snapshot, root)))
-    except (ISortError, OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+    except (ISortError, OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError):
         return None
 
 
@@ -55,41 +45,12 @@ def _config(snapshot: Snapshot, root: Path) -> Any:
     """The project's settings for isort, or else for ruff, or what most projects do."""
     import isort
 
-    config = isort.Config(settings_path=str(root))
-    if len(config.sources) > 1:  # the first are its defaults
-        return config
-    own = {path.removeprefix("src/").partition("/")[0].removesuffix(".py") for path in snapshot.modules.files}
-    settings: Any = {"profile": "black", "known_first_party": frozenset(own), **_of_ruff(root)}
+    settings = settings_of(root)
+    if settings is None:
+        own = {path.removeprefix("src/").partition("/")[0].removesuffix(".py") for path in snapshot.modules.files}
+        usual: dict[str, Any] = {"profile": "black", "known_first_party": frozenset(own), "directory": str(root)}
+        settings = {**usual, **of_ruff(root)}
     return isort.Config(**settings)
-
-
-def _of_ruff(root: Path) -> dict[str, Any]:
-    for name, keys in (("ruff.toml", ()), (".ruff.toml", ()), ("pyproject.toml", ("tool", "ruff"))):
-        ruff = _table(root / name, *keys)
-        if not ruff:
-            continue
-        found: dict[str, Any] = {}
-        if isinstance(ruff.get("line-length"), int):
-            found["line_length"] = ruff["line-length"]
-        sorting = _inner(ruff, "lint", "isort")
-        found.update((ours, sorting[theirs]) for theirs, ours in _RUFF.items() if theirs in sorting)
-        return {name: frozenset(given) if isinstance(given, list) else given for name, given in found.items()}
-    return {}
-
-
-def _table(file: Path, *keys: str) -> dict[str, Any]:
-    try:
-        return _inner(tomllib.loads(file.read_text(encoding="utf-8")), *keys)
-    except (OSError, ValueError, RecursionError):
-        return {}
-
-
-def _inner(table: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """The table inside a table, empty where there is none."""
-    for key in keys:
-        value = table.get(key)
-        table = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    return table
 
 
 def line_edits(before: Text, after: Text) -> list[Edit]:
