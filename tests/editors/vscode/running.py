@@ -56,22 +56,21 @@ class Host:
     process: subprocess.Popen[str]
     profile: Path
 
-    @property
-    def settings_file(self) -> Path:
-        return self.profile / "data" / "User" / "settings.json"
+    def set(self, server: Path, settings: Mapping[str, Any] | None = None) -> None:
+        """The settings from now on; open windows follow. Where the server is, is a matter of the machine, not of the user."""
+        self._write("User", {**QUIET, **(settings or {})})
+        self._write("Machine", {"engram.server.path": str(server)})
 
-    def set(self, settings: Mapping[str, Any]) -> None:
-        """The user's settings from now on; open windows follow."""
-        self.settings_file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.settings_file.with_suffix(".new")
-        fresh.write_text(json.dumps({**QUIET, **settings}), encoding="utf-8")
-        fresh.replace(self.settings_file)
+    def _write(self, whose: str, settings: Mapping[str, Any]) -> None:
+        file = self.profile / "data" / whose / "settings.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_suffix(".new")
+        fresh.write_text(json.dumps(settings), encoding="utf-8")
+        fresh.replace(file)
 
 
 @contextmanager
-def running(
-    code: Code, offline: tuple[str, ...], profile: Path, settings: Mapping[str, Any], *options: str, **environment: str
-) -> Iterator[Host]:
+def running(code: Code, offline: tuple[str, ...], profile: Path, *options: str) -> Iterator[Host]:
     """VS Code with our extension as users install it, until the end of the block; then nothing of it runs any more."""
     serve = [str(code.node), str(code.server), "--server-data-dir", str(profile)]
     serve += ["--extensions-dir", str(profile / "extensions"), "--accept-server-license-terms"]
@@ -80,20 +79,17 @@ def running(
     )
     assert installed.returncode == 0, installed.stdout + installed.stderr
     host, port = ADDRESS.split(":")
+    listen = ("--host", host, "--port", port, "--without-connection-token", "--telemetry-level", "off")
     process = subprocess.Popen(
-        [*offline, *serve, "--host", host, "--port", port, "--without-connection-token", "--telemetry-level", "off"]
-        + ["--enable-smoke-test-driver", *options],
+        [*offline, *serve, *listen, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env={**os.environ, **environment},
     )
-    running = Host(process, profile)
-    running.set(settings)
     try:
         _wait_until_it_listens(process)
-        yield running
+        yield Host(process, profile)
     finally:
         # Its extension hosts outlive it otherwise.
         os.killpg(process.pid, signal.SIGKILL)
