@@ -111,6 +111,7 @@ class Session:
         self.opening: asyncio.Task[None] | None = None  # the model
         self.connecting: asyncio.Task[None] | None = None  # to the remote one
         self.configuring: asyncio.Task[None] | None = None
+        self.asking: asyncio.Task[None] | None = None  # the client for its configuration
         self.started = asyncio.Event()
         self.closed = False
         self.paused = False  # no project is read
@@ -132,7 +133,6 @@ class Session:
         self.hints = Hints()
         self.pace = Pace()
         self.newest_ranking = Newest()
-        self.newest_configuration = Newest()
         # Set, and replaced by a new one, whenever anything changes.
         self.change = asyncio.Event()
         self.asks_for_workspace = False  # the client asks about the whole workspace by itself

@@ -7,7 +7,6 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from engram_lsp.guard import answered
-from engram_lsp.schedule import Cancelled
 from engram_lsp.session import Session
 from engram_lsp.settings import SECTION, Settings
 
@@ -27,20 +26,23 @@ def did_change_configuration(session: Session, params: types.DidChangeConfigurat
 
 
 async def pull(session: Session) -> None:
-    """Asks for the section; an answer that comes late is taken into use when it comes."""
-    asked = session.tasks.start("asking for the configuration", _asked(session, session.newest_configuration.ticket()))
-    await asyncio.wait([asked], timeout=_PATIENCE)
+    """Asks for the section, in place of who asked before; an answer that comes late is taken into use when it comes."""
+    if session.asking is not None:
+        session.asking.cancel()
+    asking = session.asking = session.tasks.start("asking for the configuration", _ask(session))
+    await asyncio.wait([asking], timeout=_PATIENCE)
+    if asking is not session.asking:
+        await asyncio.wait([session.asking], timeout=_PATIENCE)
 
 
-async def _asked(session: Session, outdated: Cancelled) -> None:
+async def _ask(session: Session) -> None:
     items = [types.ConfigurationItem(section=SECTION)]
     try:
         answers = await session.server.workspace_configuration_async(types.ConfigurationParams(items))
     except JsonRpcException as error:
         log.warning("the client did not tell its configuration: %s", type(error).__name__)
         return
-    if not outdated() and not session.closed:
-        use(session, answers[0] if answers else None)
+    use(session, answers[0] if answers else None)
 
 
 def use(session: Session, section: object) -> None:
