@@ -162,8 +162,6 @@ class Session:
             return None
         offset = 0 if position is None else convert.offset(document.text, position, self.unit)
         folder, path = await self._listed(document)
-        if not self.is_open(document):
-            raise guard.stale()
         if behind and folder.snapshot.record(path) is not None:
             return Asked(document, folder, path, offset, folder.snapshot)
         # Answers may depend on every open document, as it was when we were asked.
@@ -175,12 +173,19 @@ class Session:
         return Asked(document, folder, path, offset, folder.snapshot)
 
     async def _listed(self, document: Document) -> tuple[Folder, str]:
-        """A document's folder, once its files are known."""
+        """A document's folder, once its files are known. Raises ContentModified when the text changes before."""
         if self.roots:  # they are taken in when we have started
             await self.started.wait()
+            self._still_open(document)
         folder, _ = self.folder_of(document)
         await folder.listed.wait()
+        self._still_open(document)
         return self.folder_of(document)
+
+    def _still_open(self, document: Document) -> None:
+        """Raises ContentModified where it is not: asking for its folder would make one that nobody closes."""
+        if not self.is_open(document):
+            raise guard.stale()
 
     async def until_listed(self) -> None:
         """Waits until it is known which files there are."""
