@@ -4,9 +4,12 @@ import * as vscode from "vscode";
 import {
   type ClientCapabilities,
   CloseAction,
+  ErrorAction,
   type ErrorHandler,
   LanguageClient,
   type LanguageClientOptions,
+  RevealOutputChannelOn,
+  State,
   type StaticFeature,
 } from "vscode-languageclient/node";
 import type { Engram } from "./engram.ts";
@@ -38,8 +41,9 @@ export function languageClient(engram: Engram, server: Server): LanguageClient {
       },
     },
     initializationFailedHandler: () => false,
+    revealOutputChannelOn: RevealOutputChannelOn.Never,
   };
-  const client = new LanguageClient("engram", "Engram", { command: server.path, args: ["serve", ...extra], options: { cwd } }, options);
+  const client = new Client("engram", "Engram", { command: server.path, args: ["serve", ...extra], options: { cwd } }, options);
   client.clientOptions.errorHandler = errorHandler(client);
   client.registerFeature(SHOWS_STATUS);
   return client;
@@ -55,25 +59,37 @@ const SHOWS_STATUS: StaticFeature = {
   clear() {},
 };
 
-/** The client's own, which starts a server that died again, but says by us when it gives up. */
+/** What is grave is said by one message with something to do about it; the rest is in the log. */
+class Client extends LanguageClient {
+  private telling = false;
+
+  override error(message: string, data?: unknown, show: boolean | "force" = true): void {
+    super.error(message, data, false);
+    if (show !== "force" || this.telling) return;
+    this.telling = true;
+    void tell(this.state === State.StartFailed ? "The Engram server could not be started." : message).finally(() => (this.telling = false));
+  }
+}
+
+async function tell(message: string): Promise<void> {
+  const chosen = await vscode.window.showErrorMessage(message, "Restart", "Show Log");
+  if (chosen === "Restart") await vscode.commands.executeCommand("engram-ls.restart");
+  if (chosen === "Show Log") await vscode.commands.executeCommand("engram-ls.showLog");
+}
+
+/** A server that died is started again, unless that happened too often or while it started. */
 function errorHandler(client: LanguageClient): ErrorHandler {
   const usual = client.createDefaultErrorHandler(RESTARTS);
   return {
-    error: (error, message, count) => usual.error(error, message, count),
+    // Who cannot be written to is gone, which `closed` is told too.
+    error: () => ({ action: ErrorAction.Continue, handled: true }),
     async closed() {
-      const result = await usual.closed();
-      if (result.action === CloseAction.DoNotRestart) void gaveUp();
-      return { ...result, handled: true };
+      if (client.state === State.Starting) {
+        return { action: CloseAction.DoNotRestart, message: "The Engram server ended while it was starting." };
+      }
+      const { action } = await usual.closed();
+      if (action === CloseAction.Restart) return { action, handled: true };
+      return { action, message: `The Engram server ended ${RESTARTS + 1} times within three minutes and is not started again.` };
     },
   };
-}
-
-export async function gaveUp(): Promise<void> {
-  const chosen = await vscode.window.showErrorMessage(
-    `The Engram server ended ${RESTARTS + 1} times within three minutes and is not started again.`,
-    "Restart",
-    "Show Log",
-  );
-  if (chosen === "Restart") await vscode.commands.executeCommand("engram-ls.restart");
-  if (chosen === "Show Log") await vscode.commands.executeCommand("engram-ls.showLog");
 }

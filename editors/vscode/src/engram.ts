@@ -88,10 +88,11 @@ export class Engram implements vscode.Disposable {
     const client = (this.client = languageClient(this, this.server));
     client.onDidChangeState(({ newState }) => {
       if (newState === State.Starting) this.became("starting");
-      if (newState === State.Stopped) this.became("stopped");
+      if (newState === State.Stopped || newState === State.StartFailed) this.became("stopped");
     });
     client.onNotification("engram/status", (status: Status) => this.became(status.state, status));
-    await client.start();
+    // What went wrong the client has said.
+    await client.start().catch(() => {});
     return true;
   }
 
