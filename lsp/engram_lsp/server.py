@@ -21,7 +21,7 @@ from pygls.exceptions import FeatureRequestError
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from engram_lsp import announced, guard
+from engram_lsp import announced, guard, harmless
 from engram_lsp.capabilities import Client
 from engram_lsp.documents import Document
 from engram_lsp.features import (
@@ -300,7 +300,7 @@ def private_stdio() -> tuple[BinaryIO, BinaryIO]:
 
 def configure_logging(options: Options) -> None:
     """To standard error and perhaps a file. Libraries log whole messages, so only their templates are let through."""
-    ours = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    ours = harmless.OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s")
     theirs = guard.WithoutArguments()
     level = logging.INFO if options.verbose else logging.WARNING
     for formatter, least, names in (

@@ -151,7 +151,7 @@ def _fixed(project: Project, problems: list[Problem], write: bool) -> list[Probl
     before = {problem.path: problem.text for problem in problems if problem.path in edits}
     after = {path: apply(before[path], together(path, found)) for path, found in edits.items()}
     diff = "".join(rename.diff_of(path, before[path], after[path]) for path in sorted(after))
-    out.file.write(diff)
+    out.diff(diff)
     if write:
         rename.write_texts(project, before, after)
         notes.print(f"{len(problems) - len(left)} problems fixed in {len(after)} files")

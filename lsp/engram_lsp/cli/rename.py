@@ -14,6 +14,7 @@ from rich.syntax import Syntax
 
 from engram_lsp.cli import workspace
 from engram_lsp.cli.terminal import UserError, error, notes, out, print_json
+from engram_lsp.harmless import visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
             counts = {"edits": len(chosen), "unproven": unproven}
             print_json({"files": sorted(after), **counts, "moves": [list(move) for move in edit.moves], "diff": diff})
         elif out.is_terminal:
-            out.print(Syntax(diff.rstrip("\n"), "diff", background_color="default"))
+            out.print(Syntax(visible(diff).rstrip("\n"), "diff", background_color="default"))
         else:
             out.file.write(diff)
         if options.write:

@@ -1,22 +1,27 @@
 """How `engram-ls check` tells what it found: to people, and in the formats that CI systems read."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from engram_context.checks.catalogue import CODES, page_of
 from engram_context.findings import Finding
 from engram_context.text import Text
 from rich.markup import escape
 
-from engram_lsp.cli.terminal import out
+from engram_lsp.cli.terminal import name_of, out
+from engram_lsp.harmless import visible
 
 COLOURS = {"error": "red", "warning": "yellow", "information": "blue", "hint": "dim"}
 _SARIF_LEVELS = {"error": "error", "warning": "warning", "information": "note", "hint": "note"}
+# In SARIF's messages brackets before parentheses are a link.
+_UNLINKED = re.compile(r"\[([^\]]*)\]\(")
 _GITHUB_LEVELS = {"error": "error", "warning": "warning", "information": "notice", "hint": "notice"}
 
 
@@ -53,8 +58,8 @@ def show(problems: Sequence[Problem]) -> None:
     for problem in problems:
         (line, column), finding = problem.start, problem.finding
         out.print(
-            f"{escape(problem.path)}:{line}:{column}: [{COLOURS[finding.severity]}]{finding.severity}[/]: "
-            f"{escape(finding.message)} [dim]{finding.code}[/]",
+            f"{escape(name_of(problem.path))}:{line}:{column}: [{COLOURS[finding.severity]}]{finding.severity}[/]: "
+            f"{escape(name_of(finding.message))} [dim]{finding.code}[/]",
             soft_wrap=True,
         )
 
@@ -63,7 +68,8 @@ def text(problems: Sequence[Problem], _: Path) -> str:
     lines: list[str] = []
     for problem in problems:
         (line, column), finding = problem.start, problem.finding
-        lines.append(f"{problem.path}:{line}:{column}: {finding.severity}: {finding.message} {finding.code}\n")
+        where, what = name_of(problem.path), name_of(finding.message)
+        lines.append(f"{where}:{line}:{column}: {finding.severity}: {what} {finding.code}\n")
     return "".join(lines)
 
 
@@ -98,7 +104,7 @@ def github(problems: Sequence[Problem], _: Path) -> str:
         )
         level, title = _GITHUB_LEVELS[problem.finding.severity], problem.finding.code
         lines.append(f"::{level} {where},title={title}::{_escaped(problem.finding.message)}\n")
-    return "".join(lines)
+    return visible("".join(lines))
 
 
 def _escaped(said: str, more: str = "") -> str:
@@ -141,12 +147,12 @@ def _rule(code: str) -> dict[str, Any]:
 def _result(problem: Problem, rule: int) -> dict[str, Any]:
     (line, column), (end_line, end_column), finding = problem.start, problem.end, problem.finding
     region = {"startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column}
-    where = {"artifactLocation": {"uri": problem.path, "uriBaseId": "ROOT"}, "region": region}
+    where = {"artifactLocation": {"uri": quote(problem.path), "uriBaseId": "ROOT"}, "region": region}
     return {
         "ruleId": finding.code,
         "ruleIndex": rule,
         "level": _SARIF_LEVELS[finding.severity],
-        "message": {"text": finding.message},
+        "message": {"text": _UNLINKED.sub(r"\\[\1\\](", visible(finding.message))},
         "locations": [{"physicalLocation": where}],
         "partialFingerprints": {"engram/v1": problem.fingerprint},
     }

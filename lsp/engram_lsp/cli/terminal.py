@@ -1,6 +1,9 @@
 """What the commands print on: rich consoles, progress, and errors that a person can act on.
 
 Standard output carries answers, standard error carries everything else, so that pipes and `--json` stay clean.
+
+Names and texts of a project are a stranger's: what would move the cursor, turn the writing round, or give an order to a
+terminal or to the machine of a CI service is shown instead (`harmless.py`).
 """
 
 import argparse
@@ -14,9 +17,31 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-out = Console(highlight=False, emoji=False)
-notes = Console(stderr=True, highlight=False, emoji=False)
+from engram_lsp.harmless import on_one_line, visible
+
+
+def name_of(path: str) -> str:
+    """A path, or another text of a project, on one line, and never the beginning of a command to GitHub's runners
+    (`::error::`)."""
+    shown = on_one_line(path)
+    return f"./{shown}" if shown.lstrip().startswith("::") else shown
+
+
+class Screen(Console):
+    """A console on which nothing that is printed does anything but appear."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return super().render_str(visible(text), **options)
+
+    def diff(self, text: str) -> None:
+        """A diff, to the byte where a program reads it."""
+        self.file.write(visible(text) if self.is_terminal else text)
+
+
+out = Screen(highlight=False, emoji=False)
+notes = Screen(stderr=True, highlight=False, emoji=False)
 
 _EVERY = 0.1
 """Seconds between two looks of a progress bar."""
@@ -76,6 +101,6 @@ def progress(title: str, *, quiet: bool = False) -> Generator[OnProgress]:
             nonlocal shown
             now = monotonic()
             refresh, shown = (True, now) if now - shown > _EVERY else (False, shown)
-            bar.update(task, completed=done, total=total or None, path=path[-50:], refresh=refresh)
+            bar.update(task, completed=done, total=total or None, path=escape(name_of(path)[-50:]), refresh=refresh)
 
         yield advance

@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from engram_lsp import verify
 from engram_lsp.cli import rename, workspace
-from engram_lsp.cli.terminal import UserError, notes, out, print_json, progress
+from engram_lsp.cli.terminal import UserError, name_of, notes, out, print_json, progress
 
 _LARGEST = 32 << 20
 _SHOWN_FRAMES = 12
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         if options.write is not None:
             before, after = rename.texts_of(project, proposals[options.write - 1].edit)
             rename.write_texts(project, before, after)
-            notes.print(f"fix {options.write} written: {', '.join(sorted(after))}")
+            notes.print(escape(f"fix {options.write} written: {', '.join(map(name_of, sorted(after)))}"))
     return 0 if any(report.suspects for report in found) else 1
 
 
@@ -104,9 +104,9 @@ def _show(project: Project, found: tuple[TraceReport, ...]) -> None:
         if at:
             out.print()
         trace = report.trace
-        said = f": {trace.message}" if trace.message else ""
-        of = f" [dim]in {escape(trace.test)}[/]" if trace.test else ""
-        out.print(f"[bold red]{escape(trace.error or trace.language)}[/]{escape(said)}{of}", soft_wrap=True)
+        said = f": {name_of(trace.message)}" if trace.message else ""
+        of = f" [dim]in {escape(name_of(trace.test))}[/]" if trace.test else ""
+        out.print(f"[bold red]{escape(name_of(trace.error or trace.language))}[/]{escape(said)}{of}", soft_wrap=True)
         shown = [frame for frame in report.frames if frame.path is not None]
         for frame in shown[-_SHOWN_FRAMES:]:
             out.print(f"  {_frame(frame)}", soft_wrap=True)
@@ -121,7 +121,7 @@ def _show(project: Project, found: tuple[TraceReport, ...]) -> None:
             number += 1
             sure = "tests pass" if proposal.verified == "tests" else f"{proposal.confidence:.0%}"
             out.print(f"[green]fix {number}[/] ({sure}): {escape(proposal.why)}", soft_wrap=True)
-            out.file.write(_diff(project, proposal))
+            out.diff(_diff(project, proposal))
 
 
 def _frame(frame: LocatedFrame) -> str:
@@ -132,9 +132,9 @@ def _frame(frame: LocatedFrame) -> str:
         "line": "",
         "file": " (the line is not known)",
     }
-    name = f" in {escape(frame.frame.function)}" if frame.frame.function else ""
-    code = f" [dim]{escape(frame.frame.code)}[/]" if frame.frame.code else ""
-    return f"{escape(frame.path or '')}:{frame.line}{name}{sure[frame.sureness]}{code}"
+    name = f" in {escape(name_of(frame.frame.function))}" if frame.frame.function else ""
+    code = f" [dim]{escape(name_of(frame.frame.code))}[/]" if frame.frame.code else ""
+    return f"{escape(name_of(frame.path or ''))}:{frame.line}{name}{sure[frame.sureness]}{code}"
 
 
 def _suspect(project: Project, suspect: Suspect) -> str:
@@ -144,7 +144,7 @@ def _suspect(project: Project, suspect: Suspect) -> str:
     text = project.text(suspect.path)
     line = suspect.lines[0] if suspect.lines else 1 if text is None else text.line_of(suspect.span.start) + 1
     name = escape(suspect.function) or "the module's own code"
-    return f"[bold]{escape(suspect.path)}:{line}[/] {name}: {escape('; '.join(words))}"
+    return f"[bold]{escape(name_of(suspect.path))}:{line}[/] {name}: {escape('; '.join(words))}"
 
 
 # --- for programs ----------------------------------------------------------------------------------------------------

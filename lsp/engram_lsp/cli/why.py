@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from engram_lsp.belonging import Verdict, verdict
 from engram_lsp.cli import workspace
-from engram_lsp.cli.terminal import out, print_json
+from engram_lsp.cli.terminal import name_of, out, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         for each in verdicts:
             word = "[green]in[/]" if each.reason is None else "[yellow]not in[/]"
-            said = f": {escape(each.words)}" if each.words else ""
-            out.print(f"{escape(each.file)}: {word}{said}", soft_wrap=True)
+            said = f": {escape(name_of(each.words))}" if each.words else ""
+            out.print(f"{escape(name_of(each.file))}: {word}{said}", soft_wrap=True)
     return 0 if all(each.reason is None for each in verdicts) else 1
 
 

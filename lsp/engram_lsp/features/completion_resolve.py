@@ -2,6 +2,7 @@
 
 from lsprotocol import types
 
+from engram_lsp import harmless
 from engram_lsp.session import Session
 
 
@@ -16,5 +17,5 @@ async def resolve(session: Session, item: types.CompletionItem) -> types.Complet
     if doc:
         markdown = session.client.completion_markdown
         kind = types.MarkupKind.Markdown if markdown else types.MarkupKind.PlainText
-        item.documentation = types.MarkupContent(kind, doc)
+        item.documentation = types.MarkupContent(kind, harmless.documentation(doc) if markdown else doc)
     return item

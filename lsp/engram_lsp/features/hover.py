@@ -4,7 +4,7 @@ from engram_context.languages import language_of
 from engram_context.views.hover import HoverText
 from lsprotocol import types
 
-from engram_lsp import convert
+from engram_lsp import convert, harmless
 from engram_lsp.session import Session
 
 # What the languages are called in Markdown.
@@ -26,5 +26,6 @@ def contents(found: HoverText, markdown: bool, language: str = "python") -> type
     if not markdown:
         parts = (found.signature, found.doc, found.module)
         return types.MarkupContent(types.MarkupKind.PlainText, "\n\n".join(part for part in parts if part))
-    parts = (f"```{language}\n{found.signature}\n```", found.doc, found.module and f"*{found.module}*")
+    module = harmless.plain(found.module)
+    parts = (harmless.fenced(found.signature, language), harmless.documentation(found.doc), module and f"*{module}*")
     return types.MarkupContent(types.MarkupKind.Markdown, "\n\n".join(part for part in parts if part))

@@ -5,6 +5,7 @@ from engram_context.views.signatures import Signature, SignatureHelp
 from engram_context.views.signatures import signature_help as find
 from lsprotocol import types
 
+from engram_lsp import harmless
 from engram_lsp.capabilities import Client
 from engram_lsp.guard import stale
 from engram_lsp.session import Session
@@ -49,6 +50,7 @@ def parameter(of: Signature) -> int:
 def signature(one: Signature, client: Client) -> types.SignatureInformation:
     label = Text.of(one.label)
     kind = types.MarkupKind.Markdown if client.signature_markdown else types.MarkupKind.PlainText
+    doc = harmless.documentation(one.doc) if client.signature_markdown else one.doc
     parameters = [
         types.ParameterInformation(
             (units(label, one.label, each.start, client.unit), units(label, one.label, each.end, client.unit))
@@ -59,7 +61,7 @@ def signature(one: Signature, client: Client) -> types.SignatureInformation:
     ]
     return types.SignatureInformation(
         label=one.label,
-        documentation=types.MarkupContent(kind, one.doc) if one.doc else None,
+        documentation=types.MarkupContent(kind, doc) if doc else None,
         parameters=parameters,
         active_parameter=parameter(one) if client.active_parameters else None,
     )
