@@ -9,6 +9,7 @@ Json = Any
 Question = Callable[[str, Place, int], tuple[str, Json]]
 
 NAMES = ("price", "cost_of", "x", "𝒙", "größe", "class", "a b", "", "\ud800", "Basket", "__init__", "n" * 300)
+MOST = 2**31 - 1  # the largest number that a position may have
 COMMANDS = (
     "status", "why", "report", "rebuildMemory", "pauseReading", "resumeReading", "suggestNames", "renameTo", "trace",
     "trace.clear",
@@ -29,7 +30,8 @@ def position(place: Place) -> Json:
 
 
 def around(place: Place, number: int) -> Json:
-    return {"start": position(place), "end": position((place[0] + number % 5, place[1] + number % 7))}
+    end = (min(place[0] + number % 5, MOST), min(place[1] + number % 7, MOST))
+    return {"start": position(place), "end": position(end)}
 
 
 def at(method: str, **more: Json) -> Question:
