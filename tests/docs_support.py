@@ -26,7 +26,8 @@ SHIPPED = tuple(ROOT / name for name in ("lsp", "context", "runtime"))
 # A part of a page that is made from the code: between these two comments.
 _MADE = re.compile(r"(<!-- (\w[\w-]*): made by tests/test_docs\.py -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 _FENCE = re.compile(
-    r"^(?P<indent> *)(?P<mark>```+)(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=indent)(?P=mark)[ \t]*$", re.DOTALL | re.MULTILINE
+    r"^(?P<indent> *)(?P<mark>```+)(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=indent)(?P=mark)[ \t]*$",
+    re.DOTALL | re.MULTILINE,
 )
 
 
@@ -156,7 +157,9 @@ def cli() -> str:
             else:
                 shown = f"`{formatter._format_args(action, formatter._get_default_metavar_for_positional(action))}`"
             rows.append((shown, formatter._expand_help(action) if action.help else ""))
-        found.append(f"\n## engram-ls {name}\n\n{line[0].upper() + line[1:]}.\n\n" + _table(("argument", "meaning"), rows))
+        found.append(
+            f"\n## engram-ls {name}\n\n{line[0].upper() + line[1:]}.\n\n" + _table(("argument", "meaning"), rows)
+        )
     return "\n".join(found)
 
 
@@ -218,8 +221,14 @@ def neovim() -> str:
     init = (CLIENTS / "neovim/lua/engram/init.lua").read_text(encoding="utf-8")
     rows = [(f"`:Engram {name}`", does) for name, does in neovim_commands().items()]
     keys = re.findall(r'^  (\w+) = "(.+)",$', init.partition("M.keys = {")[2].partition("\n}")[0], re.MULTILINE)
-    shown = [(f"`{key.replace(chr(92) * 2, chr(92))}`", f"`<Plug>(engram-{name.replace('_', '-')})`") for name, key in keys]
-    options = re.findall(r"^---@field (\w+)\? (\S+) ?(.*)$", init.partition("@class engram.Options")[2].partition("\n\n")[0], re.MULTILINE)
+    shown = [
+        (f"`{key.replace(chr(92) * 2, chr(92))}`", f"`<Plug>(engram-{name.replace('_', '-')})`") for name, key in keys
+    ]
+    options = re.findall(
+        r"^---@field (\w+)\? (\S+) ?(.*)$",
+        init.partition("@class engram.Options")[2].partition("\n\n")[0],
+        re.MULTILINE,
+    )
     return (
         f"\n{_table(('command', 'what it does'), rows)}\n{_table(('key with `keys = true`', 'mapping'), shown)}\n"
         f"{_table(('option of `setup`', 'type', 'meaning'), [(f'`{name}`', f'`{kind}`', about) for name, kind, about in options])}"
@@ -244,7 +253,9 @@ def emacs() -> str:
     rows = [(f"`M-x {name}`", about) for name, about in sorted(emacs_commands().items())]
     keys = source.partition("(defvar-keymap engram-suggestion-map")[2].partition("\n\n")[0]
     shown = [(f"`{key}`", f"`{name}`") for key, name in re.findall(r"\"([^\"]+)\" #'([\w-]+)", keys)]
-    options = re.findall(r'^\(defcustom ([\w-]+)[^"]*?(?:"engram-ls" "serve"\))?\n(?:[^"]*?)  "([^"\n]+)', source, re.MULTILINE)
+    options = re.findall(
+        r'^\(defcustom ([\w-]+)[^"]*?(?:"engram-ls" "serve"\))?\n(?:[^"]*?)  "([^"\n]+)', source, re.MULTILINE
+    )
     return (
         f"\n{_table(('command', 'what it does'), rows)}\n{_table(('key while ghost text is shown', 'command'), shown)}\n"
         f"{_table(('option', 'meaning'), [(f'`{name}`', about) for name, about in options])}"
@@ -276,12 +287,10 @@ def sources() -> Iterator[Path]:
 @cache
 def constants() -> str:
     """Every string in them, a line each; parts of f-strings too."""
-    found: list[str] = []
-    for file in sources():
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value.replace("\n", " "))
-    return "\n".join(found)
+    trees = (ast.parse(file.read_text(encoding="utf-8")) for file in sources())
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    strings = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return "\n".join(text.replace("\n", " ") for text in strings)
 
 
 def environment_variables() -> set[str]:

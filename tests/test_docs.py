@@ -24,7 +24,9 @@ from engram_lsp.settings import table
 UPDATE = bool(os.environ.get("UPDATE_DOCS"))
 PAGES = [page.relative_to(ROOT).as_posix() for page in pages()]
 OURS = [name for name in PAGES if name == "README.md" or name.startswith("editors/")]
-EXAMPLES = [name for name in PAGES if name.startswith("editors/docs/") and "```console" in (ROOT / name).read_text("utf-8")]
+EXAMPLES = [
+    name for name in PAGES if name.startswith("editors/docs/") and "```console" in (ROOT / name).read_text("utf-8")
+]
 TUTORIAL = DOCS / "tutorial.md"
 
 
@@ -131,7 +133,11 @@ def test_commands_in_sentences_exist_with_their_options(name: str) -> None:
         command, *rest = said.split()
         assert command in COMMANDS or command == "--version", said
         options = {word for word in rest if word.startswith("--")}
-        known = {option for action in docs.parser_of(command)._actions for option in action.option_strings} if options else set()
+        known = (
+            {option for action in docs.parser_of(command)._actions for option in action.option_strings}
+            if options
+            else set()
+        )
         assert options <= known, said
 
 
@@ -140,7 +146,11 @@ def runs(name: str) -> list[tuple[Block, list[tuple[str, str]]]]:
     found: list[tuple[Block, list[tuple[str, str]]]] = []
     page = blocks(read(name))
     if "<!-- in the project of the tutorial -->" in read(name):
-        first = next(i for i, block in enumerate(blocks(read(TUTORIAL.relative_to(ROOT).as_posix()))) if block.language == "console")
+        first = next(
+            i
+            for i, block in enumerate(blocks(read(TUTORIAL.relative_to(ROOT).as_posix())))
+            if block.language == "console"
+        )
         page = blocks(read(TUTORIAL.relative_to(ROOT).as_posix()))[:first] + page
     for block in page:
         if block.about.startswith("title="):
@@ -213,13 +223,19 @@ def test_examples_print_what_pages_show(name: str, tmp_path: Path) -> None:
 def test_links_lead_somewhere(name: str) -> None:
     page, broken = ROOT / name, []
     text = prose(read(name))
-    targets = re.findall(r"\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)", text) + re.findall(r"(?:src|href|srcset)=\"([^\"]+)\"", text)
+    targets = re.findall(r"\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)", text) + re.findall(
+        r"(?:src|href|srcset)=\"([^\"]+)\"", text
+    )
     for target in targets:
         if re.match(r"[a-z][a-z+.-]*:", target):
             continue
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
-        known = docs.anchors(file.read_text(encoding="utf-8")) if anchor and file.suffix == ".md" and file.is_file() else None
+        known = (
+            docs.anchors(file.read_text(encoding="utf-8"))
+            if anchor and file.suffix == ".md" and file.is_file()
+            else None
+        )
         if not file.exists() or (known is not None and anchor not in known):
             broken.append(target)
     assert broken == []
