@@ -1,4 +1,4 @@
-"""Runtime bugs as people make them: small changes of real functions, of nine kinds, found in the syntax tree.
+"""Runtime bugs as people make them: small changes of real functions, of ten kinds, found in the syntax tree.
 
 `mutations` gives candidates; whether one is a bug (a test that passed fails) is for `bugs.py` to find out.
 """
@@ -16,7 +16,7 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import TypeVar
 
-KINDS = ("attribute", "none", "key", "index", "argument", "off-by-one", "import", "branch", "api")
+KINDS = ("attribute", "none", "key", "index", "argument", "off-by-one", "import", "branch", "api", "misspelt")
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 Piece = tuple[int, int, str]
@@ -167,6 +167,28 @@ def _attribute(function: Function, rng: random.Random) -> Candidates:
             new = _confused(node.attr, source.attributes, rng)
             if new:
                 yield node, [(end - len(node.attr.encode()), end, new)], f".{node.attr} -> .{new}"
+
+
+def _misspelt(function: Function, rng: random.Random) -> Candidates:
+    """A slip of the fingers in one place where a name is read."""
+    for node in function.nodes():
+        name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+        if len(name) > 3 and isinstance(node.ctx, ast.Load) and not name.startswith("__"):  # type: ignore[attr-defined]
+            end = function.source.span(node)[1]
+            new = _slipped(name, rng)
+            yield node, [(end - len(name.encode()), end, new)], f"{name} -> {new}"
+
+
+def _slipped(name: str, rng: random.Random) -> str:
+    """The name with a letter too few or too many, or with two in the wrong order."""
+    at = rng.randrange(1, len(name) - 1)
+    options = {
+        name[:at] + name[at + 1 :],
+        name[: at + 1] + name[at:],
+        name[:at] + name[at + 1] + name[at] + name[at + 2 :],
+    }
+    fit = sorted(one for one in options if one != name and one.isidentifier() and one not in _KEYWORDS)
+    return rng.choice(fit) if fit else f"{name}{name[-1]}"
 
 
 def _none(function: Function, rng: random.Random) -> Candidates:
@@ -342,6 +364,7 @@ _MUTATORS: dict[str, Callable[[Function, random.Random], Candidates]] = {
     "argument": _argument,
     "off-by-one": _off_by_one,
     "branch": _branch,
+    "misspelt": _misspelt,
 }
 
 

@@ -1,6 +1,6 @@
 """Runtime bugs seeded one at a time into real packages: which functions are suspected, which fixes are proposed.
 
-    python tests/bench/bugs.py select WORK PACKAGE... --python PYTHON [--each 3] [--seed 1]
+    python tests/bench/bugs.py select WORK PACKAGE... --python PYTHON [--each 3] [--seed 1] [--kinds KIND...]
     python tests/bench/bugs.py rank WORK [--kind KIND] [--show]
     python tests/bench/bugs.py fix WORK [--kind KIND] [--only ID...] [--static] [--tried 20] [--show]
     python tests/bench/bugs.py irrelevant WORK [--packages 1] [--show]
@@ -228,7 +228,7 @@ def select(options: argparse.Namespace) -> None:
         if not package.calls:
             continue
         rng = random.Random(f"{options.seed} {root.name}")
-        for kind in KINDS:
+        for kind in options.kinds:
             began, tries, found = time.monotonic(), 0, 0
             for mutation in mutations(kind, package.sources, package.mentions, rng):
                 tests = list(dict.fromkeys(test for at in mutation.covers for test in package.calls.get(at, ())))
@@ -597,6 +597,7 @@ def main() -> None:
     command.add_argument("--each", type=int, default=3)
     command.add_argument("--tries", type=int, default=5, help="changes tried for each bug that is wanted")
     command.add_argument("--seed", type=int, default=1)
+    command.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     command.set_defaults(run=select)
     command = commands.add_parser("fit")
     command.add_argument("work", type=Path)

@@ -124,7 +124,8 @@ def candidates(
     environment: Environment,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> list[Candidate]:
-    """All repairs of the suspects, each once, by the most suspected that has it."""
+    """All repairs of the suspects, each once, by the most suspected that has it. What two rules find has both of their
+    reasons."""
     found: dict[object, Candidate] = {}
     findings: dict[str, tuple[Finding, ...]] = {}
     ours = [one for one in suspects if not is_test(one.path)]  # a fix is no other claim of a test
@@ -137,9 +138,12 @@ def candidates(
             break
         if site.path not in findings:
             findings[site.path] = catalogue.findings(snapshot, site.path, environment)
+        of_this: dict[object, Candidate] = {}
         for repair in islice(_repairs(site, findings[site.path]), _MOST_IN_ONE):
             known = ranking.features(repair, suspect, rank, best - suspect.score, trouble)
-            found.setdefault(repair.key, Candidate(repair, known))
+            before = of_this.get(repair.key)
+            of_this[repair.key] = Candidate(repair, known if before is None else {**known, **before.features})
+        found = of_this | found
     return list(found.values())
 
 
