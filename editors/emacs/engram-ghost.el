@@ -174,6 +174,7 @@ gives up what it computes for one as soon as it hears of the next edit."
                    (when (equal state (engram--state))
                      (with-current-buffer (car state)
                        (engram--offer answer (= trigger 1)))))
+     :timeout 60 ; the first one may wait for the model to be loaded
      :error-fn #'ignore
      :timeout-fn #'ignore)))
 

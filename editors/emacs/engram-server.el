@@ -86,7 +86,8 @@
   "Have the server execute COMMAND with ARGUMENTS; its answer."
   (engram--send-changes)
   (jsonrpc-request (engram--any-server) :workspace/executeCommand
-                   (apply #'engram--command command arguments)))
+                   (apply #'engram--command command arguments)
+                   :timeout 60))
 
 (defun engram--execute-then (function timeout command &rest arguments)
   "Call FUNCTION with the server and its answer to COMMAND with ARGUMENTS.

@@ -81,7 +81,8 @@ for them all.  Nil leaves that variable as it is."
 (defun engram--lighter ()
   "The state of the server, for the mode line."
   (let* ((server (engram--server))
-         (status (and (cl-typep server 'engram-server) (engram--status server)))
+         (status (and (cl-typep server 'engram-server)
+                      (or (engram--status server) '(:state "starting"))))
          (percent (plist-get status :percent)))
     (propertize
      (concat " Engram"
@@ -194,7 +195,8 @@ Interactively, OLD is the file of this buffer, or the one at point in Dired."
                  (engram--send-changes)
                  (jsonrpc-request
                   server :workspace/willRenameFiles
-                  `(:files [(:oldUri ,(engram--uri old) :newUri ,(engram--uri new))]))))
+                  `(:files [(:oldUri ,(engram--uri old) :newUri ,(engram--uri new))])
+                  :timeout 60)))
          (files (mapcar (lambda (change)
                           (file-name-nondirectory (engram--path (car change))))
                         (engram--changes edit))))

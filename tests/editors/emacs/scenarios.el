@@ -50,7 +50,7 @@
   (drive-open "shop/stock.py")
   (drive-ready))
 
-(ert-deftest killed-it-comes-back-with-its-memory ()
+(ert-deftest killed-or-restarted-it-comes-back-with-its-memory ()
   :tags '(alone)
   (drive-open "shop/stock.py")
   (drive-ready)
@@ -66,11 +66,7 @@
                  (lambda () (and (eglot-managed-p) (eglot-current-server))))
     (let ((folder (seq-elt (plist-get (drive-ready) :folders) 0)))
       (should (> (plist-get folder :fromStore) 0)))
-    (should engram-mode)))
-
-(ert-deftest it-restarts ()
-  :tags '(alone)
-  (drive-open "shop/stock.py")
+    (should engram-mode))
   (let ((pid (drive-server-pid)))
     (engram-restart)
     (drive-until "another server"
@@ -79,29 +75,19 @@
 
 ;;; Eglot alone
 
-(defun only-eglot ()
-  "As with the one line in an init file that needs no package."
-  (global-engram-mode -1)
-  (add-to-list 'eglot-server-programs
-               '((python-mode python-ts-mode) . ("engram-ls" "serve"))))
-
 (ert-deftest eglot-alone-completes-checks-and-renames ()
   :tags '(alone)
-  (only-eglot)
+  (global-engram-mode -1)
+  (add-to-list 'eglot-server-programs
+               '((python-mode python-ts-mode) . ("engram-ls" "serve")))
   (drive-open "shop/stock.py")
   (should (eq (eieio-object-class (eglot-current-server)) 'eglot-lsp-server))
   (drive-ready)
   (drive-until "the problem" #'drive-time-problem)
   (complete-an-import)
   (rename-with-tax)
-  (should-not engram-mode))
-
-(ert-deftest suggestions-come-with-eglot-alone-too ()
-  :tags '(alone)
-  (only-eglot)
-  (drive-open "shop/handlers.py")
-  (engram-mode)
-  (drive-ready)
+  (should-not engram-mode)
+  ;; Asked for, a suggestion comes to the plain client too.
   (begin-handler)
   (ask-for-rest))
 
@@ -177,7 +163,7 @@
     (should (string-search (format "def %s(price: Price" (car offered))
                            (drive-file "shop/prices.py")))))
 
-(ert-deftest a-file-is-renamed-with-its-imports ()
+(ert-deftest files-and-folders-are-renamed-with-their-imports ()
   :tags '(alone)
   (drive-open "shop/prices.py")
   (drive-ready)
@@ -204,17 +190,13 @@
                             (car (xref-backend-definitions 'eglot "shown"))))
                           new)))
     (drive-ready)
-    (should-not (drive-problem "shop.costs"))))
-
-(ert-deftest a-folder-is-renamed-with-its-imports ()
-  :tags '(alone)
-  (drive-open "shop/cart.py")
-  (drive-ready)
+    (should-not (drive-problem "shop.costs")))
+  (save-some-buffers t)
   (drive-answering '(t)
     (engram-rename-file (expand-file-name "shop" drive-project)
                         (expand-file-name "store" drive-project)))
   (should (equal buffer-file-name (expand-file-name "store/cart.py" drive-project)))
-  (should (string-search "from store.prices import" (drive-file "store/cart.py")))
+  (should (string-search "from store.costs import" (drive-file "store/cart.py")))
   (should (string-search "from store.cart import" (drive-file "store/orders.py"))))
 
 (ert-deftest settings-of-the-project-are-heeded ()
