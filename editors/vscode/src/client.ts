@@ -1,5 +1,6 @@
 // The language client and what it says of itself.
 
+import { type ChildProcess, spawn } from "node:child_process";
 import * as vscode from "vscode";
 import {
   type ClientCapabilities,
@@ -21,7 +22,7 @@ export const LANGUAGES = ["python", "typescript", "typescriptreact", "javascript
 /** More crashes than this within three minutes, and the server is not started again by itself. */
 const RESTARTS = 4;
 
-export function languageClient(engram: Engram, server: Server): LanguageClient {
+export function languageClient(engram: Engram, server: Server): Client {
   const extra = vscode.workspace.getConfiguration("engram").get<string[]>("server.arguments", []);
   // A working folder of our own: nothing of an opened project is found by being the current one.
   const cwd = engram.context.globalStorageUri.fsPath;
@@ -43,7 +44,7 @@ export function languageClient(engram: Engram, server: Server): LanguageClient {
     initializationFailedHandler: () => false,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
   };
-  const client = new Client("engram", "Engram", { command: server.path, args: ["serve", ...extra], options: { cwd } }, options);
+  const client = new Client(() => started(server.path, ["serve", ...extra], cwd), options);
   client.clientOptions.errorHandler = errorHandler(client);
   client.registerFeature(SHOWS_STATUS);
   return client;
@@ -60,8 +61,18 @@ const SHOWS_STATUS: StaticFeature = {
 };
 
 /** What is grave is said by one message with something to do about it; the rest is in the log. */
-class Client extends LanguageClient {
+export class Client extends LanguageClient {
   private telling = false;
+  private child: ChildProcess | undefined;
+
+  constructor(start: () => Promise<ChildProcess>, options: LanguageClientOptions) {
+    super("engram", "Engram", async () => (this.child = await start()), options);
+  }
+
+  /** Ends a server that has not answered yet, which the client cannot stop: it may be none. */
+  giveUp(): void {
+    if (this.state === State.Starting) this.child?.kill();
+  }
 
   override error(message: string, data?: unknown, show: boolean | "force" = true): void {
     super.error(message, data, false);
@@ -69,6 +80,14 @@ class Client extends LanguageClient {
     this.telling = true;
     void tell(this.state === State.StartFailed ? "The Engram server could not be started." : message).finally(() => (this.telling = false));
   }
+}
+
+function started(program: string, args: readonly string[], cwd: string): Promise<ChildProcess> {
+  const child = spawn(program, args, { cwd, windowsHide: true });
+  return new Promise((resolve, reject) => {
+    child.once("spawn", () => resolve(child));
+    child.once("error", reject);
+  });
 }
 
 async function tell(message: string): Promise<void> {

@@ -2,8 +2,8 @@
 
 import { homedir } from "node:os";
 import * as vscode from "vscode";
-import { DidChangeConfigurationNotification, ExecuteCommandRequest, LanguageClient, State } from "vscode-languageclient/node";
-import { languageClient } from "./client.ts";
+import { ExecuteCommandRequest, State } from "vscode-languageclient/node";
+import { type Client, languageClient } from "./client.ts";
 import { find, type Machine, type Server, type Wanted } from "./finding.ts";
 import type { Health, Status } from "./words.ts";
 
@@ -12,7 +12,7 @@ export const machine: Machine = { platform: process.platform, env: process.env, 
 export class Engram implements vscode.Disposable {
   readonly context: vscode.ExtensionContext;
   readonly log = vscode.window.createOutputChannel("Engram", { log: true });
-  client: LanguageClient | undefined;
+  client: Client | undefined;
   server: Server | undefined;
   status: Status | undefined;
   health: Health = "stopped";
@@ -58,17 +58,13 @@ export class Engram implements vscode.Disposable {
     return this.client.sendRequest(ExecuteCommandRequest.type, { command, arguments: [...args] }, token) as Promise<Answer>;
   }
 
-  /** Has the server read its settings again. */
-  async reconfigure(): Promise<void> {
-    if (this.client?.isRunning()) await this.client.sendNotification(DidChangeConfigurationNotification.type, { settings: null });
-  }
-
   dispose(): void {
     this.changing.dispose();
     this.log.dispose();
   }
 
   private inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.client?.giveUp();
     const result = this.turn.then(work);
     this.turn = result.then(
       () => {},
