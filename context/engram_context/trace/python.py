@@ -223,7 +223,11 @@ def _source(lines: Sequence[str], at: int, margin: int) -> tuple[str, tuple[int,
 def _boxed(lines: Sequence[str], at: int, depth: int) -> tuple[Trace, int] | None:
     """A group with its members, where one begins at a line."""
     stripped = lines[at].lstrip() if at < len(lines) else ""
-    if not stripped.startswith("+ Exception Group Traceback"):
+    if not stripped.startswith("+ Exception Group Traceback") or at + 1 >= len(lines):
+        return None
+    # Headings alone are none: a block of them would be looked through once from each.
+    first = lines[at + 1].lstrip()[2:]
+    if not _FRAME.match(first.lstrip()) and error_of(first) is None:
         return None
     found, end = _block(lines, at, len(lines[at]) - len(stripped), depth)
     return None if found is None else (found, end)

@@ -11,6 +11,8 @@ from engram_context.trace.values import Frame, Trace
 _PLACE = re.compile(r"(\S[^:]{0,500}|[A-Za-z]:[^:]{1,500}):(\d{1,9}) in (\S{1,300})")
 _MARKED = re.compile(r"[❱>] *(\d{1,9}) ?(.*)")
 _MOST = 2000
+_FIRST = 8
+"""Lines under a heading among which the first place stands."""
 
 
 def read(lines: Sequence[str], at: int) -> tuple[Trace, int] | None:
@@ -19,8 +21,8 @@ def read(lines: Sequence[str], at: int) -> tuple[Trace, int] | None:
         return None
     frames: list[Frame] = []
     at += 1
-    end = min(at + _MOST, len(lines))
-    while at < end:
+    start, end = at, min(at + _MOST, len(lines))
+    while at < end and (frames or at - start < _FIRST):
         line = lines[at].strip()
         if line[:1] not in ("│", "|", "╭", "╰", "├", "└"):
             break
