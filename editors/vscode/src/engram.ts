@@ -104,6 +104,7 @@ export class Engram implements vscode.Disposable {
     this.health = health;
     this.status = status;
     void vscode.commands.executeCommand("setContext", "engram-ls.health", health);
+    void vscode.commands.executeCommand("setContext", "engram-ls.running", health !== "missing" && health !== "stopped");
     this.changing.fire();
   }
 }
