@@ -56,7 +56,7 @@ class Neovim:
         self._ids = itertools.count(1)
         self._address = folder / "socket"
         path = ",".join(str(entry) for entry in runtime)
-        before = ["--cmd", f"set rtp^={path} columns=120 lines=40"] if path else []
+        before = ["--cmd", f"set rtp^={path}"] if path else []
         options = ["--headless", "-n", "-i", "NONE", *before, "-u", str(folder / "init.lua")]
         self.process = subprocess.Popen(
             [*command, *options, "--listen", str(self._address), *map(str, arguments)],
@@ -75,6 +75,8 @@ class Neovim:
         self._unpacker = msgpack.Unpacker(
             raw=False, strict_map_key=False, ext_hook=_handle, unicode_errors="surrogateescape"
         )
+        # Without somebody to look at it Neovim answers its own questions.
+        self.call("nvim_ui_attach", 120, 40, {"rgb": True, "ext_linegrid": True})
 
     def call(self, method: str, *arguments: Json) -> Json:
         """An API function of Neovim. Waits as long as Neovim waits for the user, up to the socket's timeout."""

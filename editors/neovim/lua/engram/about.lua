@@ -4,20 +4,17 @@ local server = require("engram.server")
 
 local M = {}
 
-local function given(value) return value ~= nil and value ~= vim.NIL and value ~= "" end
-
 ---@param status table
 ---@return string[]
 function M.lines(status)
-  local engine = given(status.engine) and status.engine or {}
   local lines = {
     ("engram-ls %s: %s"):format(status.version, status.health and status.health.text or ""),
     "",
-    ("model: %s%s"):format(
-      given(status.model) and status.model or "none",
-      given(engine.provider) and (" on " .. engine.provider) or ""
-    ),
+    "model: " .. status.model,
   }
+  if status.remote and status.remote.problem ~= "off" then
+    table.insert(lines, "server: " .. (status.remote.problem or status.remote.endpoint or "asked first"))
+  end
   for _, folder in ipairs(status.folders or {}) do
     table.insert(lines, "")
     table.insert(lines, folder.root)
@@ -30,9 +27,8 @@ function M.lines(status)
         (folder.memoryBytes or 0) / 2 ^ 20
       )
     )
-    local problem = given(folder.problem) and ("; " .. folder.problem) or ""
-    local watching = given(folder.watching) and "changes made elsewhere are seen" or "changes made elsewhere are not seen"
-    table.insert(lines, "  " .. watching .. problem)
+    table.insert(lines, "  watching for changes: " .. (folder.watching or "no"))
+    if folder.problem then table.insert(lines, "  " .. folder.problem) end
   end
   return lines
 end

@@ -49,7 +49,7 @@ local function running(client)
   local buffer = next(client.attached_buffers)
   local params = { command = "engram.status", arguments = {} }
   local answer = client:request_sync("workspace/executeCommand", params, 5000, buffer)
-  local status = answer and answer.result
+  local status = server.plain(answer and answer.result)
   if not status then
     health.error("it runs but does not answer", { ":Engram restart", ":Engram log" })
     return

@@ -11,7 +11,7 @@ function M.names()
   local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
   local uri, position = params.textDocument.uri, params.position
   server.run("engram.suggestNames", { uri, position }, function(names)
-    if not names or names == vim.NIL or #names == 0 then
+    if not names or #names == 0 then
       server.say("no better name is known for this")
       return
     end
@@ -30,9 +30,9 @@ local function rename(old, new)
   end
   local files = { { oldUri = vim.uri_from_fname(old), newUri = vim.uri_from_fname(new) } }
   server.request("workspace/willRenameFiles", { files = files }, function(edit, client)
-    if edit and edit ~= vim.NIL then vim.lsp.util.apply_workspace_edit(edit, client.offset_encoding) end
+    if edit then vim.lsp.util.apply_workspace_edit(edit, client.offset_encoding) end
     vim.lsp.util.rename(old, new)
-    local changed = edit and edit ~= vim.NIL and #(edit.documentChanges or vim.tbl_keys(edit.changes or {})) or 0
+    local changed = edit and #(edit.documentChanges or vim.tbl_keys(edit.changes or {})) or 0
     if changed > 0 then server.say(("the imports in %d files follow; :wall writes them"):format(changed)) end
   end)
 end

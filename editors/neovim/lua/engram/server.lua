@@ -19,6 +19,15 @@ function M.any()
   return client
 end
 
+--- A value of the protocol with nil for null, which some Neovims leave in.
+---@generic T
+---@param value T
+---@return T?
+function M.plain(value)
+  if value == vim.NIL then return nil end
+  return type(value) == "table" and vim.tbl_map(M.plain, value) or value
+end
+
 --- Sends a request. Errors are said to the user; `done` is called with results only.
 ---@param method string
 ---@param params table
@@ -30,7 +39,7 @@ function M.request(method, params, done)
     if problem then
       M.say(problem.message, vim.log.levels.ERROR)
     else
-      done(result, client)
+      done(M.plain(result), client)
     end
   end)
 end

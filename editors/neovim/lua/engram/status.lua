@@ -18,6 +18,7 @@ local said = {} ---@type table<integer, engram.Status>
 ---@param params engram.Status
 ---@param context lsp.HandlerContext
 function M.receive(_, params, context)
+  params = server.plain(params)
   said[context.client_id] = params
   vim.api.nvim_exec_autocmds("User", { pattern = "EngramStatus", modeline = false, data = params })
   vim.cmd.redrawstatus({ bang = true })
@@ -40,7 +41,7 @@ function M.line(buffer)
   local state = status and status.state or "starting"
   if state == "ready" then return "engram" end
   local percent = status and status.percent
-  if state == "reading" and percent and percent ~= vim.NIL then return ("engram %d%%"):format(percent) end
+  if state == "reading" and percent then return ("engram %d%%"):format(percent) end
   return "engram " .. state
 end
 

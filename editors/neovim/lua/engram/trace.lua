@@ -18,15 +18,19 @@ local function terminal()
   end
 end
 
---- The lines of the quickfix list; entries that Neovim understood are written as Python would.
+--- The lines of the quickfix list. Entries whose place Neovim has read out of the text are written as Python would.
 local function quickfix()
-  local lines = {}
+  local lines, inside = {}, false
   for _, item in ipairs(vim.fn.getqflist()) do
-    if item.valid == 1 and item.bufnr > 0 then
+    local placed = item.valid == 1 and item.bufnr > 0
+    if placed and not inside then table.insert(lines, "Traceback (most recent call last):") end
+    inside = placed
+    if placed then
       local name = vim.api.nvim_buf_get_name(item.bufnr)
       table.insert(lines, ('  File "%s", line %d, in ?'):format(name, item.lnum))
     end
-    table.insert(lines, item.text)
+    local text = placed and vim.trim(item.text) or item.text
+    if text ~= "" then table.insert(lines, text) end
   end
   return lines
 end
@@ -39,7 +43,7 @@ local sources = {
     return buffer and lines_of(buffer) or {}
   end,
   clipboard = function()
-    local text = vim.fn.getreg("+")
+    local text = vim.fn.has("clipboard") == 1 and vim.fn.getreg("+") or ""
     return { text ~= "" and text or vim.fn.getreg('"') }
   end,
 }
@@ -138,9 +142,12 @@ local function apply(files, encoding)
     vim.bo[file.buffer].buflisted = true
     vim.lsp.util.apply_text_edits(file.edits, file.buffer, encoding)
   end
+  vim.cmd.redraw() -- the question goes, else Neovim would want a key before it says more
   server.say("applied, not yet written: " .. names)
   return true
 end
+
+local function said(text) return text and text ~= "" end
 
 --- The lines that are shown of these traces, and what stands in each: a place to go to or a fix to apply.
 local function report(traces, encoding)
@@ -152,8 +159,8 @@ local function report(traces, encoding)
     end
   end
   for _, trace in ipairs(traces) do
-    add(("%s: %s"):format(trace.error or trace.language, trace.message or ""))
-    if trace.test and trace.test ~= vim.NIL then add("in the test " .. trace.test) end
+    add(vim.iter({ trace.error, trace.message }):filter(said):join(": "))
+    if said(trace.test) then add("in the test " .. trace.test) end
     add("")
     if #trace.suspects > 0 then add("Suspects, the likeliest first (<CR> goes there):") end
     for _, suspect in ipairs(trace.suspects) do
@@ -162,7 +169,7 @@ local function report(traces, encoding)
       add("      " .. table.concat(suspect.reasons, "; "), { suspect = suspect })
     end
     for number, proposal in ipairs(trace.proposals) do
-      if proposal.edit and proposal.edit ~= vim.NIL then
+      if proposal.edit then
         local mark = { files = changes(proposal.edit, encoding) }
         local tested = proposal.verified == true and ", with it the test passes" or ""
         add("")
