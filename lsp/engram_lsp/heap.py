@@ -1,7 +1,12 @@
-"""What the C library does with memory that is free again. glibc keeps much of it: a heap for each thread, and all below
-the last block in use. Other C libraries are left to themselves."""
+"""What becomes of memory that nobody needs any more.
+
+What was read is kept out of the collector's way (`gc.freeze`), so it has to be told when some of that may be garbage.
+Of what is free again glibc keeps much: a heap for each thread, and all below the last block in use. Other C libraries
+are left to themselves.
+"""
 
 import ctypes
+import gc
 import sys
 from contextlib import suppress
 from functools import cache
@@ -32,3 +37,11 @@ def give_back() -> None:
     """Gives free memory back to the system. Takes some milliseconds, in which other threads run."""
     if (library := _library()) is not None:
         library.malloc_trim(0)
+
+
+def tidy() -> None:
+    """Looks for garbage among all there is, and gives it back. Other threads wait as long as that takes."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    give_back()

@@ -58,6 +58,8 @@ Result = TypeVar("Result")
 _REST = 0.05
 # How long changes wait before they are written to the cache folder, in seconds.
 _SAVE_AFTER = 10.0
+# How long after a folder left all memory is looked through, in seconds.
+_TIDY_AFTER = 5.0
 # How long the model waits behind the first questions, in seconds.
 _MODEL_AFTER = 0.1
 # How long tests that were ended have to clean up, in seconds.
@@ -355,6 +357,14 @@ class Session:
         if (project := folder.project) is not None:
             await self.in_background(lambda _: (project.save(), heap.give_back()))
 
+    def _tidy_soon(self) -> None:
+        """A folder left, or is read anew: its memory is given back once nothing of it is in use."""
+
+        def tidy() -> None:
+            self.tasks.start("giving memory back", self.in_background(lambda _: heap.tidy()))
+
+        self.rest.after(_TIDY_AFTER, "tidy", tidy)
+
     # Folders
 
     def folder_of(self, document: Document) -> tuple[Folder, str]:
@@ -392,6 +402,7 @@ class Session:
             self.when_status()
             self.when_changed(None)  # what is shown of its files is withdrawn
             self.tasks.start("closing a folder", self._leave(folder))
+            self._tidy_soon()
 
     @contextmanager
     def _moving_documents(self) -> Generator[None]:
@@ -457,6 +468,8 @@ class Session:
 
     def _load(self, folder: Folder) -> None:
         if (project := folder.project) is not None:
+            if folder.loading is not None:
+                self._tidy_soon()  # what it knew was kept out of the collector's way
             folder.loading = self.tasks.start(f"reading {folder.root}", self._read_whole(folder, project))
             folder.loading.add_done_callback(lambda _: self.when_status())
 

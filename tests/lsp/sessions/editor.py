@@ -207,7 +207,7 @@ class Editor(Client):
         elif self.manner == "error":
             self._write({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32603, "message": "not today"}})
         elif self.manner == "garbage":
-            self._write({"jsonrpc": "2.0", "id": message["id"], "result": {"applied": "🙂", "x": [1]}})
+            self._write({"jsonrpc": "2.0", "id": message["id"], "result": 7})
         elif self.manner == "now":
             super()._answer(message)
 

@@ -8,7 +8,7 @@ from engram_lsp.session import Session
 
 # They live as long as the session, or wait for a client that may never answer.
 LASTING = frozenset({"watching the parent"})
-TIMERS = frozenset({"save", "hints"})
+TIMERS = frozenset({"save", "hints", "tidy"})
 
 
 def check_nothing_left(session: Session, documents: set[str], seconds: float = 10) -> None:

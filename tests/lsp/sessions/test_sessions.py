@@ -47,7 +47,9 @@ def log() -> Iterator[Log]:
 
 def check_log(lines: str) -> None:
     assert SECRET not in lines
-    failures = [line for line in lines.splitlines() if " failed: " in line and "a message failed: JSONDecode" not in line]
+    failures = [
+        line for line in lines.splitlines() if " failed: " in line and "a message failed: JSONDecode" not in line
+    ]
     assert not failures, failures[:5]
 
 
