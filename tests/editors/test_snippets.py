@@ -1,12 +1,16 @@
 """Configuration that the documentation shows is understood by the editors it is for."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from docs_support import DOCS, ROOT, blocks
 from editor_support import installed
-from editors.installing import emacs, neovim
+
+sys.path.insert(0, str(Path(__file__).parent / "installing"))
+import emacs
+import neovim
 
 
 def snippets(language: str) -> list[str]:
