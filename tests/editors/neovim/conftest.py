@@ -12,9 +12,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "installing")]
 import neovim as installing  # noqa: E402
 
 sys.path.insert(0, str(installing.python_path(installed("neovim"))))
-from nvim import Neovim, Session, Start  # noqa: E402
-
-PLUGIN = HERE.parents[2] / "editors" / "neovim"
+from nvim import PLUGIN, Neovim, Session, Start  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=["0.12", "0.11"])
@@ -78,6 +76,4 @@ def _set_up(server: Server, options: str) -> str:
 
 def _neovim(version, offline, folder, init, runtime, files, where) -> Neovim:
     command = installing.command(installed("neovim"), version)
-    # An unpacked Debian package looks for its tree-sitter parsers in the system.
-    parsers = Path(command[-1]).parents[1].glob("lib/*-linux-gnu/nvim")
-    return Neovim([*offline, *command], folder, init, runtime=(*runtime, *parsers), arguments=files, where=where)
+    return Neovim([*offline, *command], folder, init, runtime=runtime, arguments=files, where=where)

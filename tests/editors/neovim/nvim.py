@@ -12,6 +12,7 @@ from typing import Any
 import msgpack
 from editor_support import Server, until
 
+PLUGIN = Path(__file__).parents[3] / "editors" / "neovim"
 Json = Any
 Start = Callable[..., "Neovim"]
 

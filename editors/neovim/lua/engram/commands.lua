@@ -25,8 +25,10 @@ local function toggle(what)
 end
 
 local function why(arguments)
-  local name = arguments[1] or vim.api.nvim_buf_get_name(0)
-  server.run("engram.why", { vim.uri_from_fname(vim.fs.abspath(name)) }, function(answer) server.say(answer.text) end)
+  local name = vim.fs.abspath(arguments[1] or vim.api.nvim_buf_get_name(0))
+  server.run("engram.why", { vim.uri_from_fname(name) }, function(answer)
+    server.say(("%s: %s"):format(vim.fs.basename(name), answer.text))
+  end)
 end
 
 local function trace(arguments, options)

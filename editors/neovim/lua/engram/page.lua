@@ -23,7 +23,8 @@ function M.open(name, lines, filetype)
     window = vim.api.nvim_open_win(buffer, true, { split = "below", win = -1, height = math.min(#lines + 1, 16) })
   end
   vim.api.nvim_set_current_win(window)
-  vim.bo[buffer].filetype = filetype
+  -- Colours fail where Neovim came without the parser for them, as from some distributions.
+  pcall(function() vim.bo[buffer].filetype = filetype end)
   vim.keymap.set("n", "q", "<Cmd>close<CR>", { buffer = buffer, desc = "engram: close this page" })
   return buffer
 end
