@@ -1,4 +1,4 @@
-"""One VS Code for the tests that work like a user, a window of it for each test."""
+"""VS Code with our extension, and a window of it for each test."""
 
 import os
 from collections.abc import Generator, Iterator
@@ -17,13 +17,17 @@ def code() -> Code:
     return command(installed("vscode"))
 
 
-@pytest.fixture(scope="session")
-def host(code: Code, offline: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    with running(code, offline, tmp_path_factory.mktemp("profile"), "--disable-workspace-trust") as host:
+@pytest.fixture(scope="module")
+def host(
+    request: pytest.FixtureRequest, code: Code, offline: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Host]:
+    """One VS Code for the tests of a module, started with its OPTIONS."""
+    options = getattr(request.module, "OPTIONS", ("--disable-workspace-trust",))
+    with running(code, offline, tmp_path_factory.mktemp("profile"), *options) as host:
         yield host
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(code: Code, host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with browsing(code, host, tmp_path_factory.mktemp("browser")) as browser:
         yield browser
@@ -34,7 +38,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     window = getattr(item, "funcargs", {}).get("window")
     if report.when == "call" and report.failed and window:
-        window.shot(f"failed-{item.name}")
+        window.page.screenshot(path=window.shots / f"failed-{item.name}.png")
     return report
 
 

@@ -2,18 +2,17 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 from editor_support import Server, until
-from editors.installing.vscode import Code
-from editors.vscode.running import ADDRESS, Host, browsing, running
+from editors.vscode.running import ADDRESS, Host
 from wire_support import DATA
 
 INSIDE = Path(__file__).parent / "inside"
+# Only so does it run tests.
+OPTIONS = ("--enable-smoke-test-driver", "--disable-workspace-trust")
 RECORDED = DATA / "clients" / "vscode.json"
 DEPOT = '''\
 """Where things lie."""
@@ -22,21 +21,6 @@ DEPOT = '''\
 def pallet_weight(count: int) -> int:
     return 25 * count
 '''
-
-
-@pytest.fixture(scope="module")
-def host(code: Code, offline: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    profile = tmp_path_factory.mktemp("profile")
-    # Only so does it run tests.
-    driven = ("--enable-smoke-test-driver", "--disable-workspace-trust")
-    with running(code, offline, profile, *driven) as host:
-        yield host
-
-
-@pytest.fixture
-def browser(code: Code, host: Host, tmp_path: Path) -> Iterator[Any]:
-    with browsing(code, host, tmp_path) as browser:
-        yield browser
 
 
 def run(browser: Any, where: str, suite: str) -> list[str]:

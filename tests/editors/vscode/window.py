@@ -95,7 +95,7 @@ class Window:
     def open(self, name: str) -> None:
         """Opens a file of the project and waits until it is there to be edited."""
         self.press("Control+P")
-        self.see(".quick-input-widget:not(.hidden) input")
+        self.see(".quick-input-widget:not(.hidden) input:focus")
         self.type(name)
         self.see(f'.quick-input-list .monaco-list-row.focused[aria-label^="{name.rsplit("/")[-1]}"]')
         self.press("Enter")
@@ -105,14 +105,14 @@ class Window:
     def go(self, line: int, character: int) -> None:
         """Puts the cursor to a place in the open file; both from 0, in UTF-16 code units."""
         self.press("Control+G")
-        self.see(".quick-input-widget:not(.hidden) input")
+        self.see(".quick-input-widget:not(.hidden) input:focus")
         self.type(f":{line + 1}:{character + 1}".removeprefix(":"))
         self.press("Enter")
         self.see(".editor-instance .monaco-editor.focused")
 
     def command(self, title: str) -> None:
         self.press("F1")
-        self.see(".quick-input-widget:not(.hidden) input")
+        self.see(".quick-input-widget:not(.hidden) input:focus")
         self.type(title)
         self.see(f'.quick-input-list .monaco-list-row.focused[aria-label^="{title}"]')
         self.press("Enter")
