@@ -97,7 +97,7 @@ def settings() -> str:
     for name, kind, value, about in table():
         groups.setdefault(name.split(".")[1], []).append((f"`{name}`", kind, default(value), about))
     heads = ("setting", "value", "default", "what it does")
-    return "\n".join(f"\n## engram.{group}\n\n{_table(heads, rows)}" for group, rows in groups.items())
+    return "".join(f"\n## engram.{group}\n\n{_table(heads, rows)}" for group, rows in groups.items())
 
 
 def codes() -> str:
@@ -160,7 +160,7 @@ def cli() -> str:
         found.append(
             f"\n## engram-ls {name}\n\n{line[0].upper() + line[1:]}.\n\n" + _table(("argument", "meaning"), rows)
         )
-    return "\n".join(found)
+    return "".join(found)
 
 
 def built_in_rules() -> str:

@@ -76,7 +76,7 @@ def mentioned(pattern: str, text: str) -> set[str]:
     return set(re.findall(pattern, text))
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", PAGES)
 def test_settings_and_commands_that_are_mentioned_exist(name: str) -> None:
     known = SETTINGS | {command for command, _ in server.COMMANDS} | set(docs.vscode_settings()) | OTHERS
     groups = {setting.rpartition(".")[0] for setting in known}
