@@ -252,6 +252,8 @@ class Project:
         # A view indexes so much of the document and no more: whole lines, so that the memo of lines knows them.
         start = text.line_start(text.line_of(max(offset - _BEFORE, 0)))
         end = text.line_span(text.line_of(min(offset + _AFTER, len(text)))).end
+        # A line may be as long as the text.
+        start, end = max(start, offset - 2 * _BEFORE), min(end, offset + 2 * _AFTER)
         sides = text.data[start:offset], text.data[offset:end]
         memory, kept = self.memory, self._view
         # While a word is typed, the text around it stays.

@@ -40,6 +40,10 @@ TextEdit = tuple[int, int, int]
 """start, old end, new end: bytes start..old end became start..new end."""
 
 
+_SURELY_NAMES = 100_000
+"""Bytes of a source that has some name in it."""
+
+
 def parse(
     text: Text,
     language: str,
@@ -100,6 +104,12 @@ def read_record(text: Text, language: str, tree: Tree | None = None) -> FileReco
     except TooSlowError:
         log.warning("a file of %d bytes takes too long to read; its text alone is known", len(text))
         return empty_record(text.digest, language, len(text.data), text.line_count)
+
+
+def is_text_alone(record: FileRecord, text: Text) -> bool:
+    """Whether nothing but the text is known of what should have names: it was too large, or took too long. Who parses
+    it again waits as long."""
+    return len(text) > _SURELY_NAMES and not len(record.occurrences)
 
 
 def _read(text: Text, language: str, tree: Tree | None) -> FileRecord:

@@ -36,6 +36,7 @@ from engram_context.checks.subject import Subject
 from engram_context.checks.suppression import unsuppressed
 from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
+from engram_context.reader import is_text_alone
 from engram_context.snapshot import Snapshot
 from engram_context.text import Span
 
@@ -79,6 +80,8 @@ def subject_of(snapshot: Snapshot, path: str, environment: Environment) -> Subje
     """A file to be checked; None where nothing can be found."""
     record, text = snapshot.record(path), snapshot.text(path)
     if record is None or text is None or record.digest != text.digest or not is_checked(path, record.language):
+        return None
+    if record.language == "python" and is_text_alone(record, text):
         return None
     return Subject(snapshot, path, text, record, environment)
 

@@ -8,6 +8,8 @@ from engram_context.text import Span, Text
 
 _MARKS = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\#.*|[()\[\]{}]""")
 _OPENS_BLOCK = re.compile(r"\s*(?:async\s+)?(?:if|elif|else|for|while|with|try|except|finally|def|class|match|case)\b")
+_LONGEST = 20_000
+"""Bytes of a line that somebody may be writing."""
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -18,6 +20,8 @@ def missing(text: Text, offset: int) -> str:
     """
     number = text.line_of(offset)
     span = text.line_span(number)
+    if len(span) > _LONGEST:
+        return ""
     before, after = text.slice(Span(span.start, offset)), text.slice(Span(offset, span.end))
     if after.strip(" \t\r\n)]}:"):
         return ""

@@ -10,6 +10,8 @@ from engram_context.text import Span, Text
 
 _WORD = re.compile(rb"[\w\x80-\xff]+")
 _OPENING = frozenset({"(", "[", "{", "string_start", '"', "'", "`"})
+_DEEPEST = 200
+"""Nodes around a place that a selection can grow to, besides the file."""
 _CLOSING = frozenset({")", "]", "}", "string_end", '"', "'", "`"})
 
 
@@ -43,13 +45,15 @@ def _around(tree: Tree, text: Text, offset: int) -> list[Node]:
         end = offset + 1
     elif _WORD.match(before):
         at = offset - 1
-    node = tree.root_node.descendant_for_byte_range(at, end)
-    nodes: list[Node] = []
-    while node is not None:
+    # Downwards: a node finds its parent by looking for itself from the root on, which takes long in a deep tree.
+    cursor = tree.walk()
+    nodes = [tree.root_node]
+    while cursor.goto_first_child_for_byte(at) is not None:
+        node = cursor.node
+        if node is None or node.start_byte > at or node.end_byte < end:
+            break
         nodes.append(node)
-        node = node.parent
-    nodes.reverse()
-    return nodes
+    return nodes[:1] + nodes[1:][-_DEEPEST:]
 
 
 def _inside(node: Node) -> Span | None:
