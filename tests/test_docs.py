@@ -19,6 +19,7 @@ from docs_support import DOCS, ROOT, Block, blocks, pages, prose
 from engram_context.checks.catalogue import CODES
 from engram_lsp import server
 from engram_lsp.cli import COMMANDS
+from engram_lsp.client import Client, where
 from engram_lsp.settings import table
 
 UPDATE = bool(os.environ.get("UPDATE_DOCS"))
@@ -214,6 +215,27 @@ def test_examples_print_what_pages_show(name: str, tmp_path: Path) -> None:
     if UPDATE:
         (ROOT / name).write_text(replaced(read(name), rewritten), encoding="utf-8")
     assert wrong == [], "run UPDATE_DOCS=1 pytest tests/test_docs.py, or change what is described"
+
+
+def test_the_ghost_text_of_the_tutorial_comes_unasked(tmp_path: Path) -> None:
+    root, name = tmp_path / "shop", "shop/orders.py"
+    for block, commands in runs(TUTORIAL.relative_to(ROOT).as_posix()):
+        if commands:
+            break
+        file = root / block.about.removeprefix("title=")
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text(block.text, encoding="utf-8")
+    text = (root / name).read_text(encoding="utf-8").rstrip("\n") + " "
+    settings = {"index": {"cacheFolder": str(tmp_path / "cache")}}
+    with Client([sys.executable, "-m", "engram_lsp.cli", "serve"], configuration=settings) as client:
+        client.initialize(
+            root, capabilities={"textDocument": {"inlineCompletion": {}}, "workspace": {"configuration": True}}
+        )
+        client.ready(60)
+        uri = client.open(root / name, text)
+        place = where(uri, text.count("\n"), len(text.rpartition("\n")[2]))
+        answer = client.send("textDocument/inlineCompletion", {**place, "context": {"triggerKind": 2}}).result(60)
+        assert [item["insertText"] for item in answer["items"]] == ["= time.perf_counter()"]
 
 
 # --- what else can be wrong -------------------------------------------------------------------------------------------
