@@ -71,6 +71,10 @@ export function program(machine: Machine, name: string, exists: (path: string) =
     .find(exists);
 }
 
+export function parent(machine: Machine, path: string): string {
+  return paths(machine).dirname(path);
+}
+
 /** The version of the server in a wheel's file name, or in an environment. */
 export function versionOfWheel(wheel: string): string | undefined {
   return /(?:^|[\\/])engram_ls-([^-]+)-[^\\/]+\.whl$/.exec(wheel)?.[1];

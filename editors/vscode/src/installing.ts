@@ -57,6 +57,7 @@ function installing(engram: Engram, all: ReturnType<typeof steps>): Thenable<voi
     const stop = new AbortController();
     token.onCancellationRequested(() => stop.abort());
     await rm(engram.environment, { recursive: true, force: true });
+    await vscode.workspace.fs.createDirectory(engram.context.globalStorageUri);
     for (const step of all) {
       progress.report({ message: step.says });
       await perform(step, (text) => engram.log.info(text.trimEnd()), stop.signal);

@@ -1,12 +1,14 @@
 // What installing the server runs. Nothing here knows of VS Code.
 
 import { spawn } from "node:child_process";
-import { inEnvironment, type Machine, program } from "./finding.ts";
+import { tmpdir } from "node:os";
+import { inEnvironment, type Machine, parent, program } from "./finding.ts";
 
 export interface Step {
   readonly says: string;
   readonly command: string;
   readonly arguments: readonly string[];
+  readonly folder: string;
 }
 
 export interface Tool {
@@ -26,15 +28,19 @@ export async function tool(machine: Machine): Promise<Tool | undefined> {
   if (machine.platform === "win32") pythons.unshift(["py", "-3"]);
   for (const [name = "", ...first] of pythons) {
     const command = program(machine, name);
-    if (command && (await succeeds(command, [...first, "-c", FITS]))) return { name: "pip", command, arguments: first };
+    if (command && (await succeeds(command, [...first, "-I", "-c", FITS]))) return { name: "pip", command, arguments: first };
   }
   return undefined;
 }
 
-/** The commands that put `what`, a wheel or the name of a package, into a new environment. */
+/**
+ * The commands that put `what`, a wheel or the name of a package, into a new environment. They run beside it, and Python without what
+ * its variables and the current folder would add (`-I`): an opened project has no say in this.
+ */
 export function steps(machine: Machine, tool: Tool, environment: string, what: string): Step[] {
   const python = inEnvironment(machine, environment, "python");
-  const run = (says: string, command: string, ...rest: string[]): Step => ({ says, command, arguments: rest });
+  const folder = parent(machine, environment);
+  const run = (says: string, command: string, ...rest: string[]): Step => ({ says, command, arguments: rest, folder });
   const making = "Making an environment";
   const installing = "Downloading and installing packages";
   return tool.name === "uv"
@@ -43,8 +49,8 @@ export function steps(machine: Machine, tool: Tool, environment: string, what: s
         run(installing, tool.command, "pip", "install", "--python", python, what),
       ]
     : [
-        run(making, tool.command, ...tool.arguments, "-m", "venv", environment),
-        run(installing, python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", what),
+        run(making, tool.command, ...tool.arguments, "-I", "-m", "venv", environment),
+        run(installing, python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install", what),
       ];
 }
 
@@ -52,7 +58,7 @@ export function steps(machine: Machine, tool: Tool, environment: string, what: s
 export function perform(step: Step, say: (text: string) => void, stop: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     say(`> ${[step.command, ...step.arguments].join(" ")}\n`);
-    const child = spawn(step.command, step.arguments, { stdio: ["ignore", "pipe", "pipe"], signal: stop });
+    const child = spawn(step.command, step.arguments, { cwd: step.folder, stdio: ["ignore", "pipe", "pipe"], signal: stop });
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", say);
     child.on("error", reject);
     child.on("close", (code) => (code === 0 ? resolve() : reject(new Error(`${step.says} failed (${code ?? "stopped"})`))));
@@ -60,7 +66,7 @@ export function perform(step: Step, say: (text: string) => void, stop: AbortSign
 }
 
 async function succeeds(command: string, rest: readonly string[]): Promise<boolean> {
-  const step = { says: command, command, arguments: rest };
+  const step = { says: command, command, arguments: rest, folder: tmpdir() };
   return perform(step, () => {}, AbortSignal.timeout(20_000)).then(
     () => true,
     () => false,

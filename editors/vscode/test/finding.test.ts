@@ -57,13 +57,15 @@ test("each tool makes an environment and installs into it", () => {
   assert.deepEqual(uv.map((step) => step.arguments.at(-1)), ["C:\\s", "engram-ls"]);
   const py = steps(windows, { name: "pip", command: "C:\\Windows\\py.exe", arguments: ["-3"] }, "C:\\s", "engram-ls");
   assert.deepEqual(py.map((step) => step.command), ["C:\\Windows\\py.exe", "C:\\s\\Scripts\\python.exe"]);
-  assert.deepEqual(py[0]?.arguments, ["-3", "-m", "venv", "C:\\s"]);
+  assert.deepEqual(py[0]?.arguments, ["-3", "-I", "-m", "venv", "C:\\s"]);
 });
 
 test("installing a wheel gives a server that is found, and its version", { timeout: 300_000 }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "engram install "));
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const environment = join(folder, "server");
+  // Were the current folder's modules taken, installing would fail.
+  for (const name of ["venv.py", "ensurepip.py", "pip.py"]) writeFileSync(join(folder, name), "raise SystemExit(9)");
   const said: string[] = [];
   const means = await tool(here);
   assert.ok(means, "neither uv nor a Python was found");
@@ -78,7 +80,7 @@ test("installing a wheel gives a server that is found, and its version", { timeo
 });
 
 test("a step that fails or is stopped throws", async () => {
-  const step = (code: string) => ({ says: "Trying", command: process.execPath, arguments: ["-e", code] });
+  const step = (code: string) => ({ says: "Trying", command: process.execPath, arguments: ["-e", code], folder: tmpdir() });
   await assert.rejects(perform(step("process.exit(3)"), () => {}, new AbortController().signal), /Trying failed \(3\)/);
   const stop = new AbortController();
   const endless = perform(step("console.log('on'); setInterval(() => {}, 1e6)"), (text) => text.startsWith("on") && stop.abort(), stop.signal);
