@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from engram_context.checks.decorators import keeps_all, keeps_parameters
 from engram_context.checks.facts import Facts, facts_of, file_facts
@@ -73,15 +72,14 @@ _FORMS: Final = frozenset(("Generic", "Protocol", "NamedTuple", "object"))
 
 
 _lock = threading.Lock()
-_proven: WeakKeyDictionary[Resolver, Proven] = WeakKeyDictionary()
 
 
 def proven_of(whole: Whole, resolver: Resolver) -> Proven:
-    """The one that stands beside a thread's resolver."""
+    """The one that stands beside a thread's resolver, and goes with it."""
     with _lock:
-        found = _proven.get(resolver)
+        found: Proven | None = vars(resolver).get("_proven")
         if found is None:
-            found = _proven[resolver] = Proven(resolver, whole.of(facts_of))
+            found = vars(resolver)["_proven"] = Proven(resolver, whole.of(facts_of))
         return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from engram_context.outside.environment import Environment
 from engram_context.records import FileRecord
@@ -35,15 +34,13 @@ class Whole:
             return self._kept[make]
 
 
-_wholes: WeakKeyDictionary[Snapshot, Whole] = WeakKeyDictionary()
-
-
 def whole_of(snapshot: Snapshot, environment: Environment) -> Whole:
-    """The one `Whole` of a snapshot, which lives as long as that does."""
+    """The one `Whole` of a snapshot. It is kept with that, for it refers to it: in a dict with weak keys, neither would
+    ever go."""
     with _lock:
-        found = _wholes.get(snapshot)
+        found: Whole | None = vars(snapshot).get("_whole")
         if found is None or found.environment is not environment:
-            found = _wholes[snapshot] = Whole(snapshot, environment)
+            found = vars(snapshot)["_whole"] = Whole(snapshot, environment)
         return found
 
 

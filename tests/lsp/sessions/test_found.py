@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engram_context.snapshot import Snapshot
 from engram_lsp import session
 from engram_lsp.client import ResponseError
 from engram_lsp.features import configuration
@@ -147,3 +148,17 @@ def test_requests_without_parameters_that_nobody_knows_are_unknown(start: Start,
     with pytest.raises(ResponseError) as caught:
         editor.request("$/nonsense")
     assert caught.value.code == -32601
+
+
+def test_an_edit_does_not_leave_the_project_as_it_was_before(start: Start, disk: Disk) -> None:
+    """What checks knew of each snapshot referred to it from a dict with weak keys."""
+    editor = start(disk.project)
+    uri = uri_of(disk.project / "shop" / "till.py")
+    editor.show(uri, "import os\n")
+    for version in range(2, 30):
+        editor.shown.pop(uri, None)
+        editor.edit(uri, [{"text": f"import os\nx = {version}\n"}], version)
+        assert eventually(lambda: editor.shown.get(uri))
+    gc.collect()
+    alive = [found for found in gc.get_objects() if isinstance(found, Snapshot) and "shop/till.py" in found.records]
+    assert len(alive) < 10
