@@ -308,6 +308,15 @@ def nested(value: object, inside: str = "") -> Iterator[str]:
                 yield from nested(inner)
 
 
+def test_defaults_that_pages_repeat_are_right() -> None:
+    defaults = {name: value for name, _, value, _ in table()}
+    repeated = re.findall(r"\| `(engram\.[\w.]+)` \| ([\d,]+) \|", "".join(map(read, OURS)))
+    assert {name: defaults[name] for name, _ in repeated} == {
+        name: int(value.replace(",", "")) for name, value in repeated
+    }
+    assert repeated
+
+
 GROUPS = {name.split(".")[1] for name in SETTINGS}
 
 
