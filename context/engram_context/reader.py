@@ -20,6 +20,7 @@ from engram_context.builder import RecordBuilder
 from engram_context.disk.limits import Deadline, TooSlowError
 from engram_context.languages import grammar, language_named
 from engram_context.languages.manifests import MANIFESTS, read_manifest
+from engram_context.languages.reading import NEVER_DEEP, check_depth
 from engram_context.languages.reading import read as read_other
 from engram_context.python import read_python
 from engram_context.records import NO_REF, FileRecord, Role, SyntaxProblem, empty_record
@@ -40,8 +41,11 @@ TextEdit = tuple[int, int, int]
 """start, old end, new end: bytes start..old end became start..new end."""
 
 
-_SURELY_NAMES = 100_000
+_SURELY_NAMES = 10_000
 """Bytes of a source that has some name in it."""
+
+
+_DEEP = 1_500
 
 
 def parse(
@@ -65,6 +69,26 @@ def parse(
     points = (_point(before, start), _point(before, old_end), _point(text, new_end))
     tree.edit(start, old_end, new_end, *points)
     return _parse(parser, text.data, tree)
+
+
+def parse_shallow(text: Text, language: str) -> Tree | None:
+    """As `parse`, and None of what is nested deeper than people nest: looking around in it takes quadratic time."""
+    tree = parse(text, language)
+    return None if tree is None or _is_deep(tree) else tree
+
+
+def _is_deep(tree: Tree) -> bool:
+    cursor, depth = tree.walk(), 0
+    while True:
+        if cursor.goto_first_child():
+            depth += 1
+            if depth > _DEEP:
+                return True
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return False
+            depth -= 1
 
 
 def _parse(parser: Parser, data: bytes, old: Tree | None) -> Tree | None:
@@ -122,6 +146,8 @@ def _read(text: Text, language: str, tree: Tree | None) -> FileRecord:
         return read_other(text, foreign, tree)
     if tree is None or language != "python":
         return empty_record(text.digest, language, len(text.data), text.line_count)
+    if len(text) > NEVER_DEEP:
+        check_depth(tree)
     builder = RecordBuilder(text, language)
     problems: tuple[SyntaxProblem, ...] = ()
     dropped: list[Span] = []

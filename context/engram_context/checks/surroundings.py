@@ -9,7 +9,7 @@ from functools import cache
 import tree_sitter
 
 from engram_context.languages import grammar
-from engram_context.reader import parse
+from engram_context.reader import parse, parse_shallow
 from engram_context.records import FileRecord
 from engram_context.text import Span, Text
 
@@ -35,10 +35,10 @@ class Surroundings:
 
     @staticmethod
     def of(text: Text, language: str) -> Surroundings:
-        """Raises ValueError for a language without a grammar."""
-        tree = parse(text, language)
+        """Raises ValueError for a language without a grammar, and for what is nested too deeply."""
+        tree = parse_shallow(text, language)
         if tree is None:
-            raise ValueError(f"there is no grammar for {language}")
+            raise ValueError(f"there is no grammar for {language}, or the text is nested too deeply")
         return Surroundings(text, tree)
 
     def node(self, span: Span) -> tree_sitter.Node:

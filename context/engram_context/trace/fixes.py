@@ -16,7 +16,7 @@ from engram_context.checks import catalogue
 from engram_context.edits import Edit, EditError, ProjectEdit, project_edit
 from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
-from engram_context.reader import parse, read_record
+from engram_context.reader import parse_shallow, read_record
 from engram_context.recent import resolver_of
 from engram_context.snapshot import Read, Snapshot
 from engram_context.text import Text
@@ -170,7 +170,7 @@ def _site_of(snapshot: Snapshot, suspect: Suspect, trouble: Trouble) -> Site | N
     record, text = snapshot.record(suspect.path), snapshot.text(suspect.path)
     if record is None or text is None or record.language != "python" or record.digest != text.digest:
         return None
-    tree = parse(text, "python")
+    tree = parse_shallow(text, "python")
     if tree is None or tree.root_node.has_error:
         return None
     return Site(snapshot, resolver_of(snapshot), suspect, trouble, text, tree, record)
@@ -200,7 +200,7 @@ class _Checker:
             return None
         proposal = Proposal(edit, repair.why, repair.rule, repair.path, repair.line, confidence)
         if not whole:
-            trees = [parse(text, "python") for text in after.values()]
+            trees = [parse_shallow(text, "python") for text in after.values()]
             return None if any(tree is None or tree.root_node.has_error for tree in trees) else proposal
         records = {path: read_record(text, "python") for path, text in after.items()}
         if any(record.errors for record in records.values()):

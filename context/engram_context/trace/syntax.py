@@ -6,7 +6,7 @@ from functools import cached_property
 
 from tree_sitter import Node, Tree
 
-from engram_context.reader import parse
+from engram_context.reader import parse_shallow
 from engram_context.text import Span, Text
 
 _COMPOUND = frozenset({
@@ -36,7 +36,7 @@ class Syntax:
 
     @cached_property
     def tree(self) -> Tree | None:
-        return parse(self.text, "python")
+        return parse_shallow(self.text, "python")
 
     def _node(self, offset: int) -> Node | None:
         return None if self.tree is None else self.tree.root_node.descendant_for_byte_range(offset, offset + 1)

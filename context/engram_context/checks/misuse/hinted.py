@@ -11,7 +11,7 @@ from engram_context.checks.misuse.copies import Uneven, uneven_copies
 from engram_context.checks.misuse.nearby import swaps_in
 from engram_context.edits import Edit, project_edit
 from engram_context.findings import Finding, Fix
-from engram_context.reader import parse
+from engram_context.reader import parse_shallow
 from engram_context.snapshot import Snapshot
 from engram_context.text import Location, Text
 
@@ -49,7 +49,7 @@ def uneven_hints(snapshot: Snapshot, path: str) -> tuple[Finding, ...]:
     text, record = snapshot.text(path), snapshot.record(path)
     if text is None or record is None or record.language != "python" or record.errors:
         return ()
-    tree = parse(text, "python")
+    tree = parse_shallow(text, "python")
     return () if tree is None else tuple(_uneven(path, text, copy) for copy in uneven_copies(tree, text))
 
 

@@ -13,7 +13,7 @@ from engram_context.checks.misuse.habits import Experience, Habits, habits_of
 from engram_context.checks.misuse.places import Places
 from engram_context.checks.usage import Usage
 from engram_context.languages import language_of
-from engram_context.reader import is_text_alone, parse
+from engram_context.reader import is_text_alone, parse_shallow
 from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot
 from engram_context.text import Text
@@ -45,7 +45,7 @@ def _ground(snapshot: Snapshot, path: str) -> tuple[Text, FileRecord, tree_sitte
         return None
     if record.errors or record.digest != text.digest or is_text_alone(record, text):
         return None
-    tree = parse(text, "python")
+    tree = parse_shallow(text, "python")
     if tree is None:
         return None
     return text, record, tree, Experience(record, tuple(_others(snapshot, path))), Callables(snapshot)

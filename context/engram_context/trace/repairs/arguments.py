@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from engram_context.inference.members import ClassType
-from engram_context.reader import parse
+from engram_context.reader import parse_shallow
 from engram_context.records import KEYWORD_ONLY, KEYWORDS, NO_REF, VARIADIC
 from engram_context.text import Span, Text
 from engram_context.trace.repairs.likeness import likeness, nearest
@@ -302,7 +302,7 @@ def _calls_of(site: Site, name: str) -> Iterator[list[str]]:
 
 def _split(text: Text, inside: Span) -> list[str]:
     source = Text.of(b"f(" + text.data[inside.start : inside.end] + b")")
-    tree = parse(source, "python")
+    tree = parse_shallow(source, "python")
     if tree is None:
         return []
     node = tree.root_node
