@@ -27,13 +27,13 @@ export async function explainSelection(engram: Engram): Promise<void> {
 
 async function explain(engram: Engram, text: string, otherwise: string): Promise<void> {
   const traces = text.trim() ? await traced(engram, text) : [];
-  const items = choices(traces, (uri) => vscode.workspace.asRelativePath(engram.client!.protocol2CodeConverter.asUri(uri)));
+  const { title, items } = choices(traces, (uri) => vscode.workspace.asRelativePath(engram.client!.protocol2CodeConverter.asUri(uri)));
   if (!items.length) {
     void vscode.window.showInformationMessage(otherwise);
     return;
   }
   const picks = items.map((item) => ({ ...item, ...(item.heading && { kind: vscode.QuickPickItemKind.Separator }) }));
-  const options = { title: "Suspects and fixes", matchOnDescription: true, matchOnDetail: true };
+  const options = { title, placeHolder: "A fix is shown before it changes anything", matchOnDescription: true, matchOnDetail: true };
   const chosen: Choice | undefined = await vscode.window.showQuickPick(picks, options);
   if (chosen?.suspect) await show(engram, chosen.suspect);
   if (chosen?.proposal?.edit) await preview(engram, chosen.proposal.edit, { chosen: true });

@@ -47,9 +47,9 @@ export interface Choice {
 
 const PASSES: Readonly<Record<string, string>> = { test: "the test passes with it", tests: "the tests pass with it" };
 
-/** What may be done about traces: for each its fixes, the likeliest first, then its suspects. */
-export function choices(traces: readonly Trace[], name: (uri: string) => string): Choice[] {
-  return traces.flatMap((trace): Choice[] => {
+/** What may be done about traces: for each its fixes, the likeliest first, then its suspects. One trace alone is the title. */
+export function choices(traces: readonly Trace[], name: (uri: string) => string): { title: string; items: Choice[] } {
+  const items = traces.flatMap((trace): Choice[] => {
     const fixes = trace.proposals.filter((one) => one.edit !== null);
     if (!fixes.length && !trace.suspects.length) return [];
     return [
@@ -67,6 +67,9 @@ export function choices(traces: readonly Trace[], name: (uri: string) => string)
       })),
     ];
   });
+  const [first, ...more] = items.filter((item) => item.heading);
+  if (!first || more.length) return { title: "Suspects and fixes", items };
+  return { title: first.label, items: items.filter((item) => !item.heading) };
 }
 
 /**

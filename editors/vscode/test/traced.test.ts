@@ -24,22 +24,26 @@ const trace: Trace = {
 };
 
 test("a trace offers its fixes that can be shown, then its suspects with their reasons", () => {
-  const made = choices([trace], (uri) => uri.slice("file:///".length));
+  const { title, items } = choices([trace], (uri) => uri.slice("file:///".length));
+  assert.equal(title, "KeyError: 'a' b");
   assert.deepEqual(
-    made.map((one) => [one.label, one.description, one.detail]),
+    items.map((one) => [one.label, one.description, one.detail]),
     [
-      ["KeyError: 'a' b", undefined, undefined],
       ["$(wrench) Preview: the key is asked for first", "71 %", undefined],
       ["$(wrench) Preview: the key is given", "the tests pass with it", undefined],
       ["$(symbol-method) A.run", "a.py:7", "it raised; it changed"],
       ["$(symbol-method) module", "b.py", ""],
     ],
   );
-  assert.equal(made[0]?.heading, true);
+});
+
+test("of several traces each is a heading", () => {
+  const { items } = choices([trace, { ...trace, error: "ValueError", message: "" }], String);
+  assert.deepEqual(items.filter((one) => one.heading).map((one) => one.label), ["KeyError: 'a' b", "ValueError"]);
 });
 
 test("a trace that blames nothing offers nothing", () => {
-  assert.deepEqual(choices([{ ...trace, suspects: [], proposals: [] }], String), []);
+  assert.deepEqual(choices([{ ...trace, suspects: [], proposals: [] }], String).items, []);
 });
 
 const annotated: WorkspaceEdit = {
