@@ -126,7 +126,9 @@ def picture(lines: list[Line]) -> str:
     looks = "".join(f".{name}{{{look}}}" for look, name in classes.items())
     style = (
         f"text{{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre}}"
-        f"{looks}.s{{animation:s {total:.1f}s step-end infinite}}.c{{animation:c {total:.1f}s step-end infinite}}"
+        # Where nothing moves, the first screen is shown.
+        f"{looks}.s{{animation:s {total:.1f}s step-end infinite}}"
+        f".c{{transform:translateY({ROWS * HIGH:.0f}px);animation:c {total:.1f}s step-end infinite}}"
         f"{steps('s', scroll, total)}{steps('c', cover, total)}"
         f"@media(prefers-reduced-motion:reduce){{.s{{animation:none;transform:translateY({still:.0f}px)}}"
         f".c{{display:none}}}}"
