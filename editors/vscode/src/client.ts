@@ -17,7 +17,18 @@ import type { Engram } from "./engram.ts";
 import type { Server } from "./finding.ts";
 import { forServer } from "./settings.ts";
 
-export const LANGUAGES = ["python", "typescript", "typescriptreact", "javascript", "javascriptreact", "go", "rust", "java", "c", "cpp"];
+export const LANGUAGES = [
+  "python",
+  "typescript",
+  "typescriptreact",
+  "javascript",
+  "javascriptreact",
+  "go",
+  "rust",
+  "java",
+  "c",
+  "cpp",
+];
 
 /** More crashes than this within three minutes, and the server is not started again by itself. */
 const RESTARTS = 4;
@@ -29,7 +40,8 @@ export function languageClient(engram: Engram, server: Server): Client {
   const options: LanguageClientOptions = {
     documentSelector: LANGUAGES.flatMap((language) => ["file", "untitled"].map((scheme) => ({ scheme, language }))),
     outputChannel: engram.log,
-    initializationOptions: () => forServer(vscode.workspace.getConfiguration().get("engram"), vscode.workspace.isTrusted),
+    initializationOptions: () =>
+      forServer(vscode.workspace.getConfiguration().get("engram"), vscode.workspace.isTrusted),
     middleware: {
       workspace: {
         configuration: async (params, token, next) => {
@@ -78,7 +90,9 @@ export class Client extends LanguageClient {
     super.error(message, data, false);
     if (show !== "force" || this.telling) return;
     this.telling = true;
-    void tell(this.state === State.StartFailed ? "The Engram server could not be started." : message).finally(() => (this.telling = false));
+    void tell(this.state === State.StartFailed ? "The Engram server could not be started." : message).finally(
+      () => (this.telling = false),
+    );
   }
 }
 
@@ -108,7 +122,10 @@ function errorHandler(client: LanguageClient): ErrorHandler {
       }
       const { action } = await usual.closed();
       if (action === CloseAction.Restart) return { action, handled: true };
-      return { action, message: `The Engram server ended ${RESTARTS + 1} times within three minutes and is not started again.` };
+      return {
+        action,
+        message: `The Engram server ended ${RESTARTS + 1} times within three minutes and is not started again.`,
+      };
     },
   };
 }

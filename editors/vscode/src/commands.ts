@@ -34,7 +34,8 @@ export function registerCommands(engram: Engram): vscode.Disposable {
     toggleGhostText: () => toggle("enable"),
     toggleAutomatic: () => toggle("automatic"),
     setQuietHours: () => askQuietHours(),
-    showReferences: (uri: string, position: Position, places: Location[]) => showReferences(engram, uri, position, places),
+    showReferences: (uri: string, position: Position, places: Location[]) =>
+      showReferences(engram, uri, position, places),
   };
   const registered = Object.entries(commands).map(([name, run]) =>
     vscode.commands.registerCommand(`engram-ls.${name}`, (...args: never[]) => said(engram, () => run(...args))),
@@ -68,7 +69,8 @@ async function exportStatus(engram: Engram): Promise<void> {
     filters: { JSON: ["json"] },
     ...(folder && { defaultUri: vscode.Uri.joinPath(folder, "engram-status.json") }),
   });
-  if (target) await vscode.workspace.fs.writeFile(target, new TextEncoder().encode(`${JSON.stringify(status, null, 2)}\n`));
+  if (target)
+    await vscode.workspace.fs.writeFile(target, new TextEncoder().encode(`${JSON.stringify(status, null, 2)}\n`));
 }
 
 function editor(engram: Engram): [string, string][] {
@@ -83,7 +85,9 @@ function editor(engram: Engram): [string, string][] {
 
 async function why(engram: Engram, uri = vscode.window.activeTextEditor?.document.uri): Promise<void> {
   if (!uri) return;
-  const { text } = await engram.execute<{ text: string }>("engram.why", [engram.client!.code2ProtocolConverter.asUri(uri)]);
+  const { text } = await engram.execute<{ text: string }>("engram.why", [
+    engram.client!.code2ProtocolConverter.asUri(uri),
+  ]);
   void vscode.window.showInformationMessage(text);
 }
 
@@ -96,5 +100,10 @@ async function rebuild(engram: Engram): Promise<void> {
 function showReferences(engram: Engram, uri: string, position: Position, places: Location[]): Thenable<unknown> {
   const convert = engram.client!.protocol2CodeConverter;
   const locations = places.map((place) => convert.asLocation(place));
-  return vscode.commands.executeCommand("editor.action.showReferences", convert.asUri(uri), convert.asPosition(position), locations);
+  return vscode.commands.executeCommand(
+    "editor.action.showReferences",
+    convert.asUri(uri),
+    convert.asPosition(position),
+    locations,
+  );
 }

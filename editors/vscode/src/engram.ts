@@ -55,7 +55,11 @@ export class Engram implements vscode.Disposable {
   /** Asks the server to run one of its commands. Throws its words when it refuses, and when there is no server. */
   execute<Answer>(command: string, args: readonly unknown[] = [], token?: vscode.CancellationToken): Promise<Answer> {
     if (!this.client?.isRunning()) throw new Error("the Engram server is not running");
-    return this.client.sendRequest(ExecuteCommandRequest.type, { command, arguments: [...args] }, token) as Promise<Answer>;
+    return this.client.sendRequest(
+      ExecuteCommandRequest.type,
+      { command, arguments: [...args] },
+      token,
+    ) as Promise<Answer>;
   }
 
   dispose(): void {
@@ -104,7 +108,11 @@ export class Engram implements vscode.Disposable {
     this.health = health;
     this.status = status;
     void vscode.commands.executeCommand("setContext", "engram-ls.health", health);
-    void vscode.commands.executeCommand("setContext", "engram-ls.running", health !== "missing" && health !== "stopped");
+    void vscode.commands.executeCommand(
+      "setContext",
+      "engram-ls.running",
+      health !== "missing" && health !== "stopped",
+    );
     this.changing.fire();
   }
 }

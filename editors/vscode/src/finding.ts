@@ -50,7 +50,11 @@ function from(origin: Server["origin"]): (path: string) => Server {
 
 /** A program of a virtual environment. */
 export function inEnvironment(machine: Machine, environment: string, program: string): string {
-  return paths(machine).join(environment, machine.platform === "win32" ? "Scripts" : "bin", executable(machine, program));
+  return paths(machine).join(
+    environment,
+    machine.platform === "win32" ? "Scripts" : "bin",
+    executable(machine, program),
+  );
 }
 
 /** Where programs are looked for: PATH, then where pipx and uv put tools, since what a desktop starts often lacks that in its PATH. */
@@ -65,7 +69,11 @@ export function folders(machine: Machine): string[] {
 }
 
 /** A program on the PATH or in the usual folders. */
-export function program(machine: Machine, name: string, exists: (path: string) => boolean = isFile): string | undefined {
+export function program(
+  machine: Machine,
+  name: string,
+  exists: (path: string) => boolean = isFile,
+): string | undefined {
   return folders(machine)
     .map((folder) => paths(machine).join(folder, executable(machine, name)))
     .find(exists);
@@ -98,7 +106,9 @@ function executable(machine: Machine, name: string): string {
 }
 
 function expanded(machine: Machine, path: string, folder: string | undefined): string {
-  const absolute = path.replace(/^~(?=[\\/])/, machine.home).replace("${workspaceFolder}", folder ?? "${workspaceFolder}");
+  const absolute = path
+    .replace(/^~(?=[\\/])/, machine.home)
+    .replace("${workspaceFolder}", folder ?? "${workspaceFolder}");
   return paths(machine).normalize(absolute);
 }
 

@@ -36,7 +36,11 @@ export async function install(engram: Engram): Promise<void> {
     `${wheel ? "The server comes with this extension; the packages that it needs" : `The package “${PACKAGE}” and those that it needs`} ` +
     `are downloaded by ${means.name} from the index that it is set to use (PyPI, usually): some hundred megabytes. ` +
     `They are kept in ${engram.environment}, and nothing else is changed.`;
-  const agreed = await vscode.window.showInformationMessage("Install the Engram server?", { modal: true, detail }, "Install");
+  const agreed = await vscode.window.showInformationMessage(
+    "Install the Engram server?",
+    { modal: true, detail },
+    "Install",
+  );
   if (agreed !== "Install") return;
   await engram.stop();
   try {
@@ -52,7 +56,11 @@ export async function install(engram: Engram): Promise<void> {
 }
 
 function installing(engram: Engram, all: ReturnType<typeof steps>): Thenable<void> {
-  const options = { location: vscode.ProgressLocation.Notification, title: "Installing the Engram server", cancellable: true };
+  const options = {
+    location: vscode.ProgressLocation.Notification,
+    title: "Installing the Engram server",
+    cancellable: true,
+  };
   return vscode.window.withProgress(options, async (progress, token) => {
     const stop = new AbortController();
     token.onCancellationRequested(() => stop.abort());
@@ -82,7 +90,10 @@ function bundledWheel(engram: Engram): string | undefined {
 
 async function choose(): Promise<void> {
   const [file] = (await vscode.window.showOpenDialog({ title: "The program engram-ls", canSelectMany: false })) ?? [];
-  if (file) await vscode.workspace.getConfiguration("engram").update("server.path", file.fsPath, vscode.ConfigurationTarget.Global);
+  if (file)
+    await vscode.workspace
+      .getConfiguration("engram")
+      .update("server.path", file.fsPath, vscode.ConfigurationTarget.Global);
 }
 
 function openHelp(): Thenable<unknown> {

@@ -19,8 +19,14 @@ export async function suggestNames(engram: Engram): Promise<void> {
   const { uri } = editor.document;
   const place = client.code2ProtocolConverter.asTextDocumentPositionParams(editor.document, editor.selection.active);
   const names = engram.execute<Name[]>("engram.suggestNames", [place.textDocument.uri, place.position]);
-  const items = names.then((all) => [...all.map(({ name, why }) => ({ label: name, description: why })), { label: ANOTHER }]);
-  const chosen = await vscode.window.showQuickPick(items, { title: "Rename to", placeHolder: "The rename is shown before it is made" });
+  const items = names.then((all) => [
+    ...all.map(({ name, why }) => ({ label: name, description: why })),
+    { label: ANOTHER },
+  ]);
+  const chosen = await vscode.window.showQuickPick(items, {
+    title: "Rename to",
+    placeHolder: "The rename is shown before it is made",
+  });
   if (!chosen) return;
   if (chosen.label === ANOTHER) {
     await vscode.commands.executeCommand("editor.action.rename", [uri, editor.selection.active]);

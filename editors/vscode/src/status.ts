@@ -53,5 +53,9 @@ function ghost(): Ghost {
 function set(name: keyof Ghost, value: Ghost[keyof Ghost]): Thenable<void> {
   const inline = vscode.workspace.getConfiguration("engram.inline");
   const ofWorkspace = inline.inspect(name)?.workspaceValue !== undefined;
-  return inline.update(name, value, ofWorkspace ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global);
+  return inline.update(
+    name,
+    value,
+    ofWorkspace ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global,
+  );
 }

@@ -28,7 +28,8 @@ export async function tool(machine: Machine): Promise<Tool | undefined> {
   if (machine.platform === "win32") pythons.unshift(["py", "-3"]);
   for (const [name = "", ...first] of pythons) {
     const command = program(machine, name);
-    if (command && (await succeeds(command, [...first, "-I", "-c", FITS]))) return { name: "pip", command, arguments: first };
+    if (command && (await succeeds(command, [...first, "-I", "-c", FITS])))
+      return { name: "pip", command, arguments: first };
   }
   return undefined;
 }
@@ -58,10 +59,16 @@ export function steps(machine: Machine, tool: Tool, environment: string, what: s
 export function perform(step: Step, say: (text: string) => void, stop: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     say(`> ${[step.command, ...step.arguments].join(" ")}\n`);
-    const child = spawn(step.command, step.arguments, { cwd: step.folder, stdio: ["ignore", "pipe", "pipe"], signal: stop });
+    const child = spawn(step.command, step.arguments, {
+      cwd: step.folder,
+      stdio: ["ignore", "pipe", "pipe"],
+      signal: stop,
+    });
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", say);
     child.on("error", reject);
-    child.on("close", (code) => (code === 0 ? resolve() : reject(new Error(`${step.says} failed (${code ?? "stopped"})`))));
+    child.on("close", (code) =>
+      code === 0 ? resolve() : reject(new Error(`${step.says} failed (${code ?? "stopped"})`)),
+    );
   });
 }
 

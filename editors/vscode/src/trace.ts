@@ -22,25 +22,40 @@ export async function explainTerminal(engram: Engram): Promise<void> {
 export async function explainSelection(engram: Engram): Promise<void> {
   const editor = vscode.window.activeTextEditor;
   const chosen = editor && !editor.selection.isEmpty ? editor.selection : undefined;
-  await explain(engram, editor?.document.getText(chosen) ?? "", "No stack trace of this project was found in the text.");
+  await explain(
+    engram,
+    editor?.document.getText(chosen) ?? "",
+    "No stack trace of this project was found in the text.",
+  );
 }
 
 async function explain(engram: Engram, text: string, otherwise: string): Promise<void> {
   const traces = text.trim() ? await traced(engram, text) : [];
-  const { title, items } = choices(traces, (uri) => vscode.workspace.asRelativePath(engram.client!.protocol2CodeConverter.asUri(uri)));
+  const { title, items } = choices(traces, (uri) =>
+    vscode.workspace.asRelativePath(engram.client!.protocol2CodeConverter.asUri(uri)),
+  );
   if (!items.length) {
     void vscode.window.showInformationMessage(otherwise);
     return;
   }
   const picks = items.map((item) => ({ ...item, ...(item.heading && { kind: vscode.QuickPickItemKind.Separator }) }));
-  const options = { title, placeHolder: "A fix is shown before it changes anything", matchOnDescription: true, matchOnDetail: true };
+  const options = {
+    title,
+    placeHolder: "A fix is shown before it changes anything",
+    matchOnDescription: true,
+    matchOnDetail: true,
+  };
   const chosen: Choice | undefined = await vscode.window.showQuickPick(picks, options);
   if (chosen?.suspect) await show(engram, chosen.suspect);
   if (chosen?.proposal?.edit) await preview(engram, chosen.proposal.edit, { chosen: true });
 }
 
 async function traced(engram: Engram, text: string): Promise<readonly Trace[]> {
-  const options = { location: vscode.ProgressLocation.Notification, title: "Reading the stack trace", cancellable: true };
+  const options = {
+    location: vscode.ProgressLocation.Notification,
+    title: "Reading the stack trace",
+    cancellable: true,
+  };
   const answer = await vscode.window.withProgress(options, (_, token) =>
     engram.execute<{ traces: readonly Trace[] }>("engram.trace", [text], token),
   );
@@ -56,7 +71,10 @@ async function show(engram: Engram, suspect: Suspect): Promise<void> {
 
 /** The line of a function that is named like "Class.method"; 0 where there is none. */
 async function lineOf(uri: vscode.Uri, name: string): Promise<number> {
-  const symbols = await vscode.commands.executeCommand<vscode.DocumentSymbol[] | undefined>("vscode.executeDocumentSymbolProvider", uri);
+  const symbols = await vscode.commands.executeCommand<vscode.DocumentSymbol[] | undefined>(
+    "vscode.executeDocumentSymbolProvider",
+    uri,
+  );
   let inner = symbols ?? [];
   let line = 0;
   for (const part of name.split(".")) {

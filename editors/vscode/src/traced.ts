@@ -84,12 +84,16 @@ export function toPreview(edit: WorkspaceEdit, chosen: boolean): WorkspaceEdit {
     ([key, one]) => [key, chosen ? { ...one, needsConfirmation: false } : one] as const,
   );
   const changes = [...(edit.documentChanges ?? [])];
-  for (const [uri, edits] of Object.entries(edit.changes ?? {})) changes.push({ textDocument: { uri, version: null }, edits });
+  for (const [uri, edits] of Object.entries(edit.changes ?? {}))
+    changes.push({ textDocument: { uri, version: null }, edits });
   const first = changes.find((change) => "textDocument" in change);
   if (!first) return edit;
   const inside = `${first.textDocument.uri}/nothing`;
   return {
-    documentChanges: [...changes, { kind: "delete", uri: inside, options: { ignoreIfNotExists: true }, annotationId: LOOK }],
+    documentChanges: [
+      ...changes,
+      { kind: "delete", uri: inside, options: { ignoreIfNotExists: true }, annotationId: LOOK },
+    ],
     changeAnnotations: { ...Object.fromEntries(annotations), [LOOK]: { label: "Preview", needsConfirmation: true } },
   };
 }

@@ -43,7 +43,8 @@ export function barText(health: Health, percent: number | null): string {
 /** Markdown. */
 export function tooltip(health: Health, status: Status | undefined, ghost: Ghost): string {
   if (health === "missing") return "**Engram**: the server is not installed";
-  if (health === "stopped" || !status) return `**Engram**: the server ${health === "stopped" ? "is not running" : "starts"}`;
+  if (health === "stopped" || !status)
+    return `**Engram**: the server ${health === "stopped" ? "is not running" : "starts"}`;
   const rows = [
     ["Model", status.model ?? "none"],
     ["Runs on", status.provider ?? "–"],
@@ -64,12 +65,17 @@ export function ghostText(ghost: Ghost): string {
 export function menu(health: Health, status: Status | undefined, ghost: Ghost): MenuItem[] {
   const log: MenuItem = { label: "$(output) Show the log", command: "engram-ls.showLog" };
   const restart: MenuItem = { label: "$(debug-restart) Restart the server", command: "engram-ls.restart" };
-  if (health === "missing") return [{ label: "$(cloud-download) Install the server…", command: "engram-ls.install" }, restart, log];
+  if (health === "missing")
+    return [{ label: "$(cloud-download) Install the server…", command: "engram-ls.install" }, restart, log];
   if (health === "stopped") return [restart, log];
   return [
     { label: "$(pulse) Status report", description: status?.text ?? "", command: "engram-ls.report" },
     ghost.enable
-      ? { label: "$(eye-closed) Turn ghost text off", description: ghostText(ghost), command: "engram-ls.toggleGhostText" }
+      ? {
+          label: "$(eye-closed) Turn ghost text off",
+          description: ghostText(ghost),
+          command: "engram-ls.toggleGhostText",
+        }
       : { label: "$(eye) Turn ghost text on", command: "engram-ls.toggleGhostText" },
     ghost.automatic
       ? { label: "$(bell-slash) Ghost text only when asked for", command: "engram-ls.toggleAutomatic" }
@@ -89,7 +95,10 @@ export function menu(health: Health, status: Status | undefined, ghost: Ghost): 
 
 /** Quiet hours as typed, like "22:00-07:00, 12:30-13:00"; undefined where that is none. */
 export function quietHours(typed: string): string[] | undefined {
-  const parts = typed.replace(/\s*[-–]\s*/g, "-").split(/[,;\s]+/).filter(Boolean);
+  const parts = typed
+    .replace(/\s*[-–]\s*/g, "-")
+    .split(/[,;\s]+/)
+    .filter(Boolean);
   const made = parts.map((part) => {
     const found = /^(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)$/.exec(part)?.slice(1).map(Number);
     if (!found || found.some((number, place) => number > (place % 2 ? 59 : 23))) return undefined;

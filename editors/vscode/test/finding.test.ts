@@ -12,8 +12,10 @@ const windows: Machine = { platform: "win32", env: { Path: "C:\\Windows;tools" }
 const here: Machine = { platform: process.platform, env: process.env, home: homedir() };
 
 function found(machine: Machine, configured: string, there: string[], folder?: string) {
-  return find(machine, { configured, environment: machine === windows ? "C:\\storage\\server" : "/storage/server", folder }, (path) =>
-    there.includes(path),
+  return find(
+    machine,
+    { configured, environment: machine === windows ? "C:\\storage\\server" : "/storage/server", folder },
+    (path) => there.includes(path),
   );
 }
 
@@ -28,8 +30,14 @@ test("the server that the extension installed goes before those on the PATH, the
 
 test("a path in the settings is taken or nothing is", () => {
   const own = "/storage/server/bin/engram-ls";
-  assert.deepEqual(found(linux, "~/mine/engram-ls", ["/home/ada/mine/engram-ls", own])?.path, "/home/ada/mine/engram-ls");
-  assert.deepEqual(found(linux, "${workspaceFolder}/.venv/bin/engram-ls", ["/p/.venv/bin/engram-ls"], "/p")?.origin, "setting");
+  assert.deepEqual(
+    found(linux, "~/mine/engram-ls", ["/home/ada/mine/engram-ls", own])?.path,
+    "/home/ada/mine/engram-ls",
+  );
+  assert.deepEqual(
+    found(linux, "${workspaceFolder}/.venv/bin/engram-ls", ["/p/.venv/bin/engram-ls"], "/p")?.origin,
+    "setting",
+  );
   assert.deepEqual(found(linux, "my-engram", ["/usr/bin/my-engram"])?.path, "/usr/bin/my-engram");
   assert.equal(found(linux, "/gone/engram-ls", [own]), undefined);
 });
@@ -54,9 +62,15 @@ test("a wheel's name says its version, and only one of the server does", () => {
 
 test("each tool makes an environment and installs into it", () => {
   const uv = steps(windows, { name: "uv", command: "C:\\uv.exe", arguments: [] }, "C:\\s", "engram-ls");
-  assert.deepEqual(uv.map((step) => step.arguments.at(-1)), ["C:\\s", "engram-ls"]);
+  assert.deepEqual(
+    uv.map((step) => step.arguments.at(-1)),
+    ["C:\\s", "engram-ls"],
+  );
   const py = steps(windows, { name: "pip", command: "C:\\Windows\\py.exe", arguments: ["-3"] }, "C:\\s", "engram-ls");
-  assert.deepEqual(py.map((step) => step.command), ["C:\\Windows\\py.exe", "C:\\s\\Scripts\\python.exe"]);
+  assert.deepEqual(
+    py.map((step) => step.command),
+    ["C:\\Windows\\py.exe", "C:\\s\\Scripts\\python.exe"],
+  );
   assert.deepEqual(py[0]?.arguments, ["-3", "-I", "-m", "venv", "C:\\s"]);
 });
 
@@ -80,10 +94,22 @@ test("installing a wheel gives a server that is found, and its version", { timeo
 });
 
 test("a step that fails or is stopped throws", async () => {
-  const step = (code: string) => ({ says: "Trying", command: process.execPath, arguments: ["-e", code], folder: tmpdir() });
-  await assert.rejects(perform(step("process.exit(3)"), () => {}, new AbortController().signal), /Trying failed \(3\)/);
+  const step = (code: string) => ({
+    says: "Trying",
+    command: process.execPath,
+    arguments: ["-e", code],
+    folder: tmpdir(),
+  });
+  await assert.rejects(
+    perform(step("process.exit(3)"), () => {}, new AbortController().signal),
+    /Trying failed \(3\)/,
+  );
   const stop = new AbortController();
-  const endless = perform(step("console.log('on'); setInterval(() => {}, 1e6)"), (text) => text.startsWith("on") && stop.abort(), stop.signal);
+  const endless = perform(
+    step("console.log('on'); setInterval(() => {}, 1e6)"),
+    (text) => text.startsWith("on") && stop.abort(),
+    stop.signal,
+  );
   await assert.rejects(endless, { name: "AbortError" });
 });
 
@@ -99,7 +125,8 @@ function wheel(folder: string): string {
   const record = [...Object.keys(files), `${info}/RECORD`].map((name) => `${name},,\n`).join("");
   const content = join(folder, "content");
   mkdirSync(join(content, info), { recursive: true });
-  for (const [name, text] of Object.entries({ ...files, [`${info}/RECORD`]: record })) writeFileSync(join(content, name), text);
+  for (const [name, text] of Object.entries({ ...files, [`${info}/RECORD`]: record }))
+    writeFileSync(join(content, name), text);
   const made = join(folder, "engram_ls-7.8-py3-none-any.whl");
   const python = program(here, "python3") ?? program(here, "python") ?? "python3";
   execFileSync(python, ["-m", "zipfile", "-c", made, join(content, "stand_in.py"), join(content, info)]);

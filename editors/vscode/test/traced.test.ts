@@ -5,7 +5,9 @@ import { forServer } from "../src/settings.ts";
 import { choices, toPreview, type Trace } from "../src/traced.ts";
 
 const range = { start: { line: 0, character: 0 }, end: { line: 0, character: 1 } };
-const edit: WorkspaceEdit = { documentChanges: [{ textDocument: { uri: "file:///a.py", version: 3 }, edits: [{ range, newText: "x" }] }] };
+const edit: WorkspaceEdit = {
+  documentChanges: [{ textDocument: { uri: "file:///a.py", version: 3 }, edits: [{ range, newText: "x" }] }],
+};
 const trace: Trace = {
   language: "python",
   error: "KeyError",
@@ -39,7 +41,10 @@ test("a trace offers its fixes that can be shown, then its suspects with their r
 
 test("of several traces each is a heading", () => {
   const { items } = choices([trace, { ...trace, error: "ValueError", message: "" }], String);
-  assert.deepEqual(items.filter((one) => one.heading).map((one) => one.label), ["KeyError: 'a' b", "ValueError"]);
+  assert.deepEqual(
+    items.filter((one) => one.heading).map((one) => one.label),
+    ["KeyError: 'a' b", "ValueError"],
+  );
 });
 
 test("a trace that blames nothing offers nothing", () => {
@@ -48,20 +53,33 @@ test("a trace that blames nothing offers nothing", () => {
 
 const annotated: WorkspaceEdit = {
   documentChanges: [
-    { textDocument: { uri: "file:///a.py", version: 3 }, edits: [{ range, newText: "x", annotationId: "unsure" }, { range, newText: "y" }] },
+    {
+      textDocument: { uri: "file:///a.py", version: 3 },
+      edits: [
+        { range, newText: "x", annotationId: "unsure" },
+        { range, newText: "y" },
+      ],
+    },
     { kind: "rename", oldUri: "file:///a.py", newUri: "file:///b.py" },
   ],
   changeAnnotations: { unsure: { label: "in a string", needsConfirmation: true } },
 };
 
 test("an edit to be shown first is the same edit and something to be confirmed that cannot be there", () => {
-  for (const one of [edit, annotated, { changes: { "file:///a.py": [{ range, newText: "x" }] } } satisfies WorkspaceEdit]) {
+  for (const one of [
+    edit,
+    annotated,
+    { changes: { "file:///a.py": [{ range, newText: "x" }] } } satisfies WorkspaceEdit,
+  ]) {
     const { changes, documentChanges = [], changeAnnotations = {} } = toPreview(one, false);
     assert.equal(changes, undefined);
     const last = documentChanges.at(-1);
-    assert.deepEqual(documentChanges.slice(0, -1), one.documentChanges ?? [
-      { textDocument: { uri: "file:///a.py", version: null }, edits: [{ range, newText: "x" }] },
-    ]);
+    assert.deepEqual(
+      documentChanges.slice(0, -1),
+      one.documentChanges ?? [
+        { textDocument: { uri: "file:///a.py", version: null }, edits: [{ range, newText: "x" }] },
+      ],
+    );
     assert.ok(last && "kind" in last && last.kind === "delete");
     assert.equal(last.uri, "file:///a.py/nothing");
     assert.deepEqual(last.options, { ignoreIfNotExists: true });
@@ -75,7 +93,11 @@ test("what is uncertain stays to be confirmed, unless the user chose just this e
 });
 
 test("the server gets neither the extension's own settings nor, untrusted, a command to run", () => {
-  const section = { server: { path: "/x", arguments: [] }, inline: { enable: false }, trace: { server: "off", testCommand: "pytest" } };
+  const section = {
+    server: { path: "/x", arguments: [] },
+    inline: { enable: false },
+    trace: { server: "off", testCommand: "pytest" },
+  };
   assert.deepEqual(forServer(section, true), { inline: { enable: false }, trace: { testCommand: "pytest" } });
   assert.deepEqual(forServer(section, false), { inline: { enable: false }, trace: {} });
   assert.deepEqual(forServer(null, true), {});

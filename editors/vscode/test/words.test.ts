@@ -12,7 +12,8 @@ const status: Status = {
   files: 12345,
   version: "0.1.0",
 };
-const commands = (...args: Parameters<typeof menu>) => menu(...args).map((item) => item.command.replace("engram-ls.", ""));
+const commands = (...args: Parameters<typeof menu>) =>
+  menu(...args).map((item) => item.command.replace("engram-ls.", ""));
 
 test("the bar says how far reading is while something is read", () => {
   assert.equal(barText("reading", 43), "$(sync~spin) Engram 43 %");
@@ -28,7 +29,10 @@ test("the tooltip names model, provider and files, and what is in names is no Ma
   assert.match(text, /\| Files in memory \| 12,345 \|/);
   assert.match(tooltip("missing", undefined, ghost), /not installed/);
   assert.match(tooltip("stopped", status, ghost), /not running/);
-  assert.match(tooltip("ready", { ...status, model: null, provider: null }, ghost), /\| Model \| none \|\n\| Runs on \| – \|/);
+  assert.match(
+    tooltip("ready", { ...status, model: null, provider: null }, ghost),
+    /\| Model \| none \|\n\| Runs on \| – \|/,
+  );
 });
 
 test("ghost text is off, only asked for, or while typing except in quiet hours", () => {
@@ -43,7 +47,9 @@ test("the menu offers what can be done now", () => {
   assert.ok(commands("ready", status, ghost).includes("pauseReading"));
   assert.ok(commands("paused", status, ghost).includes("resumeReading"));
   assert.ok(!commands("paused", status, ghost).includes("pauseReading"));
-  const labels = menu("ready", status, { ...ghost, enable: false, automatic: false }).map((item) => item.label).join("\n");
+  const labels = menu("ready", status, { ...ghost, enable: false, automatic: false })
+    .map((item) => item.label)
+    .join("\n");
   assert.match(labels, /Turn ghost text on/);
   assert.match(labels, /Ghost text while typing/);
 });
@@ -52,5 +58,6 @@ test("quiet hours are read as they are typed", () => {
   assert.deepEqual(quietHours("22:00-07:00"), ["22:00-07:00"]);
   assert.deepEqual(quietHours(" 9:05 - 9:30,  22:00–7:00 "), ["09:05-09:30", "22:00-07:00"]);
   assert.deepEqual(quietHours(""), []);
-  for (const wrong of ["22-7", "24:00-07:00", "22:60-07:00", "22:00", "22:00-07:00 x"]) assert.equal(quietHours(wrong), undefined, wrong);
+  for (const wrong of ["22-7", "24:00-07:00", "22:60-07:00", "22:00", "22:00-07:00 x"])
+    assert.equal(quietHours(wrong), undefined, wrong);
 });
