@@ -253,9 +253,7 @@ def emacs() -> str:
     rows = [(f"`M-x {name}`", about) for name, about in sorted(emacs_commands().items())]
     keys = source.partition("(defvar-keymap engram-suggestion-map")[2].partition("\n\n")[0]
     shown = [(f"`{key}`", f"`{name}`") for key, name in re.findall(r"\"([^\"]+)\" #'([\w-]+)", keys)]
-    options = re.findall(
-        r'^\(defcustom ([\w-]+)[^"]*?(?:"engram-ls" "serve"\))?\n(?:[^"]*?)  "([^"\n]+)', source, re.MULTILINE
-    )
+    options = re.findall(r'^\(defcustom ([\w-]+).*?^  "([^"\n]+)', source, re.MULTILINE | re.DOTALL)
     return (
         f"\n{_table(('command', 'what it does'), rows)}\n{_table(('key while ghost text is shown', 'command'), shown)}\n"
         f"{_table(('option', 'meaning'), [(f'`{name}`', about) for name, about in options])}"
