@@ -1,11 +1,11 @@
 """Emacs as the tests start it: without its user's settings, without a network, with the server that is recorded."""
 
-import importlib.util
+import importlib
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from editor_support import BEGUN, EXPECTED_REST, REPAIRED, TRACE, Server, installed
@@ -14,24 +14,17 @@ HERE = Path(__file__).parent
 PACKAGE = Path(__file__).parents[3] / "editors" / "emacs"
 
 
-def installing() -> ModuleType:
-    """tests/editors/installing/emacs.py, which is no module of a package."""
-    spec = importlib.util.spec_from_file_location("installing_emacs", HERE.parent / "installing" / "emacs.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @dataclass(frozen=True)
 class Emacs:
     command: tuple[str, ...]
     environment: dict[str, str]
 
-    def batch(self, *arguments: str) -> str:
-        """Runs it without a terminal; what it printed. Fails with that where it ends with an error."""
+    def batch(self, *arguments: str, path: bool = True) -> str:
+        """Runs it without a terminal, our package on its `path`; what it printed. Fails with that where it ends with an
+        error."""
+        ours = ["-L", str(PACKAGE), "-L", str(HERE)] if path else []
         done = subprocess.run(
-            [*self.command, "--batch", "-L", str(PACKAGE), "-L", str(HERE), *arguments],
+            [*self.command, "--batch", *ours, *arguments],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -47,7 +40,8 @@ class Emacs:
 
 @pytest.fixture(scope="session")
 def program() -> tuple[str, ...]:
-    return installing().command(installed("emacs"))
+    sys.path.insert(0, str(HERE.parent / "installing"))
+    return importlib.import_module("emacs").command(installed("emacs"))
 
 
 @pytest.fixture

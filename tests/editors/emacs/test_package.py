@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -51,16 +52,35 @@ def test_it_is_a_package_as_archives_want_it(emacs) -> None:
     assert [line for line in found if not any(words in line for words in NOT_MEANT)] == []
 
 
-def test_its_autoloads_turn_it_on(emacs, tmp_path: Path) -> None:
-    """As a package manager installs it: nothing is loaded before the mode is called."""
-    for file in FILES:
-        shutil.copy(file, tmp_path)
-    made = f'(progn (require (quote loaddefs-gen)) (loaddefs-generate "{tmp_path}" "{tmp_path}/engram-autoloads.el"))'
-    emacs.batch("--eval", made)
+def test_it_is_installed_as_a_package(emacs, tmp_path: Path) -> None:
+    """Its autoloads are made, and nothing is loaded before it is called."""
+    place = f'(setq package-user-dir "{tmp_path / "elpa"}" package-archives nil)'
+    install = f'(progn {place} (package-initialize) (package-install-file "{tmp_path / "engram"}"))'
+    shutil.copytree(PACKAGE, tmp_path / "engram")
+    emacs.batch("--eval", install, path=False)
     use = (
         "(progn (when (featurep 'engram) (kill-emacs 2)) (global-engram-mode) (kill-emacs (if (featurep 'engram) 0 3)))"
     )
-    emacs.batch("-l", str(tmp_path / "engram-autoloads.el"), "--eval", use)
+    emacs.batch("--eval", f"(progn {place} (package-initialize) {use})", path=False)
+
+
+def test_its_page_has_every_key_command_and_option(emacs) -> None:
+    """UPDATE_DOCS=1 writes them."""
+    emacs.batch("-l", "describing")
+    said = json.loads((Path(emacs.environment["HOME"]) / "described.json").read_text(encoding="utf-8"))
+    heads = {"keys": "key | command | does", "commands": "command | does", "options": "option | default | what it is"}
+    page = PACKAGE / "README.md"
+    text = page.read_text(encoding="utf-8")
+    for name, head in heads.items():
+        rows = [head, "|".join("---" for _ in head.split(" | ")), *(" | ".join(row) for row in said[name])]
+        table = "\n".join(f"| {row} |" if "---" not in row else f"|{row}|" for row in rows)
+        made = f"<!-- {name}: made by tests/editors/emacs/test_package.py -->\n{table}\n<!-- /{name} -->"
+        text = re.sub(rf"<!-- {name}: .*?<!-- /{name} -->", lambda _, made=made: made, text, flags=re.DOTALL)
+    if os.environ.get("UPDATE_DOCS"):
+        page.write_text(text, encoding="utf-8", newline="\n")
+    assert page.read_text(encoding="utf-8") == text, (
+        "run UPDATE_DOCS=1 make editors ARGS=tests/editors/emacs/test_package.py"
+    )
 
 
 def test_its_own_tests_pass(emacs) -> None:

@@ -16,3 +16,7 @@ def test_scenario_of_its_own(emacs, name: str) -> None:
 
 def test_scenarios_that_leave_the_disk_alone(emacs) -> None:
     emacs.batch("-l", "scenarios", "--eval", "(drive-run '(not (tag alone)))")
+
+
+def test_lsp_mode_completes_checks_and_renames(emacs) -> None:
+    emacs.batch("-l", "with-lsp-mode", "--eval", "(drive-run 'lsp-mode-completes-checks-and-renames)")
