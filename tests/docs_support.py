@@ -239,13 +239,18 @@ def _emacs_source() -> str:
     return "\n".join(file.read_text(encoding="utf-8") for file in sorted((CLIENTS / "emacs").glob("engram*.el")))
 
 
+def _quoted(text: str) -> str:
+    """Emacs' way to quote a name, as Markdown has it."""
+    return re.sub(r"`([^`']+)'", r"`\1`", text)
+
+
 def emacs_commands() -> dict[str, str]:
     """Commands of engram.el, with the first line of their documentation."""
     found = re.findall(
         r'^\((?:defun|define-minor-mode) ([\w-]+)(?: \([^)]*\))?\n  "([^"\n]+)(?:[^"]|\\")*"\n(?:  :|  \(interactive)',
         _emacs_source(), re.MULTILINE,
     )  # fmt: skip
-    return {name: about for name, about in found if "--" not in name}
+    return {name: _quoted(about) for name, about in found if "--" not in name}
 
 
 def emacs() -> str:
@@ -256,7 +261,7 @@ def emacs() -> str:
     options = re.findall(r'^\(defcustom ([\w-]+).*?^  "([^"\n]+)', source, re.MULTILINE | re.DOTALL)
     return (
         f"\n{_table(('command', 'what it does'), rows)}\n{_table(('key while ghost text is shown', 'command'), shown)}\n"
-        f"{_table(('option', 'meaning'), [(f'`{name}`', about) for name, about in options])}"
+        f"{_table(('option', 'meaning'), [(f'`{name}`', _quoted(about)) for name, about in options])}"
     )
 
 
