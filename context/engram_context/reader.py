@@ -78,17 +78,21 @@ def parse_shallow(text: Text, language: str) -> Tree | None:
 
 
 def _is_deep(tree: Tree) -> bool:
-    cursor, depth = tree.walk(), 0
+    """Also where one statement has thousands of parts, as an `if` with as many `elif`."""
+    cursor, places = tree.walk(), [0]
     while True:
         if cursor.goto_first_child():
-            depth += 1
-            if depth > _DEEP:
+            places.append(0)
+            if len(places) > _DEEP:
                 return True
             continue
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
                 return False
-            depth -= 1
+            places.pop()
+        places[-1] += 1
+        if places[-1] == _DEEP and cursor.node is not None and cursor.node.type.endswith("_clause"):
+            return True
 
 
 def _parse(parser: Parser, data: bytes, old: Tree | None) -> Tree | None:

@@ -18,6 +18,8 @@ _STATEMENT = re.compile(
 )
 # Reading so many characters takes a few milliseconds.
 _FAR = 16_384
+# Open things from which on a text is no code that somebody writes.
+_DEEPEST = 500
 _AT_MARGIN = re.compile(r"\n(?:@|(?:def|class|async def) )")
 _IN_STRING = {
     quotes: re.compile(rf"(\\(?:\r\n|.|\Z))|({quotes})|(\n)|(\{{\{{)|(\{{)", re.DOTALL)
@@ -130,7 +132,7 @@ class _Reading:
             self._skip_comment()
 
     def whole(self, one_statement: bool) -> Scan:
-        while self.at < len(self.text):
+        while self.at < len(self.text) and len(self.stack) < _DEEPEST:
             top = self.stack[-1][0] if self.stack else ""
             if top and is_string(top):
                 self._read_string(top)
