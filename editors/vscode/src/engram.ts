@@ -53,13 +53,17 @@ export class Engram implements vscode.Disposable {
   }
 
   /** Asks the server to run one of its commands. Throws its words when it refuses, and when there is no server. */
-  execute<Answer>(command: string, args: readonly unknown[] = [], token?: vscode.CancellationToken): Promise<Answer> {
+  async execute<Answer>(
+    command: string,
+    args: readonly unknown[] = [],
+    token?: vscode.CancellationToken,
+  ): Promise<Answer> {
     if (!this.client?.isRunning()) throw new Error("the Engram server is not running");
-    return this.client.sendRequest(
-      ExecuteCommandRequest.type,
-      { command, arguments: [...args] },
-      token,
-    ) as Promise<Answer>;
+    try {
+      return await this.client.sendRequest(ExecuteCommandRequest.type, { command, arguments: [...args] }, token);
+    } catch (error) {
+      throw token?.isCancellationRequested ? new vscode.CancellationError() : error;
+    }
   }
 
   dispose(): void {

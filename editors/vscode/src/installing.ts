@@ -1,10 +1,9 @@
 // Installing the server, once the user agreed.
 
-import { rm } from "node:fs/promises";
 import * as vscode from "vscode";
 import { type Engram, machine } from "./engram.ts";
 import { listed, versionInstalled, versionOfWheel } from "./finding.ts";
-import { perform, steps, tool } from "./steps.ts";
+import { anew, perform, type Step, steps, tool } from "./steps.ts";
 
 const PACKAGE = "engram-ls";
 const INSTALL = "Install…";
@@ -46,16 +45,14 @@ export async function install(engram: Engram): Promise<void> {
   try {
     await installing(engram, steps(machine, means, engram.environment, wheel ?? PACKAGE));
   } catch (error) {
-    // What is half there would be taken for a server.
-    await rm(engram.environment, { recursive: true, force: true });
+    const stopped = error instanceof Error && error.name === "AbortError";
     const says = `The Engram server was not installed: ${error instanceof Error ? error.message : String(error)}.`;
-    if ((await vscode.window.showErrorMessage(says, "Show Log")) === "Show Log") engram.log.show();
-    return;
+    if (!stopped) void vscode.window.showErrorMessage(says, "Show Log").then((chosen) => chosen && engram.log.show());
   }
   await vscode.commands.executeCommand("engram-ls.restart");
 }
 
-function installing(engram: Engram, all: ReturnType<typeof steps>): Thenable<void> {
+function installing(engram: Engram, all: readonly Step[]): Thenable<void> {
   const options = {
     location: vscode.ProgressLocation.Notification,
     title: "Installing the Engram server",
@@ -64,12 +61,13 @@ function installing(engram: Engram, all: ReturnType<typeof steps>): Thenable<voi
   return vscode.window.withProgress(options, async (progress, token) => {
     const stop = new AbortController();
     token.onCancellationRequested(() => stop.abort());
-    await rm(engram.environment, { recursive: true, force: true });
     await vscode.workspace.fs.createDirectory(engram.context.globalStorageUri);
-    for (const step of all) {
-      progress.report({ message: step.says });
-      await perform(step, (text) => engram.log.info(text.trimEnd()), stop.signal);
-    }
+    await anew(engram.environment, async () => {
+      for (const step of all) {
+        progress.report({ message: step.says });
+        await perform(step, (text) => engram.log.info(text.trimEnd()), stop.signal);
+      }
+    });
   });
 }
 

@@ -1,6 +1,8 @@
 // What installing the server runs. Nothing here knows of VS Code.
 
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { inEnvironment, type Machine, parent, program } from "./finding.ts";
 
@@ -70,6 +72,22 @@ export function perform(step: Step, say: (text: string) => void, stop: AbortSign
       code === 0 ? resolve() : reject(new Error(`${step.says} failed (${code ?? "stopped"})`)),
     );
   });
+}
+
+/** Has a folder made anew. When that fails, what was there is there again. */
+export async function anew(folder: string, make: () => Promise<void>): Promise<void> {
+  const before = `${folder}-before`;
+  const remove = (path: string) => rm(path, { recursive: true, force: true });
+  await remove(before);
+  if (existsSync(folder)) await rename(folder, before);
+  try {
+    await make();
+  } catch (error) {
+    await remove(folder);
+    if (existsSync(before)) await rename(before, folder);
+    throw error;
+  }
+  await remove(before);
 }
 
 async function succeeds(command: string, rest: readonly string[]): Promise<boolean> {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { find, folders, type Machine, program, versionInstalled, versionOfWheel } from "../src/finding.ts";
-import { perform, steps, tool } from "../src/steps.ts";
+import { anew, perform, steps, tool } from "../src/steps.ts";
 
 const linux: Machine = { platform: "linux", env: { PATH: "/usr/bin:bin:." }, home: "/home/ada" };
 const windows: Machine = { platform: "win32", env: { Path: "C:\\Windows;tools" }, home: "C:\\Users\\ada" };
@@ -91,6 +91,27 @@ test("installing a wheel gives a server that is found, and its version", { timeo
   assert.equal(execFileSync(server.path, { encoding: "utf8" }).trim(), "a server");
   assert.equal(versionInstalled(environment, process.platform), "7.8");
   assert.match(said.join(""), /engram_ls-7\.8-py3-none-any\.whl/);
+});
+
+test("what is installed stays when another one cannot be, and goes when it can", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "engram anew "));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const environment = join(folder, "server");
+  const made = (name: string) => {
+    mkdirSync(environment);
+    writeFileSync(join(environment, name), "");
+  };
+  await anew(environment, async () => made("old"));
+  const failing = anew(environment, async () => {
+    assert.ok(!existsSync(environment));
+    made("half");
+    throw new Error("no network");
+  });
+  await assert.rejects(failing, /no network/);
+  assert.deepEqual(readdirSync(environment), ["old"]);
+  await anew(environment, async () => made("new"));
+  assert.deepEqual(readdirSync(environment), ["new"]);
+  assert.deepEqual(readdirSync(folder), ["server"]);
 });
 
 test("a step that fails or is stopped throws", async () => {
