@@ -154,7 +154,7 @@ class Neovim:
             local command, arguments = ...
             local client = vim.lsp.get_clients({ name = "engram" })[1]
             local params = { command = command, arguments = arguments }
-            local answer, problem = client:request_sync("workspace/executeCommand", params, 60000, 0)
+            local answer, problem = client:request_sync("workspace/executeCommand", params, 60000)
             if not answer or answer.err then error(problem or answer.err.message) end
             return answer.result
         """

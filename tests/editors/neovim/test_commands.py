@@ -39,7 +39,7 @@ def test_why_a_file_is_known_or_not(clean: Session) -> None:
     (clean.project / "x.made.py").write_text("x = 1\n", encoding="utf-8")
     nvim.command("Engram why")
     said(nvim, "stock.py")
-    nvim.until(lambda: not nvim.run("engram.why", (clean.project / "x.made.py").as_uri())["indexed"], "the rule")
+    nvim.until(lambda: nvim.run("engram.why", (clean.project / "x.made.py").as_uri())["rule"], "the rule to be read")
     nvim.command("messages clear")
     nvim.command("Engram why x.made.py")
     said(nvim, ".gitignore")

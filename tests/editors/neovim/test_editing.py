@@ -144,7 +144,7 @@ def definition(nvim: Neovim) -> str:
     asked = """
         local client = vim.lsp.get_clients({ bufnr = 0, name = "engram" })[1]
         local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
-        return vim.json.encode(client:request_sync("textDocument/definition", params, 30000, 0).result)
+        return vim.json.encode(client:request_sync("textDocument/definition", params, 30000).result)
     """
     return nvim.lua(asked).replace("\\/", "/")
 

@@ -18,10 +18,12 @@ def test_every_tag_and_every_link_is_found(start: Start, tmp_path: Path) -> None
     nvim.command(f"helptags {plugin / 'doc'}")
     links = set(re.findall(r"(?<![\w|])\|([^|\s]+)\|(?!\|)", HELP))
     assert len(TAGS) > 30 and len(links) > 20
+    if nvim.lua("return vim.fn.has('nvim-0.12')") == 0:
+        links -= {"lsp-inline_completion", "vim.lsp.codelens.enable()"}
     for tag in [*TAGS, *links]:
         found = nvim.lua("return vim.fn.getcompletion((...), 'help')", tag)
         assert tag in found, f"{tag} leads nowhere"
-    nvim.command("help engram")
+    nvim.command("silent! help engram")  # Debian's Neovim comes without the parser that would colour it
     assert nvim.lua("return vim.bo.filetype") == "help"
 
 

@@ -7,7 +7,7 @@ from nvim import Session
 
 SYMBOLS = """
     local client = vim.lsp.get_clients({ name = "engram" })[1]
-    local answer = client:request_sync("workspace/symbol", { query = (...) }, 30000, 0)
+    local answer = client:request_sync("workspace/symbol", { query = (...) }, 30000)
     return vim.tbl_map(function(symbol) return symbol.name end, answer.result or {})
 """
 

@@ -5,12 +5,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from editor_support import Server, git
+from editor_support import Server, git, make_project
 from nvim import PLUGIN, Neovim, Start
 
 ATTACHED = (
     "local client = vim.lsp.get_clients({ bufnr = 0, name = 'engram' })[1] return client and client.initialized == true"
 )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return make_project(tmp_path / "shop", library=False)
 
 
 def attached(nvim: Neovim) -> None:
@@ -74,6 +79,7 @@ def repository(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("version", ["0.12"], indirect=True)
 def test_vim_pack(start: Start, server: Server, project: Path, repository: Path, version: str) -> None:
     init = f"""
+        vim.o.messagesopt = "wait:0,history:500" -- what is installed takes more lines than Neovim shows without a key
         vim.pack.add({{ {{ src = "file://{repository}", name = "engram-ls" }} }}, {{ confirm = false }})
         local at = vim.pack.get({{ "engram-ls" }})[1].path
         vim.opt.runtimepath:append(at .. "/editors/neovim")
@@ -96,6 +102,8 @@ def test_settings_reach_the_server(start: Start, server: Server, project: Path) 
     assert "undefined-name" in asked
     assert nvim.lua("return #vim.diagnostic.get(0)") == 0
     nvim.lua("require('engram').change({ diagnostics = { severity = { ['undefined-name'] = 'hint' } } })")
+    if nvim.lua("return vim.fn.has('nvim-0.12')") == 0:  # which cannot be told to ask again
+        nvim.command("normal! Go# changed")
     nvim.until_lua(
         "return #vim.diagnostic.get(0) == 1 and vim.diagnostic.get(0)[1].severity == 4", "the changed severity"
     )
@@ -154,10 +162,10 @@ CMP = {
 ASK = """
     local client = vim.lsp.get_clients({ bufnr = 0, name = "engram" })[1]
     local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
-    local list = client:request_sync("textDocument/completion", params, 30000, 0).result
+    local list = client:request_sync("textDocument/completion", params, 30000).result
     for _, item in ipairs(list.items) do
       if item.label == "with_tax" then
-        local resolved = client:request_sync("completionItem/resolve", item, 30000, 0).result
+        local resolved = client:request_sync("completionItem/resolve", item, 30000).result
         return vim.json.encode({ item = item, resolved = resolved, defaults = list.itemDefaults })
       end
     end

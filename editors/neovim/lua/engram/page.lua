@@ -24,7 +24,7 @@ function M.open(name, lines, filetype)
   end
   vim.api.nvim_set_current_win(window)
   -- Colours fail where Neovim came without the parser for them, as from some distributions.
-  pcall(function() vim.bo[buffer].filetype = filetype end)
+  vim.cmd.setlocal({ "filetype=" .. filetype, mods = { emsg_silent = true } })
   vim.keymap.set("n", "q", "<Cmd>close<CR>", { buffer = buffer, desc = "engram: close this page" })
   return buffer
 end
