@@ -137,6 +137,7 @@ def test_a_suggested_name_is_shown_before_it_is_taken(window: Window) -> None:
     window.load("shop/prices.py")
     window.go(*position(PRICES, "with_tax", "utf-16"))
     window.command("Engram: Suggest Names…")
+    window.see(LIST, "Another name")
     name = window.see(f"{LIST} .label-name").inner_text()
     window.press("Enter")
     window.see(f"{PREVIEW} {ROW}", "orders.py")
