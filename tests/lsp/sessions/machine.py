@@ -393,6 +393,17 @@ class Sessions(RuleBasedStateMachine):
         editor.check_replies()
         editor.notify("exit")
         assert editor.process.wait(30) == 0
+        if not self.INSIDE:
+            check_log((self.root / "server.log").read_text(encoding="utf-8", errors="replace"))
+
+
+def check_log(lines: str) -> None:
+    """Raises AssertionError where a log tells of what users write, or of a handler that failed."""
+    assert SECRET not in lines
+    failures = [
+        line for line in lines.splitlines() if " failed: " in line and "a message failed: JSONDecode" not in line
+    ]
+    assert not failures, failures[:5]
 
 
 def _change(start: tuple[int, int], end: tuple[int, int], text: str) -> Json:

@@ -57,7 +57,8 @@ def _plain(name: str, answer: Json) -> Json:
     if name == "colours" and answer is not None:
         return answer["data"]
     if name == "completion" and answer is not None:
-        return [item["label"] for item in answer["items"]]
+        # The order is also the model's, which may not have had the time.
+        return sorted(item["label"] for item in answer["items"] if item.get("kind") != 1)
     if name == "references" and answer is not None:
         return sorted(json.dumps(one, sort_keys=True) for one in answer)
     return answer
