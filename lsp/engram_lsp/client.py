@@ -23,7 +23,7 @@ Json = Any
 Answer = Callable[[Json], Json]
 
 # Notifications that need not be looked at.
-CHATTER = frozenset({"$/progress", "window/logMessage", "$/logTrace", "telemetry/event"})
+CHATTER = frozenset({"$/progress", "window/logMessage", "$/logTrace", "telemetry/event", "engram/status"})
 
 
 class ClientError(Exception):
@@ -81,6 +81,7 @@ class Client:
         self.capabilities: Json = {}
         self.notifications: list[tuple[str, Json]] = []
         self.progress: list[Json] = []
+        self.states: list[Json] = []  # how the server said it was
         self.registrations: dict[str, Json] = {}
         self.asked: list[str] = []  # methods of the server's own requests
         self.answers: dict[str, Answer] = {
@@ -289,6 +290,8 @@ class Client:
             elif "id" not in message:
                 if message["method"] == "$/progress":
                     self.progress.append(message["params"])
+                if message["method"] == "engram/status":
+                    self.states.append(message["params"])
                 if message["method"] not in CHATTER:
                     self.notifications.append((message["method"], message.get("params")))
             else:

@@ -233,11 +233,13 @@ async def shutdown(session: Session, _: Any) -> None:
 
 
 async def leave_with(session: Session, parent: int) -> None:
-    """Ends the server once the editor's process is gone. One that cannot be seen from here (a container) is not
-    waited for."""
+    """Ends the server once the editor's process is gone. A number that is none of our ancestors' was given to some
+    other process on the machine that the editor runs on (a container, ssh): it is not waited for."""
     try:
-        editor = psutil.Process(parent)
+        editor = next((one for one in psutil.Process().parents() if one.pid == parent), None)
     except psutil.Error:
+        return
+    if editor is None:
         return
     while is_alive(editor):
         await asyncio.sleep(_PARENT_CHECK)

@@ -162,4 +162,4 @@ def _fixed(project: Project, problems: list[Problem], write: bool) -> list[Probl
 def _summary(problems: Sequence[Problem], files: int) -> None:
     counts = Counter(problem.finding.code for problem in problems)
     said = ", ".join(f"{count} {code}" for code, count in counts.most_common()) or "nothing found"
-    notes.print(f"[bold]{files} files[/]: {said}", soft_wrap=True)
+    notes.print(f"[bold]{files} {'file' if files == 1 else 'files'}[/]: {said}", soft_wrap=True)

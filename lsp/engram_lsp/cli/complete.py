@@ -27,7 +27,9 @@ from engram_lsp.settings import ModelSettings, RemoteSettings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spot", type=workspace.spot, metavar="FILE:LINE:COL", help="line and column count from 1")
     parser.add_argument("--model", default="", metavar="FOLDER", help='a model folder, or "none" for the memory alone')
-    parser.add_argument("--endpoint", metavar="URL", help="ask the server there for the ghost text (see the README)")
+    parser.add_argument(
+        "--endpoint", metavar="URL", help="ask the server there for the ghost text (see editors/docs/how-to/models.md)"
+    )
     parser.add_argument("--endpoint-model", metavar="NAME", default="", help="the name of the model at that server")
     parser.add_argument(
         "--most",

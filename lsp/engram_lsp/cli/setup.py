@@ -33,7 +33,7 @@ class Plan:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("editor", choices=sorted(_PLANS))
+    parser.add_argument("editor", choices=sorted(_PLANS), help="the editor that is to use this engram-ls")
     parser.add_argument("--write", action="store_true", help="do it, instead of printing what is to be done")
     parser.add_argument("--json", action="store_true", help="print one JSON value")
 

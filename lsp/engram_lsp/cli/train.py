@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, … (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print what came of it as JSON")
     corpus = parser.add_argument_group("on a corpus")
     corpus.add_argument("--corpus", type=Path, help="folder that `engram-ls corpus` built")

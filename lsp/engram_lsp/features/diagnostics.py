@@ -89,6 +89,10 @@ def start_refresh(session: Session) -> None:
 async def pull(session: Session, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
     """textDocument/diagnostic"""
     asked = await session.asked(params.text_document)
+    if asked is not None and not asked.folder.loaded and not session.client.refreshes_diagnostics:
+        # Nothing would make this client ask again once more is known.
+        await asked.folder.settled()
+        asked = await session.asked(params.text_document)
     if asked is None or not session.settings.diagnostics.enable:
         return types.RelatedFullDocumentDiagnosticReport(items=[])
     report = await session.in_background(lambda _: check(session, asked))

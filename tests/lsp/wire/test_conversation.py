@@ -182,17 +182,35 @@ def test_a_server_that_is_asked_to_end_saves_first(launch: Start, project: Path)
 
 def test_a_dead_editor_takes_the_server_along(project: Path, tmp_path: Path, cache: Path) -> None:
     """Although somebody else still holds the server's input open."""
-    editor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    client = Client(configuration={"index.cacheFolder": str(cache), "model.path": "none"}, log=tmp_path / "log")
+    settings = {"index.cacheFolder": str(cache), "model.path": "none"}
+    editor = (sys.executable, "-c", "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)")
+    client = Client(
+        [*editor, sys.executable, "-m", "engram_lsp.cli", "serve"], configuration=settings, log=tmp_path / "log"
+    )
     try:
-        client.request("initialize", {"processId": editor.pid, "rootUri": project.as_uri(), "capabilities": {}})
+        number = client.process.pid
+        client.request("initialize", {"processId": number, "rootUri": project.as_uri(), "capabilities": {}})
         client.notify("initialized", {})
         client.ready()
-        editor.kill()
-        editor.wait()
-        assert client.process.wait(20) == 1
+        [server] = psutil.Process(number).children()
+        client.process.kill()
+        client.process.wait()
+        assert not psutil.wait_procs([server], timeout=20)[1]
     finally:
         client.kill()
+
+
+def test_a_process_that_did_not_start_the_server_is_not_its_editor(project: Path, tmp_path: Path, cache: Path) -> None:
+    """As over ssh, where the editor's number may be anybody's."""
+    stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with Client(configuration={"index.cacheFolder": str(cache), "model.path": "none"}, log=tmp_path / "log") as client:
+        client.request("initialize", {"processId": stranger.pid, "rootUri": project.as_uri(), "capabilities": {}})
+        client.notify("initialized", {})
+        client.ready()
+        stranger.communicate(b"\n")
+        with pytest.raises(subprocess.TimeoutExpired):
+            client.process.wait(3)
+        client.ready()
 
 
 def test_a_killed_server_leaves_nobody_behind_and_the_next_start_is_warm(tmp_path: Path, launch: Start) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from engram_lsp.client import Client, at
-from wire_support import Start
+from wire_support import Start, capabilities, copy_packages
 
 FILES = {
     "shop/__init__.py": "",
@@ -152,3 +152,16 @@ def test_a_pull_of_the_workspace_tells_that_a_file_is_gone_once(launch: Start, s
     assert not waiting.replies
     waiting.cancel()
     client.stop()
+
+
+def test_a_client_that_cannot_be_told_to_ask_again_is_answered_once_all_is_read(tmp_path: Path) -> None:
+    root = copy_packages(tmp_path / "project", "email", "json")
+    (root / "till.py").write_text("from email.utils import parseaddr\n\nparseaddr()\n", encoding="utf-8")
+    known = capabilities("neovim")
+    del known["workspace"]["diagnostics"]
+    with Client(configuration={"index.cacheFolder": str(tmp_path / "cache"), "model.path": "none"}) as client:
+        client.initialize(root, capabilities=known, name="neovim 0.11")
+        uri = client.open(root / "till.py")
+        report = client.request("textDocument/diagnostic", {"textDocument": {"uri": uri}})
+        assert [item["code"] for item in report["items"]] == ["missing-argument"]
+        client.notifications.clear()

@@ -1,5 +1,6 @@
 """What the server says about itself: engram/status, engram.status, engram.why, engram.report."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +28,31 @@ def shop(tmp_path: Path) -> Path:
 def test_the_state_is_told_to_who_shows_it_as_it_changes(tmp_path: Path) -> None:
     root = copy_packages(tmp_path / "project", "json", "email")
     known = capabilities("vscode")
-    known["experimental"] = {"engram": {"status": True}}
+    assert known["experimental"]["engram"] == {"status": True}
+
+    def told(wanted: Callable[[Any], bool]) -> Any:
+        client.wait(lambda: any(map(wanted, client.states)), 30, "a state")
+        return next(filter(wanted, client.states))
+
     with Client(configuration={"index.cacheFolder": str(tmp_path / "cache"), "model.path": "none"}) as client:
         client.initialize(root, capabilities=known, name="vscode")
-        ready = client.expect("engram/status", lambda said: said["state"] == "ready")
+        ready = told(lambda said: said["state"] == "ready")
         assert ready["files"] == sum(path.is_file() for path in root.rglob("*")) and ready["percent"] is None
         assert ready["provider"] == "none" and "memory answers alone" in ready["model"]
+        client.states.clear()
         run(client, "engram.pauseReading")
-        assert "paused" in client.expect("engram/status", lambda said: said["state"] == "paused")["text"]
+        assert "paused" in told(lambda said: said["state"] == "paused")["text"]
+        client.states.clear()
         run(client, "engram.resumeReading")
-        client.expect("engram/status", lambda said: said["state"] == "ready")
+        told(lambda said: said["state"] == "ready")
         (root / "json" / "more.py").write_text("x = 1\n", encoding="utf-8")
-        client.expect("engram/status", lambda said: said["files"] == ready["files"] + 1)
-        client.notifications.clear()
+        told(lambda said: said["files"] == ready["files"] + 1)
 
 
 def test_nobody_else_is_told(start: Start, shop: Path) -> None:
-    client = start(shop)
+    client = start(shop, editor="eglot")
     assert run(client, "engram.status", True)["health"]["state"] == "ready"
-    assert not [method for method, _ in client.notifications if method == "engram/status"]
+    assert not client.states
 
 
 def test_why_names_the_rule_that_decides(start: Start, shop: Path, tmp_path: Path) -> None:
