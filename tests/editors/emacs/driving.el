@@ -101,6 +101,15 @@
     (re-search-backward "^{\"pid\": \\([0-9]+\\)}")
     (string-to-number (match-string 1))))
 
+(defun drive-kept-files ()
+  "How many files of the project the cache folder has."
+  (if-let* ((file (car (directory-files-recursively (getenv "CACHE") "\\.sqlite\\'")))
+            (store (sqlite-open file)))
+      (unwind-protect
+          (or (ignore-errors (caar (sqlite-select store "SELECT count(*) FROM files"))) 0)
+        (sqlite-close store))
+    0))
+
 (defmacro drive-answering (answers &rest body)
   "Run BODY while each question of `y-or-n-p' gets the next of ANSWERS."
   (declare (indent 1))

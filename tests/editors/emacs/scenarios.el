@@ -57,8 +57,7 @@
   ;; Eglot starts a server again that lived for some seconds.
   (drive-until "the server to have lived long enough"
                (lambda () (null (eglot--inhibit-autoreconnect (eglot-current-server)))))
-  (drive-until "the memory to be kept"
-               (lambda () (directory-files-recursively (getenv "CACHE") ".")))
+  (drive-until "the memory to be kept" (lambda () (> (drive-kept-files) 100)))
   (let ((pid (drive-server-pid)))
     (signal-process pid 9)
     (drive-until "another server" (lambda () (/= pid (drive-server-pid))))
