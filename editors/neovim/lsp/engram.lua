@@ -1,7 +1,7 @@
 --- engram-ls for `vim.lsp.enable("engram")`, Neovim 0.11 or newer.
 ---
 --- Complete by itself: this one file in a folder `lsp/` of the 'runtimepath' is a working set-up. What the rest of the
---- plug-in adds is said in plugin/engram.lua.
+--- plug-in adds is said in lua/engram/load.lua.
 
 ---@type vim.lsp.Config
 return {

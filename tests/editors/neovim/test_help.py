@@ -16,6 +16,7 @@ def test_every_tag_and_every_link_is_found(start: Start, tmp_path: Path) -> None
     shutil.copytree(PLUGIN, plugin)
     nvim = start(runtime=(plugin,))
     nvim.command(f"helptags {plugin / 'doc'}")
+    assert (plugin / "doc/tags").read_text(encoding="utf-8") == (PLUGIN / "doc/tags").read_text(encoding="utf-8")
     links = set(re.findall(r"(?<![\w|])\|([^|\s]+)\|(?!\|)", HELP))
     assert len(TAGS) > 30 and len(links) > 20
     if nvim.lua("return vim.fn.has('nvim-0.12')") == 0:

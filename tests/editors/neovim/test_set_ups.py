@@ -53,6 +53,24 @@ def test_by_hand(start: Start, server: Server, project: Path) -> None:
     assert nvim.lua("return vim.fn.exists(':Engram')") == 2
 
 
+def test_as_engram_ls_sets_it_up(start: Start, server: Server, project: Path, tmp_path: Path) -> None:
+    """`engram-ls setup neovim` writes a file of the same name as ours into the user's configuration."""
+    config = tmp_path / "config"
+    (config / "plugin").mkdir(parents=True)
+    (config / "plugin/engram.lua").write_text(
+        f"""
+        vim.opt.runtimepath:append("{PLUGIN}")
+        require("engram").setup({{ cmd = {{ "{server.path}", "serve" }} }})
+        _G.times = (_G.times or 0) + 1
+        """,
+        encoding="utf-8",
+    )
+    nvim = start(project / "shop/stock.py", init="", runtime=(config,))
+    attached(nvim)
+    assert nvim.lua("return times") == 1 and nvim.lua("return vim.fn.exists(':Engram')") == 2
+    assert nvim.lua("return vim.fn.getcompletion('engram-setup', 'help')") == ["engram-setup"]
+
+
 def test_as_a_package(start: Start, server: Server, project: Path, tmp_path: Path) -> None:
     shutil.copytree(PLUGIN, tmp_path / "site/pack/engram/start/engram")
     init = f"""

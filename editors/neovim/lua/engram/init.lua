@@ -47,7 +47,7 @@ end
 ---@param chosen? engram.Options
 function M.setup(chosen)
   options = vim.tbl_extend("force", { enable = true, ghost_text = true }, chosen or {})
-  vim.cmd.runtime("plugin/engram.lua") -- loaded already, but for plug-in managers that do so later
+  require("engram.load") -- as plugin/engram.lua does, perhaps only later
   if options.cmd then vim.lsp.config(server.name, { cmd = options.cmd }) end
   if options.settings then vim.lsp.config(server.name, { settings = { engram = options.settings } }) end
   local keys = options.keys == true and M.keys or options.keys or {}
