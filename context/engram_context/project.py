@@ -43,7 +43,7 @@ from engram_context.memory.ngrams import NgramMemory
 from engram_context.outside.environment import Environment
 from engram_context.outside.library import Library
 from engram_context.outside.record_cache import RecordCache
-from engram_context.reader import parse, read_record
+from engram_context.reader import parse, read_names, read_record
 from engram_context.records import FileRecord, digest_if_known, empty_record
 from engram_context.snapshot import Snapshot
 from engram_context.text import READ_LIMIT, Span, Text, Unreadable, decode, read_text
@@ -660,7 +660,8 @@ class Project:
         tree = parse(text, language, old, edit)
         if tree is not None:
             parsed[path] = (tree, text)
-        record = read_record(text, language, tree)
+        private = is_private(path.rpartition("/")[2])
+        record = read_names(text, language) if private else read_record(text, language, tree)
         if not self.may_be_shown(path):
             return record, None  # it may be looked at while it is open, but nothing is learned from it
         dtype = self._coding.dtype

@@ -28,7 +28,7 @@ from engram_context.disk.store import Entry
 from engram_context.languages import is_code, language_of
 from engram_context.languages.plain import is_data, reason_against
 from engram_context.memory.lines import Encode, LineEncoder
-from engram_context.reader import read_record
+from engram_context.reader import read_names, read_record
 from engram_context.text import READ_LIMIT, Text, Unreadable, decode, read_text
 
 Progress = Callable[[int, int, str], None]
@@ -110,8 +110,10 @@ def read_entry(
     if reason is not None:
         return Entry(mtime_ns, state.size, b"", b"", b"", reason)
     try:
-        record = b"" if parts == "tokens" else read_record(text, language).to_bytes()
-        untold = parts == "names" or encode is None or is_private(path.rpartition("/")[2])
+        private = is_private(path.rpartition("/")[2])
+        read = read_names if private else read_record
+        record = b"" if parts == "tokens" else read(text, language).to_bytes()
+        untold = parts == "names" or encode is None or private
         untold = untold or (language != "python" and is_data(text.data))
         tokens = b"" if untold or encode is None else tokens_of(text, encode, dtype)
         return Entry(mtime_ns, state.size, text.digest, record, tokens)
