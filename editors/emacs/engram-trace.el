@@ -59,7 +59,8 @@ A fix is shown as what it changes, and applied when you say so."
           (erase-buffer)
           (engram-trace-mode)
           (setq engram--server-here server default-directory root)
-          (seq-do #'engram--insert-trace traces)
+          (let ((eglot--cached-server server)) ; which says how URIs are read
+            (seq-do #'engram--insert-trace traces))
           (goto-char (point-min)))
         (display-buffer (current-buffer))
         (message nil)))))

@@ -165,12 +165,14 @@ Eglot is to be started as ever, by `eglot-ensure' or \\[eglot]."
                                  (plist-get place :position)))
          (names (mapcar (lambda (one) (cons (plist-get one :name) (plist-get one :why)))
                         found))
-         (completion-extra-properties
-          (list :annotation-function
-                (lambda (name) (concat "  " (cdr (assoc name names))))
-                :display-sort-function #'identity))
+         (metadata `(metadata (display-sort-function . ,#'identity)
+                              (annotation-function
+                               . ,(lambda (name) (concat "  " (cdr (assoc name names)))))))
          (name (completing-read
-                (format "Rename `%s' to: " (thing-at-point 'symbol t)) names)))
+                (format "Rename `%s' to: " (thing-at-point 'symbol t))
+                (lambda (string predicate action)
+                  (if (eq action 'metadata) metadata
+                    (complete-with-action action names string predicate))))))
     (let ((this-command 'eglot-rename)) ; whose edits Eglot applies at once
       (eglot-rename name))))
 

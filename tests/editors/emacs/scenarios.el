@@ -275,6 +275,21 @@
     (drive-press "C-e")
     (should (equal (typed-line) (concat before (engram--line text))))))
 
+(ert-deftest a-list-of-company-hides-a-suggestion ()
+  (require 'company)
+  (drive-open "shop/handlers.py")
+  (drive-ready)
+  (begin-handler)
+  (ask-for-rest)
+  (let ((company-frontends nil) (company-backends '((company-dabbrev-code))))
+    (company-mode)
+    (drive-type " ")
+    (should engram--texts)
+    (company-begin-with '("request" "result"))
+    (should company-candidates)
+    (should-not engram--texts)
+    (company-abort)))
+
 ;;; Traces
 
 (ert-deftest a-trace-becomes-a-fix-that-is-applied-on-consent ()
