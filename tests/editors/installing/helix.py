@@ -9,6 +9,8 @@ from _debian import only_suite
 
 def install(folder: Path) -> None:
     """Raises RuntimeError where it is not to be had."""
+    if shutil.which("tmux") is None:  # comes with the tests in Emacs
+        raise RuntimeError("the tests in Helix need tmux")
     if not (folder / "usr").is_dir():
         unfinished = folder.with_name(f"{folder.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
