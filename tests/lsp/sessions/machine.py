@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from lsp.sessions.editor import Editor, uri_of
 from lsp.sessions.inside import Inside
 from lsp.sessions.leaks import check_nothing_left
-from lsp.sessions.mirror import as_sent
+from lsp.sessions.mirror import as_sent, place_of, spliced
 from lsp.sessions.projects import BRANCH, MAIN, Disk
 from lsp.sessions.questions import NONSENSE, QUESTIONS, STRAY
 from lsp.sessions.view import elsewhere, inside, listed, problems, view
@@ -35,6 +35,8 @@ texts = st.lists(st.sampled_from(LINES), max_size=6).map("".join) | st.text(
 )
 places = st.tuples(st.integers(0, 12) | st.just(2**31 - 1), st.integers(0, 30) | st.just(2**31 - 1))
 numbers = st.integers(0, 1000)
+# Mostly files that have to do with each other, else any.
+files = st.sampled_from((1, 2, 2, 3)) | numbers
 changes = st.lists(st.tuples(places, places, texts) | texts, min_size=1, max_size=3)
 steps = st.sampled_from((1, 1, 1, 1, 2, 7, 0, -2))
 MANNERS = ("now", "now", "now", "late", "error", "garbage", "never")
@@ -70,13 +72,15 @@ class Sessions(RuleBasedStateMachine):
         }  # fmt: skip
 
     @initialize(
-        name=st.sampled_from(("vscode", "neovim", "eglot")),
+        name=st.sampled_from(("vscode", "neovim", "eglot", "eglot")),  # it alone is pushed problems
         settings=st.sampled_from(SETTINGS),
         watch=st.booleans(),
         ready=st.booleans(),
+        last=st.sampled_from((None, MAIN, BRANCH)),
     )
-    def begin(self, name: str, settings: Json, watch: bool, ready: bool) -> None:
-        self.name, self.settings, self.watch = name, settings, watch
+    def begin(self, name: str, settings: Json, watch: bool, ready: bool, last: Json) -> None:
+        """`last`: the branch that is checked out at the end, when no edit follows that would set things right."""
+        self.name, self.settings, self.watch, self.last = name, settings, watch, last
         self.editor = self.start("server.log")
         if ready:
             self.editor.ready()
@@ -102,7 +106,7 @@ class Sessions(RuleBasedStateMachine):
     def some_document(self) -> bool:
         return bool(self.editor.mirrors)
 
-    @rule(which=numbers, text=st.none() | texts, version=st.sampled_from((1, 1, 0, 7)), text_language=st.booleans())
+    @rule(which=files, text=st.none() | texts, version=st.sampled_from((1, 1, 0, 7)), text_language=st.booleans())
     def open(self, which: int, text: str | None, version: int, text_language: bool) -> None:
         uri = self.uri(which)
         if uri in self.editor.mirrors:
@@ -135,6 +139,19 @@ class Sessions(RuleBasedStateMachine):
             self.editor.ask(method, params)
 
     @precondition(some_document)
+    @rule(which=numbers, ends=st.lists(st.tuples(numbers, st.integers(0, 9)), min_size=1, max_size=4), new=texts)
+    def replace(self, which: int, ends: list[tuple[int, int]], new: str) -> None:
+        """Pieces of what is there, one after the other, with what may stand beside characters of every width."""
+        mirror = self.editor.mirrors[self.document(which)]
+        text, events = mirror.text, []
+        for at, length in ends:
+            start = at % (len(text) + 1)
+            places = (place_of(text, min(index, len(text)), self.editor.unit) for index in (start, start + length))
+            events.append(_change(*places, f"🙂𝒙{new}"))
+            text = spliced(text, events[-1], self.editor.unit)
+        self.editor.edit(mirror.uri, events, mirror.version + 1)
+
+    @precondition(some_document)
     @rule(which=numbers)
     def close(self, which: int) -> None:
         self.editor.hide(self.document(which))
@@ -160,7 +177,7 @@ class Sessions(RuleBasedStateMachine):
     def tell(self, events: list[Json]) -> None:
         self.editor.notify("workspace/didChangeWatchedFiles", {"changes": events})
 
-    @rule(which=numbers, text=texts, told=st.booleans())
+    @rule(which=files, text=texts, told=st.booleans())
     def write(self, which: int, text: str, told: bool) -> None:
         file = self.disk.files[which % len(self.disk.files)]
         self.disk.write(file, as_sent(text))
@@ -357,6 +374,9 @@ class Sessions(RuleBasedStateMachine):
         try:
             if self.editors and not self.broken:
                 self.broken = True
+                if self.last is not None:
+                    self.editor.settle()
+                    self.switch(self.last, told=True)
                 self.settle((2, 3))
                 self.end()
         except BaseException:
