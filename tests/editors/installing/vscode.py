@@ -19,7 +19,7 @@ EXTENSION = Path(__file__).parents[3] / "editors" / "vscode"
 # Hundreds of megabytes that no test loads.
 UNUSED = ("node_modules/@github", "node_modules/@microsoft/mxc-sdk*", "extensions/copilot")
 # What the extension's build leaves behind, and the pictures that the tests take of it.
-NOT_SOURCE = {"node_modules", "dist", "out", "screenshots"}
+NOT_SOURCE = ("node_modules", "dist", "server", "screenshots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _hash(files) -> str:
 
 def _sources() -> Iterator[Path]:
     for parent, folders, files in os.walk(EXTENSION):
-        folders[:] = sorted(set(folders) - NOT_SOURCE)
+        folders[:] = sorted(set(folders).difference(NOT_SOURCE))
         yield from (Path(parent, file) for file in sorted(files) if not file.endswith(".vsix"))
 
 
@@ -135,9 +135,7 @@ def _build(folder: Path) -> None:
     for old in copy.iterdir() if copy.is_dir() else ():
         if old.name not in kept:
             shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
-    shutil.copytree(
-        EXTENSION, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules", "dist", "out", "*.vsix")
-    )
+    shutil.copytree(EXTENSION, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_SOURCE, "*.vsix"))
     if not kept:
         _npm(folder, copy, "ci", "--ignore-scripts")
     _npm(folder, copy, "run", "package")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from editor_support import Server, installed
+from editor_support import Server, installed, until
 from editors.installing.vscode import Code, command
-from editors.vscode.running import Host, browsing, running
+from editors.vscode.running import PATIENCE, Host, browsing, running
 from editors.vscode.window import Window
 
 
@@ -48,5 +48,8 @@ def window(browser: Any, host: Host, project: Path, server: Server, tmp_path: Pa
     context = browser.new_context(
         viewport={"width": 1200, "height": 750}, permissions=["clipboard-read", "clipboard-write"]
     )
-    yield Window(context.new_page(), project, Path(os.environ.get("ENGRAM_SHOTS", tmp_path)))
+    shots = Path(os.environ.get("ENGRAM_SHOTS", tmp_path))
+    shots.mkdir(parents=True, exist_ok=True)
+    yield Window(context.new_page(), project, shots)
     context.close()
+    until(lambda: not server.processes(), "the server to leave with its window", PATIENCE)

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from editor_support import Server, until
-from editors.vscode.running import ADDRESS, Host
+from editors.vscode.running import ADDRESS, PATIENCE, Host
 from wire_support import DATA
 
 INSIDE = Path(__file__).parent / "inside"
@@ -23,7 +23,7 @@ def pallet_weight(count: int) -> int:
 '''
 
 
-def run(browser: Any, where: str, suite: str) -> list[str]:
+def run(browser: Any, server: Server, where: str, suite: str) -> list[str]:
     """Runs a suite in a new window; gives what it said of its scenarios."""
     page = browser.new_page()
     said: list[str] = []
@@ -43,13 +43,14 @@ def run(browser: Any, where: str, suite: str) -> list[str]:
     finally:
         print(*said, sep="\n")
         page.close()
+    until(lambda: not server.processes(), "the server to leave with its window", PATIENCE)
     assert codes == [0], "\n".join(line for line in said if "FAILED" in line)
     return [line for line in said if line.startswith("ok ")]
 
 
 def test_one_folder(browser: Any, host: Host, project: Path, server: Server) -> None:
     host.set(server.path)
-    assert run(browser, f"folder={quote(str(project))}", "one_folder")
+    assert run(browser, server, f"folder={quote(str(project))}", "one_folder")
     said = server.messages("initialize")[0]["params"]["capabilities"]
     if os.environ.get("UPDATE_CLIENTS"):
         RECORDED.write_text(json.dumps({"capabilities": said}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -65,4 +66,4 @@ def test_two_folders(browser: Any, host: Host, project: Path, server: Server, tm
     both = tmp_path / "both.code-workspace"
     both.write_text(json.dumps({"folders": [{"path": str(project)}, {"path": str(depot)}]}), encoding="utf-8")
     host.set(server.path)
-    assert run(browser, f"workspace={quote(str(both))}", "two_folders")
+    assert run(browser, server, f"workspace={quote(str(both))}", "two_folders")

@@ -68,7 +68,7 @@ class Window:
         return "\n".join(lines).replace("\xa0", " ").rstrip()
 
     def ghost_is(self, text: str) -> None:
-        self.until(lambda: self.ghost() == text, f"{text!r}, not {self.ghost()!r}")
+        self.until(lambda: self.ghost() == text, f"ghost text that reads {text!r}")
 
     def saved_are(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():
@@ -89,8 +89,8 @@ class Window:
         for key in keys:
             self.page.keyboard.press(key)
 
-    def type(self, text: str, *, delay: float = 0) -> None:
-        self.page.keyboard.type(text, delay=delay)
+    def type(self, text: str) -> None:
+        self.page.keyboard.type(text)
 
     def open(self, name: str) -> None:
         """Opens a file of the project and waits until it is there to be edited."""
@@ -106,7 +106,7 @@ class Window:
         """Puts the cursor to a place in the open file; both from 0, in UTF-16 code units."""
         self.press("Control+G")
         self.see(".quick-input-widget:not(.hidden) input:focus")
-        self.type(f":{line + 1}:{character + 1}".removeprefix(":"))
+        self.type(f"{line + 1}:{character + 1}")
         self.press("Enter")
         self.see(".editor-instance .monaco-editor.focused")
 
