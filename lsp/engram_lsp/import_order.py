@@ -7,11 +7,11 @@ end. Here only settings of style are taken, and only such values as cannot make 
 
 import configparser
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from engram_context import toml
 from engram_context.text import read_bytes
 
 _FILES = (
@@ -181,7 +181,7 @@ _KNOWN = _FLAGS | _LISTS | _NUMBERS.keys() | {"profile", "multi_line_output", "k
 
 def _toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text(file))
+        return toml.parsed(_text(file))
     except (ValueError, RecursionError):
         return {}
 

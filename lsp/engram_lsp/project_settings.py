@@ -7,13 +7,13 @@ What the user's own settings say of a code comes before it. Nothing in it can ma
 """
 
 import logging
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from engram_context import toml
 from engram_context.findings import Finding
 from engram_context.text import read_bytes
 
@@ -46,7 +46,7 @@ def as_set(findings: Iterable[Finding], levels: Mapping[str, Level]) -> list[Fin
 @lru_cache(maxsize=64)
 def _read(file: Path, _: int, size: int) -> Mapping[str, Level]:
     try:
-        value: Any = tomllib.loads(read_bytes(file, _LARGEST).decode()) if size <= _LARGEST else {}
+        value: Any = toml.parsed(read_bytes(file, _LARGEST).decode()) if size <= _LARGEST else {}
     except (OSError, ValueError, RecursionError):
         return {}
     for key in ("tool", "engram-ls", "severity"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from engram_context import toml
 from engram_context.text import Span, Text
 
 _KEY = re.compile(rb"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
@@ -34,8 +34,8 @@ class Value:
 def values_of(text: Text) -> list[Value]:
     """All key/value pairs, those of inline tables too, in order. Empty for a text that is no TOML."""
     try:
-        tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError):
+        toml.parsed(text.decode())
+    except (ValueError, RecursionError):
         return []
     try:
         return list(_Scan(text.data).pairs())
