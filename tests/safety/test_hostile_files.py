@@ -130,7 +130,7 @@ def test_names_of_files_are_only_names(shop: Sandbox) -> None:
         b"...py", b"..\\..\\etc.py", b"%2e%2e%2fetc.py", b"-rf.py", b"$(touch x).py", b"`touch x`.py", b"a;b&c|d.py",
         b"con.py", b" .py", b"quote'\".py", b"tab\t.py", b"::error::x.py", b"[link](command:x).py", b"#.py", b"?.py",
     ):  # fmt: skip
-        with open(root + b"/" + name, "wb") as file:
+        with Path(os.fsdecode(root + b"/" + name)).open("wb") as file:
             file.write(b"def strange_one(): ...\nundefined_thing\n")
     client = shop.start(arguments=["--verbose"])
     works(client, shop)

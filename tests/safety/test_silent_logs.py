@@ -1,5 +1,6 @@
 """What is said of a project goes to the editor that asked: no log, no cache of secrets, no report holds a text of it."""
 
+import contextlib
 import json
 import os
 import sys
@@ -58,7 +59,11 @@ def provoke(client: Client, root: Path) -> None:
     broken = client.open(root / "app" / "broken.py")
     for method in ("hover", "definition", "completion", "signatureHelp", "rename", "references", "prepareRename"):
         for line, column in ((2, 6), (10**9, 10**9), (7, 3), (0, 2**31 - 1), (-1, -5)):
-            question = {**where(uri, line, column), "newName": f"{NAME} {TEXT}", "context": {"includeDeclaration": True}}
+            question = {
+                **where(uri, line, column),
+                "newName": f"{NAME} {TEXT}",
+                "context": {"includeDeclaration": True},
+            }
             attempt(client, f"textDocument/{method}", question)
     for params in (
         {"textDocument": TEXT},
@@ -95,15 +100,17 @@ def provoke(client: Client, root: Path) -> None:
         for kind in ("", "source.organizeImports", "source.fixAll"):
             everything = {"start": {"line": 0, "character": 0}, "end": {"line": 99, "character": 0}}
             context = {"diagnostics": [], **({"only": [kind]} if kind else {})}
-            attempt(client, "textDocument/codeAction", {"textDocument": {"uri": document}, "range": everything, "context": context})
+            attempt(
+                client,
+                "textDocument/codeAction",
+                {"textDocument": {"uri": document}, "range": everything, "context": context},
+            )
     attempt(client, "workspace/diagnostic", {"previousResultIds": []})
 
 
 def attempt(client: Client, method: str, params: Any) -> None:
-    try:
+    with contextlib.suppress(ResponseError):
         client.request(method, params, 60)
-    except ResponseError:
-        pass
 
 
 def test_no_text_of_a_project_is_ever_logged(house: Sandbox) -> None:
