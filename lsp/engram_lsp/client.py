@@ -156,6 +156,11 @@ class Client:
                 reason = f"the server ended (exit code {self.process.poll()})" if self._ended else "timed out"
                 raise ClientError(f"waited {timeout:g} s for {what}: {reason}")
 
+    def state(self, test: Callable[[Json], bool], timeout: float = 30.0) -> Json:
+        """The first thing the server said of how it is (engram/status) for which `test` holds."""
+        self.wait(lambda: any(map(test, self.states)), timeout, "a state")
+        return next(filter(test, self.states))
+
     def expect(self, method: str, test: Callable[[Json], bool] = lambda _: True, timeout: float = 30.0) -> Json:
         """Takes the first notification of that method for which `test` holds; older ones of it are dropped."""
         found: list[Json] = []

@@ -19,7 +19,7 @@ def test_emacs_is_told_the_state_and_gives_consent_itself(launch: Start, tmp_pat
     file = copy_packages(tmp_path / "project", "logging") / "till.py"
     file.write_text(TEXT, encoding="utf-8")
     client = launch(file.parent, editor="engram-el")
-    assert client.expect("engram/status", lambda said: said["state"] == "ready")["files"] > 1
+    assert client.state(lambda said: said["state"] == "ready")["files"] > 1
     uri = client.open(file)
     (problem,) = client.expect("textDocument/publishDiagnostics", lambda said: said["diagnostics"])["diagnostics"]
     assert problem["range"]["start"] == {"line": 1, "character": 19}

@@ -1,6 +1,5 @@
 """What the server says about itself: engram/status, engram.status, engram.why, engram.report."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +28,19 @@ def test_the_state_is_told_to_who_shows_it_as_it_changes(tmp_path: Path) -> None
     root = copy_packages(tmp_path / "project", "json", "email")
     known = capabilities("vscode")
     assert known["experimental"]["engram"] == {"status": True}
-
-    def told(wanted: Callable[[Any], bool]) -> Any:
-        client.wait(lambda: any(map(wanted, client.states)), 30, "a state")
-        return next(filter(wanted, client.states))
-
     with Client(configuration={"index.cacheFolder": str(tmp_path / "cache"), "model.path": "none"}) as client:
         client.initialize(root, capabilities=known, name="vscode")
-        ready = told(lambda said: said["state"] == "ready")
+        ready = client.state(lambda said: said["state"] == "ready")
         assert ready["files"] == sum(path.is_file() for path in root.rglob("*")) and ready["percent"] is None
         assert ready["provider"] == "none" and "memory answers alone" in ready["model"]
         client.states.clear()
         run(client, "engram.pauseReading")
-        assert "paused" in told(lambda said: said["state"] == "paused")["text"]
+        assert "paused" in client.state(lambda said: said["state"] == "paused")["text"]
         client.states.clear()
         run(client, "engram.resumeReading")
-        told(lambda said: said["state"] == "ready")
+        client.state(lambda said: said["state"] == "ready")
         (root / "json" / "more.py").write_text("x = 1\n", encoding="utf-8")
-        told(lambda said: said["files"] == ready["files"] + 1)
+        client.state(lambda said: said["files"] == ready["files"] + 1)
 
 
 def test_nobody_else_is_told(start: Start, shop: Path) -> None:
