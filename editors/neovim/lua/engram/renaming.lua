@@ -22,6 +22,17 @@ function M.names()
   end)
 end
 
+--- Renames on disk and in buffers, without what Neovim says about every file: it would want a key after so many lines.
+local function move(old, new)
+  local shortmess = vim.o.shortmess
+  vim.o.shortmess = shortmess .. "FW"
+  local done, problem = pcall(vim.lsp.util.rename, old, new)
+  vim.o.shortmess = shortmess
+  vim.cmd.redraw()
+  if not done then server.say(tostring(problem), vim.log.levels.ERROR) end
+  return done
+end
+
 local function rename(old, new)
   if vim.fn.isdirectory(new) == 1 then new = vim.fs.joinpath(new, vim.fs.basename(old)) end
   if vim.uv.fs_stat(new) then
@@ -31,7 +42,7 @@ local function rename(old, new)
   local files = { { oldUri = vim.uri_from_fname(old), newUri = vim.uri_from_fname(new) } }
   server.request("workspace/willRenameFiles", { files = files }, function(edit, client)
     if edit then vim.lsp.util.apply_workspace_edit(edit, client.offset_encoding) end
-    vim.lsp.util.rename(old, new)
+    if not move(old, new) then return end
     local changed = edit and #(edit.documentChanges or vim.tbl_keys(edit.changes or {})) or 0
     if changed > 0 then server.say(("the imports in %d files follow; :wall writes them"):format(changed)) end
   end)

@@ -39,17 +39,19 @@ function M.request(method, params, done)
     if problem then
       M.say(problem.message, vim.log.levels.ERROR)
     else
-      done(M.plain(result), client)
+      done(result, client)
     end
   end)
 end
 
---- Runs a command of the server.
+--- Runs a command of the server. `done` gets plain values.
 ---@param command string
 ---@param arguments? any[]
 ---@param done? fun(result: any, client: vim.lsp.Client)
 function M.run(command, arguments, done)
-  M.request("workspace/executeCommand", { command = command, arguments = arguments }, done or function() end)
+  M.request("workspace/executeCommand", { command = command, arguments = arguments }, function(result, client)
+    if done then done(M.plain(result), client) end
+  end)
 end
 
 --- Stops the server where it runs, and starts it for all buffers once it is gone.
