@@ -26,6 +26,7 @@ end
 local function move(old, new)
   local shortmess = vim.o.shortmess
   vim.o.shortmess = shortmess .. "FW"
+  vim.cmd.redraw()
   local done, problem = pcall(vim.lsp.util.rename, old, new)
   vim.o.shortmess = shortmess
   vim.cmd.redraw()
