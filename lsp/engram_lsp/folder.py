@@ -43,8 +43,9 @@ class Loose:
 
     @property
     def behind(self) -> frozenset[str]:
-        held = {path for path, text in self._texts.items() if not _is_of(self.snapshot.record(path), text)}
-        return frozenset(held | (self.snapshot.records.keys() - self._texts.keys()))
+        texts = dict(self._texts)  # a worker asks while documents come and go
+        held = {path for path, text in texts.items() if not _is_of(self.snapshot.record(path), text)}
+        return frozenset(held | (self.snapshot.records.keys() - texts.keys()))
 
     def edit(self, path: str, text: Text) -> None:
         self._texts[path] = text
