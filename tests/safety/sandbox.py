@@ -113,7 +113,6 @@ class Sandbox:
             "PYTHONPATH": str(HERE / "recorder"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "ENGRAM_AUDIT": str(self.folder / "audit"),
-            "PWNED": str(self.executed),
         }
 
     def write(self, name: str, text: str | bytes = "") -> Path:
