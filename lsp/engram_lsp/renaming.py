@@ -72,9 +72,7 @@ def combined(
     for name in {*by_name, *chances}:
         if name not in by_name:
             # A name of the model's own must be one in the project's style, and say something.
-            if spelled(words_of(name), style) != name.lstrip("_") or len(name) < 2 or name == target.name:
-                continue
-            if keyword.iskeyword(name):
+            if spelled(words_of(name), style) != name.lstrip("_") or not _says_something(name, target, snapshot):
                 continue
             if snapshot.files_naming(name) and target.kind not in ("variable", "parameter"):
                 continue
@@ -82,6 +80,17 @@ def combined(
         scores[name] = chances.get(name, least) + evidence
     best = sorted(scores, key=lambda name: (-scores[name], name))[:MOST]
     return [Suggested(name, by_name[name].why if name in by_name else "what is expected here") for name in best]
+
+
+def _says_something(name: str, target: RenameTarget, snapshot: Snapshot) -> bool:
+    """Whether it is another name of whole words, as private as the one there is. The model may stop in the midst of
+    one: what no file of the project has for a name is no word here."""
+    words = words_of(name)
+    if not words or name in (target.name, "self", "cls") or keyword.iskeyword(name):
+        return False
+    if name.startswith("_") != target.name.startswith("_"):
+        return False
+    return all(len(word) > 1 and snapshot.files_naming(word) for word in words)
 
 
 # Mentions that are looked at, and proven ones that they are compared with: each costs the model one reading.
