@@ -99,7 +99,7 @@ def remaining(stock: dict[str, int], name: str, wanted: int) -> tuple[int, float
     looked_at = time.time()
     return max(0, stock[name] - wanted), looked_at
 '''
-TRACE = '''\
+TRACE = """\
 Traceback (most recent call last):
   File "{root}/shop/__main__.py", line 6, in <module>
     print(remaining({{"apple": 3}}, "apple", 1))
@@ -108,7 +108,7 @@ Traceback (most recent call last):
     looked_at = time.time()
                 ^^^^
 NameError: name 'time' is not defined. Did you forget to import 'time'?
-'''
+"""
 # The line that the fix of the trace adds to shop/stock.py.
 REPAIRED = "import time\n"
 MAIN = '''\
