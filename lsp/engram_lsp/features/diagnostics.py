@@ -1,6 +1,8 @@
 """Problems, pushed to clients that cannot ask for them and answered to those that can; never both."""
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import blake2b
@@ -38,6 +40,8 @@ TAGS: dict[str, types.DiagnosticTag] = {
 # Other open documents may be affected by an edit, and so is every one by a change on disk: these can wait a little
 # longer than the document in hand, in seconds.
 _OTHERS = 0.5
+# How long a client that does not ask again waits for a project to be read, in seconds.
+_PATIENCE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,9 @@ async def pull(session: Session, params: types.DocumentDiagnosticParams) -> type
     """textDocument/diagnostic"""
     asked = await session.asked(params.text_document)
     if asked is not None and not asked.folder.loaded and not session.client.refreshes_diagnostics:
-        # Nothing would make this client ask again once more is known.
-        await asked.folder.settled()
+        # Nothing would make this client ask again once more is known, before the next edit.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asked.folder.settled(), _PATIENCE)
         asked = await session.asked(params.text_document)
     if asked is None or not session.settings.diagnostics.enable:
         return types.RelatedFullDocumentDiagnosticReport(items=[])
