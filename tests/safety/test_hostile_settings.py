@@ -117,6 +117,7 @@ KEYS = (
     "name", "dependencies", "severity", "unused-import", "dev", "requires", "sections", "known_first_party", "src_paths",
     "profile", "line-length", "line_length", "indent", "lines_after_imports", "multi_line_output", "known-first-party",
     "default_section", "py_version", "force_single_line", "dev-dependencies", "dynamic", "version", "packages",
+    "wrap_length", "comment_prefix", "line_ending", "force_grid_wrap", "lines_between_types",
 )  # fmt: skip
 
 
