@@ -11,8 +11,8 @@ import keyword
 import logging
 import re
 import warnings
-from collections.abc import Iterator
-from dataclasses import replace
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from tree_sitter import Node, Parser, Tree
@@ -24,7 +24,20 @@ from engram_context.languages.manifests import MANIFESTS, read_manifest
 from engram_context.languages.reading import NEVER_DEEP, check_depth
 from engram_context.languages.reading import read as read_other
 from engram_context.python import read_python
-from engram_context.records import NO_REF, FileRecord, Role, SyntaxProblem, empty_record
+from engram_context.records import (
+    NO_REF,
+    VALUE_KIND,
+    FileRecord,
+    Imports,
+    Narrowings,
+    Role,
+    Symbols,
+    SyntaxProblem,
+    Values,
+    column_of,
+    empty_record,
+    tables_of,
+)
 from engram_context.text import Span, Text, decode
 
 _TOKEN = re.compile(rb"""#.*|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\d\w*|(?P<name>[A-Za-z_\x80-\xff][\w\x80-\xff]*)""")
@@ -47,9 +60,14 @@ _SURELY_NAMES = 10_000
 
 
 _DEEP = 1_500
-# Leaves of a tree that are what somebody wrote, and no name.
-_WRITTEN = re.compile(r"content|fragment|string|literal|char|integer|float|number|comment|escape|preproc_arg")
-_NUMBER = re.compile(r"integer|float|number")
+_SAID = frozenset(VALUE_KIND[kind] for kind in ("str", "bytes", "int"))
+# Formatted strings may have strings in them that end them early, to who does not parse them.
+_LITERAL = re.compile(
+    r"""(?s)(?P<unclear>\#|\b[A-Za-z]?[fFtT][A-Za-z]?["'])|"""
+    r"""(?:\b[A-Za-z]{1,2})?(?P<quote>\"{3}|'{3}|"|')(?:\\.|(?!(?P=quote)).)*(?:(?P=quote)|$)|"""
+    r"""(?P<number>(?<!\w)\.?\d[\w.]*)|\w+"""
+)
+_PLAIN_DETAIL = re.compile(r"(?:(?!\b\d)[\w\s.,()\[\]{}<>:*&?|@…-])*")
 
 
 def parse(
@@ -139,27 +157,58 @@ def read_record(text: Text, language: str, tree: Tree | None = None) -> FileReco
 
 
 def read_names(text: Text, language: str) -> FileRecord:
-    """As `read_record`, of a text that may hold secrets: strings, numbers and comments are as if they were blank."""
-    tree = parse(text, language)
-    record = read_record(text if tree is None else _blanked(text, tree), language)
-    return replace(record, digest=text.digest)
+    """As `read_record`, of a text that may hold secrets: names are kept, and what is said by strings, numbers and
+    comments is not. Strings that hold names (in types, in `__all__`, of imported modules) count as these. While the
+    syntax is broken there are no signatures: where a string begins may be unclear."""
+    record = read_record(text, language)
+    kept: dict[str, int] = {"": 0}
+
+    def keep(column: Iterable[int], shown: Callable[[str], str] = str) -> array[int]:
+        return column_of([kept.setdefault(shown(strings[at]), len(kept)) for at in column])
+
+    strings = record.symbols.strings
+    hide = _no_detail if record.errors else _detail_of_python if language == "python" else _detail_of_others
+    kinds = record.values.kind
+    instead: dict[tuple[type, str], array[int]] = {
+        (Symbols, "detail"): keep(record.symbols.detail, hide),
+        (Symbols, "doc"): column_of([0] * len(record.symbols)),
+        (Imports, "module"): keep(record.imports.module),
+        (Narrowings, "subject"): keep(record.narrowings.subject),
+        (Values, "first"): _nameless(kinds, record.values.first),
+        (Values, "second"): _nameless(kinds, record.values.second),
+    }
+    columns = [
+        instead.get((type(table), name), column)
+        for table in record.tables()
+        for name, column in zip(table.column_names(), table.columns, strict=True)
+    ]
+    made = tables_of(record.names, tuple(kept), record.symbols.pool, columns)
+    known = (record.digest, record.language, record.size, record.line_count, record.names, record.errors)
+    return FileRecord(*known, record.exports, "", *made)
 
 
-def _blanked(text: Text, tree: Tree) -> Text:
-    data, waiting = bytearray(text.data), [tree.root_node]
-    while waiting:
-        node = waiting.pop()
-        if "import" in node.type or (node.type == "export_statement" and node.child_by_field_name("source")):
-            continue  # what is imported is no secret
-        if node.child_count:
-            waiting += node.children
-        elif _WRITTEN.search(node.type):
-            start, end = node.byte_range
-            quoted = end - start > 1 and bytes(data[start : start + 1]) in (b'"', b"'", b"`")
-            for at in range(start + quoted, end - quoted):
-                if data[at] not in b"\r\n":
-                    data[at] = ord("0") if _NUMBER.search(node.type) else ord(" ")
-    return Text.of(bytes(data))
+def _nameless(kinds: Iterable[int], column: Iterable[int]) -> array[int]:
+    """A column of the value table, without what literals are."""
+    return column_of([0 if kind in _SAID else number for kind, number in zip(kinds, column, strict=True)])
+
+
+def _detail_of_python(detail: str) -> str:
+    """A signature with dots for what its literals say; none when it is not clear where these are."""
+    hidden, ends = "", 0
+    for match in _LITERAL.finditer(detail):
+        if match["unclear"]:
+            return ""
+        hidden += detail[ends : match.start()] + ("..." if match["quote"] or match["number"] else match[0])
+        ends = match.end()
+    return hidden + detail[ends:]
+
+
+def _no_detail(_: str) -> str:
+    return ""
+
+
+def _detail_of_others(detail: str) -> str:
+    return detail if _PLAIN_DETAIL.fullmatch(detail) else ""
 
 
 def is_text_alone(record: FileRecord, text: Text) -> bool:
