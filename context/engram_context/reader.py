@@ -21,7 +21,6 @@ from engram_context.builder import RecordBuilder
 from engram_context.disk.limits import Deadline, TooSlowError
 from engram_context.languages import grammar, language_named
 from engram_context.languages.manifests import MANIFESTS, read_manifest
-from engram_context.languages.reading import NEVER_DEEP, check_depth
 from engram_context.languages.reading import read as read_other
 from engram_context.python import read_python
 from engram_context.records import (
@@ -211,10 +210,10 @@ def _detail_of_others(detail: str) -> str:
     return detail if _PLAIN_DETAIL.fullmatch(detail) else ""
 
 
-def is_text_alone(record: FileRecord, text: Text) -> bool:
+def is_text_alone(record: FileRecord) -> bool:
     """Whether nothing but the text is known of what should have names: it was too large, or took too long. Who parses
     it again waits as long."""
-    return len(text) > _SURELY_NAMES and not len(record.occurrences)
+    return record.size > _SURELY_NAMES and not len(record.occurrences)
 
 
 def _read(text: Text, language: str, tree: Tree | None) -> FileRecord:
@@ -227,8 +226,6 @@ def _read(text: Text, language: str, tree: Tree | None) -> FileRecord:
         return read_other(text, foreign, tree)
     if tree is None or language != "python":
         return empty_record(text.digest, language, len(text.data), text.line_count)
-    if len(text) > NEVER_DEEP:
-        check_depth(tree)
     builder = RecordBuilder(text, language)
     problems: tuple[SyntaxProblem, ...] = ()
     dropped: list[Span] = []

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import json
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -101,13 +102,17 @@ class Client:
         self._pending: dict[int, Pending] = {}
         self.strays: list[Json] = []
         self._changed = threading.Condition()
-        self._writing = threading.Lock()  # the reader thread answers the server's requests
+        self._writing = threading.Lock()
+        # The server's requests that are to be answered: by a thread of its own, for a server that is not being read
+        # reads nothing itself, and a long document would wait for it, and it for us.
+        self._to_answer: queue.SimpleQueue[Json] = queue.SimpleQueue()
         self._ended = False
         self.versions: dict[str, int] = {}
         self._stderr = log.open("ab") if log else None
         self.process = self._launch(command, {**os.environ, **(environment or {})})
         self._reader = threading.Thread(target=self._read, name="server messages", daemon=True)
         self._reader.start()
+        threading.Thread(target=self._answer_all, name="client answers", daemon=True).start()
 
     def _launch(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE
@@ -280,6 +285,7 @@ class Client:
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
+            self._to_answer.put(None)
 
     def _receive(self, message: Json) -> None:
         now = time.perf_counter()
@@ -303,7 +309,12 @@ class Client:
                 self.asked.append(message["method"])
             self._changed.notify_all()
         if "method" in message and "id" in message:
-            self._answer(message)
+            self._to_answer.put(message)
+
+    def _answer_all(self) -> None:
+        while (message := self._to_answer.get()) is not None:
+            with contextlib.suppress(ClientError):  # it is gone
+                self._answer(message)
 
     def _answer(self, message: Json) -> None:
         answer = self.answers.get(message["method"])

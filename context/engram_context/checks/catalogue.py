@@ -34,6 +34,7 @@ from engram_context.checks.manifests import is_checked
 from engram_context.checks.misuse import plain
 from engram_context.checks.subject import Subject
 from engram_context.checks.suppression import unsuppressed
+from engram_context.checks.surroundings import TooDeepError
 from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
 from engram_context.reader import is_text_alone
@@ -81,7 +82,7 @@ def subject_of(snapshot: Snapshot, path: str, environment: Environment) -> Subje
     record, text = snapshot.record(path), snapshot.text(path)
     if record is None or text is None or record.digest != text.digest or not is_checked(path, record.language):
         return None
-    if record.language == "python" and is_text_alone(record, text):
+    if record.language == "python" and is_text_alone(record):
         return None
     return Subject(snapshot, path, text, record, environment)
 
@@ -101,6 +102,8 @@ def _found_by(check: Check, subject: Subject) -> Iterator[tuple[Finding, Span]]:
     """What a check finds. One that fails costs what it had yet to find, and a line in the log, which quotes no text."""
     try:
         yield from check.find(subject)
+    except TooDeepError:
+        return  # nobody wrote this: what has to look around in it says nothing
     except Exception as error:
         inner = traceback.extract_tb(error.__traceback__)[-1]
         log.error(

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 
 from engram_context.imports import Module
+from engram_context.reader import is_text_alone
 from engram_context.records import FileRecord
 from engram_context.snapshot import Snapshot
 from engram_context.text import Text
@@ -64,7 +65,7 @@ class ModuleNames:
 
     def _read(self, path: str) -> frozenset[str] | None:
         record = self.snapshot.record(path)
-        if record is None or record.errors:
+        if record is None or record.errors or is_text_alone(record):
             return None
         if self._is_dynamic(path, record):
             return None

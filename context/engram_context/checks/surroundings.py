@@ -26,6 +26,10 @@ def _query(source: str) -> tree_sitter.Query:
     return tree_sitter.Query(python, source)
 
 
+class TooDeepError(ValueError):
+    """A text is nested deeper than people nest: looking around in it would take quadratic time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """The tree of one text. Made only when a check has a candidate, since a tree costs a parse."""
@@ -35,10 +39,12 @@ class Surroundings:
 
     @staticmethod
     def of(text: Text, language: str) -> Surroundings:
-        """Raises ValueError for a language without a grammar, and for what is nested too deeply."""
+        """Raises ValueError for a language without a grammar, TooDeepError for what is nested too deeply."""
+        if grammar(language) is None:
+            raise ValueError(f"there is no grammar for {language}")
         tree = parse_shallow(text, language)
         if tree is None:
-            raise ValueError(f"there is no grammar for {language}, or the text is nested too deeply")
+            raise TooDeepError("the text is nested too deeply")
         return Surroundings(text, tree)
 
     def node(self, span: Span) -> tree_sitter.Node:

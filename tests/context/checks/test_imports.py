@@ -6,6 +6,7 @@ import pytest
 from engram_context.checks.catalogue import findings
 from engram_context.findings import Finding
 from engram_context.outside.environment import Environment
+from engram_context.records import empty_record
 from fixture import snapshot_of
 
 Check = Callable[..., list[tuple[str, str, str]]]
@@ -243,3 +244,25 @@ def test_what_type_checkers_bring_along_need_not_be_installed_for_types(tmp_path
     assert [one.code for one in findings(snapshot, "main2.py", environment) if one.severity == "warning"] == [
         "unresolved-import"
     ]
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["TEXT = (" + " + ".join(['"xxxxxxxxxxxxxxxxxxxxxx"'] * 1600) + ")\n", "DATA = [\n" + "    1,\n" * 12_000],
+    ids=["a chain of operators", "a list that is not closed"],
+)
+def test_what_a_tool_wrote_has_its_names(environment: Environment, more: str):
+    main = "from made import useful\n\nuseful()\n"
+    snapshot = snapshot_of({"made.py": f"def useful():\n    pass\n\n\n{more}", "main.py": main})
+    assert findings(snapshot, "main.py", environment) == ()
+    assert {one.code for one in findings(snapshot, "made.py", environment)} <= {"syntax-error"}
+
+
+def test_who_imports_from_what_took_too_long_to_read_is_not_blamed(environment: Environment):
+    files = {"made.py": "x = 1\n" * 5_000, "main.py": "from made import useful\n\nuseful()\n"}
+    snapshot = snapshot_of(files)
+    record = snapshot.record("made.py")
+    assert record is not None
+    assert [one.code for one in findings(snapshot, "main.py", environment)] == ["unknown-import-name"]
+    alone = empty_record(record.digest, "python", record.size, record.line_count)
+    assert findings(snapshot.after({"made.py": alone}), "main.py", environment) == ()

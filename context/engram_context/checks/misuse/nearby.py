@@ -43,7 +43,7 @@ def _ground(snapshot: Snapshot, path: str) -> tuple[Text, FileRecord, tree_sitte
     text, record = snapshot.text(path), snapshot.record(path)
     if text is None or record is None or record.language != "python":
         return None
-    if record.errors or record.digest != text.digest or is_text_alone(record, text):
+    if record.errors or record.digest != text.digest or is_text_alone(record):
         return None
     tree = parse_shallow(text, "python")
     if tree is None:
