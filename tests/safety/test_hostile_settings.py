@@ -1,8 +1,11 @@
 """Settings, repositories, environments and rules of a stranger's project: read, and neither believed nor obeyed."""
 
+import tomllib
 from pathlib import Path
+from time import monotonic
 
 import pytest
+from engram_context import toml
 from engram_context.checks.requirements import read_manifest
 from engram_context.disk.history import History
 from engram_context.disk.ignore import Ignore
@@ -247,3 +250,49 @@ def test_a_trace_of_four_megabytes_is_answered(shop: Sandbox) -> None:
     assert symbols(client, "price") == ["price"]
     assert client.stop() == 0
     assert shop.log.stat().st_size < 1 << 20
+
+
+# --- TOML with many dots -----------------------------------------------------------------------------------------------
+
+DOTTED = ".".join("a" * 60)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'a = """\n{DOTTED}\n"""\n',
+        f"a = '''\n{DOTTED}\n[{DOTTED}]\n'''\n",
+        f'a = """\\"""\n{DOTTED}""""\nb = "[{DOTTED}"\n',
+        f"# it's\n# [{DOTTED}\na = 1\n",
+        f'a = [\'{{{DOTTED}\', """x\n{DOTTED}"""]\n',
+    ],
+)
+def test_dots_in_strings_and_comments_of_toml_are_no_keys(text: str) -> None:
+    assert toml.parsed(text) == tomllib.loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{DOTTED} = 1",
+        f"[{DOTTED}]",
+        f"[[ {DOTTED}]]",
+        f"x = {{ b = 1, {DOTTED} = 1 }}",
+        f'x = """a"""""\n{DOTTED} = 1',
+        f"x = '''a''''\n{DOTTED} = 1",
+        f'x = "a\\"" # it\'s """\n{DOTTED} = 1',
+        ".".join(['"a"', "'b'", " c "] * 30) + " = 1",
+        "a" + ".a" * 50_000 + " = 1",
+    ],
+)
+def test_keys_of_many_parts_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="too many parts"):
+        toml.parsed(text)
+
+
+@pytest.mark.parametrize("text", ['"""\\', "'''a", '"""a""""', "'", '"\\', '\\"""', "#", '""', '"a".'])
+def test_strings_of_toml_without_end_take_no_long_time(text: str) -> None:
+    began = monotonic()
+    with pytest.raises(ValueError):
+        toml.parsed("=" + text * (400_000 // len(text)))
+    assert monotonic() - began < 5

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from engram_context.text import Span
@@ -14,8 +15,9 @@ from engram_lsp import harmless
 from engram_lsp.cli import reports
 from engram_lsp.client import ResponseError, where
 from engram_lsp.features.hover import contents
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from safety.sandbox import Sandbox, command
 
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -84,6 +86,123 @@ def test_documentation_has_no_picture_no_tag_and_no_link_but_to_pages(text: str)
     assert not re.search(r"(?<!\\)!\[", said)
     assert not re.search(r"\]\(\s*<?(?:command|javascript|data|file):", said, re.IGNORECASE)
     assert not re.search(r"(?<!\\)<(?:command|javascript|data|file):", said, re.IGNORECASE)
+
+
+def does(said: str) -> list[str]:
+    """What a Markdown program makes of a text, but text, code and links to pages."""
+    program = MarkdownIt("commonmark").enable("table")
+    program.validateLink = lambda url: True
+    done: list[str] = []
+    for block in program.parse(said):
+        for token in (block, *(block.children or ())):
+            target = str(token.attrs.get("href", ""))
+            if token.type == "image" or re.match(r"(?!https?:)[a-z][a-z0-9+.-]*:", target, re.IGNORECASE):
+                done.append(f"{token.type} {target}")
+            if token.type.startswith("html") and re.search(r"(?<!\\)<(?:img|input)\b", token.content):
+                done.append(token.content)
+    return done
+
+
+PIECES = (
+    *(
+        "`",
+        "``",
+        "```",
+        "~~~",
+        "````",
+        "```py\n",
+        "\n```\n",
+        "\n~~~\n",
+        "\n",
+        "\n\n",
+        "    ",
+        "  ",
+        " ",
+        "\t",
+        "- ",
+        "1. ",
+    ),
+    *(
+        "> ",
+        "# ",
+        "|",
+        "\n-|-\n",
+        "a",
+        "b c",
+        "\\",
+        "<",
+        ">",
+        "<b>",
+        '<b c="',
+        "<!--",
+        "-->",
+        "<pre>",
+        "</pre>",
+        "<div>",
+    ),
+    *("[a]", "[a]: ", "(b)", '"', "'", "(", ")", "[", "]", "<https://a.", "!", "\r\n", "===", "---"),
+    *("![x](y)", "[x](command:e)", "<img src=x>", "<command:e>", "\n[x]: command:e\n", "[x]"),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
+def test_what_is_taken_for_code_is_code_to_a_markdown_program_too(text: str) -> None:
+    assert does(harmless.documentation(text)) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["```|a\n-|-\n![x](y)", "~~~ a|b\n-|-\n<command:e>", "<pre>\n```\n</pre>\n![x](y)\n```"]
+)
+def test_what_only_some_programs_take_for_code_is_none(text: str) -> None:
+    assert does(text)
+    assert does(harmless.documentation(text)) == []
+
+
+def test_the_markdown_program_of_the_test_sees_what_a_text_does() -> None:
+    for text in ("![x](y)", "[x](command:e)", "<img src=x>", "<command:e>", "[x]\n\n[x]: command:e"):
+        assert does(text)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "a `List<Object>` and ``vec![`1`]``",
+        "`<input>` or `[x](y:z)`, a line\nand `<a\nb>`",
+        "rust:\n\n```rust\nvec![1]\n\n<input>\n```",
+        "~~~~ html\n<img>\n~~~\n```\n<a>\n~~~~\nend",
+        "code:\n\n    vec![1]\n\n    <img>\n\tx<input>",
+        "- an item:\n  ```\n  vec![1]\n  ```",
+        "see [t](x.md), [t](x.md#a), [t](x.md \"T\"), [t](#a), [t](https://a.org/x#y 'T')",
+    ],
+)
+def test_code_and_links_to_pages_stay(code: str) -> None:
+    assert harmless.documentation(code) == code
+    assert harmless.documentation(f"{code}\n\n![x](y)") == f"{code}\n\n\\!\\[x](y)"
+
+
+def test_a_block_of_documentation_that_has_no_end_gets_one() -> None:
+    assert harmless.documentation("a\n````py\nvec![1]\n```") == "a\n````py\nvec![1]\n```\n````"
+    assert harmless.documentation("- a\n  ```\n  b![\n![x](y)") == "- a\n  ```\n  b![\n  ```\n\\!\\[x](y)"
+
+
+def test_code_that_has_no_end_is_none() -> None:
+    assert harmless.documentation("a ` ![x](y)") == "a ` \\!\\[x](y)"
+    assert harmless.documentation("a `b\n\n![x](y)` c") == "a `b\n\n\\!\\[x](y)` c"
+
+
+@pytest.mark.parametrize(
+    "piece", ["`a` ", "`a\n", "[x](y ", "](", "\\", "```\n", "<a", "- ```\n", "`" * 9 + " ", '](x "']
+)
+def test_long_documentation_takes_no_long_time(piece: str) -> None:
+    began = monotonic()
+    harmless.documentation(piece * (200_000 // len(piece)))
+    assert monotonic() - began < 5
+
+
+def test_ends_of_lines_of_two_characters_are_ends_of_lines() -> None:
+    assert harmless.visible("a\r\nb\rc\r\r\n") == "a\r\nb\\rc\\r\r\n"
+    assert harmless.on_one_line("a\r\nb\rc") == "a\\r\\nb\\rc"
 
 
 @pytest.mark.parametrize(
