@@ -190,8 +190,10 @@ def replaced(text: str, pairs: list[tuple[str, str]]) -> str:
 def test_examples_print_what_pages_show(name: str, tmp_path: Path) -> None:
     root, wrong, rewritten = tmp_path / "shop", [], []
     root.mkdir()
+    # Commands that ran in this process have made it keep the current folder out of Python's path.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     environment = {
-        **os.environ,
+        **inherited,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         **{name: str(tmp_path / "cache") for name in ("XDG_CACHE_HOME", "LOCALAPPDATA")},
         "COLUMNS": "100", "PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1", "TERM": "dumb",

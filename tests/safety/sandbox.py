@@ -150,7 +150,7 @@ class Sandbox:
         return subprocess.run(
             [*prefix, str(COMMAND), *arguments],
             cwd=cwd or self.cwd,
-            env={**os.environ, **self.environment, **more.pop("environment", {})},
+            env={**_inherited(), **self.environment, **more.pop("environment", {})},
             capture_output=True,
             timeout=120,
             check=False,
@@ -191,6 +191,11 @@ PROCESSES = frozenset(
      "os.startfile", "os.startfile/2")
 )  # fmt: skip
 NETWORK = ("socket.", "http.", "urllib.", "ftplib.", "smtplib.", "ssl.", "webbrowser.")
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment, but for what commands that ran in this process have made safer."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
 
 
 def written(events: Sequence[Event]) -> set[Path]:

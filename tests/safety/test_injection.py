@@ -80,14 +80,6 @@ def test_traces_and_reasons_give_no_orders_either(shop: Sandbox) -> None:
         assert not [line for line in said.splitlines() if line.lstrip().startswith("::")]
 
 
-@given(st.text(alphabet="[]()!<>:`\\ \nacommandhtp/s.#\"'\x1b", max_size=60))
-def test_documentation_has_no_picture_no_tag_and_no_link_but_to_pages(text: str) -> None:
-    said = harmless.documentation(text)
-    assert not re.search(r"(?<!\\)!\[", said)
-    assert not re.search(r"\]\(\s*<?(?:command|javascript|data|file):", said, re.IGNORECASE)
-    assert not re.search(r"(?<!\\)<(?:command|javascript|data|file):", said, re.IGNORECASE)
-
-
 def does(said: str) -> list[str]:
     """What a Markdown program makes of a text, but text, code and links to pages."""
     program = MarkdownIt("commonmark").enable("table")
@@ -101,6 +93,11 @@ def does(said: str) -> list[str]:
             if token.type.startswith("html") and re.search(r"(?<!\\)<(?:img|input)\b", token.content):
                 done.append(token.content)
     return done
+
+
+@given(st.text(alphabet="[]()!<>:`\\ \nacommandhtp/s.#\"'\x1b", max_size=60))
+def test_documentation_has_no_picture_no_tag_and_no_link_but_to_pages(text: str) -> None:
+    assert does(harmless.documentation(text)) == []
 
 
 PIECES = (
