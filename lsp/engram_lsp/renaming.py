@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import keyword
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -61,9 +61,14 @@ def without_name(text: Text, record: FileRecord, target: RenameTarget) -> tuple[
 
 
 def combined(
-    ideas: tuple[NameIdea, ...], expected: tuple[tuple[str, float], ...], target: RenameTarget, snapshot: Snapshot
+    ideas: tuple[NameIdea, ...],
+    expected: tuple[tuple[str, float], ...],
+    target: RenameTarget,
+    snapshot: Snapshot,
+    taken: Container[str] = (),
 ) -> list[Suggested]:
-    """The best names: what is expected at the place, with what the project's habits say for it."""
+    """The best names: what is expected at the place, with what the project's habits say for it. `taken`: the names in
+    the file, which mean something there already."""
     style = style_of(snapshot, target.kind)
     by_name = {idea.name: idea for idea in ideas}
     chances = dict(expected)
@@ -73,6 +78,8 @@ def combined(
         if name not in by_name:
             # A name of the model's own must be one in the project's style, and say something.
             if spelled(words_of(name), style) != name.lstrip("_") or not _says_something(name, target, snapshot):
+                continue
+            if name in taken:
                 continue
             if snapshot.files_naming(name) and target.kind not in ("variable", "parameter"):
                 continue
@@ -171,4 +178,4 @@ async def suggest_names(session: Session, asked: Asked, target: RenameTarget) ->
         return ranker.expected(query, [idea.name for idea in ideas], cancelled) or ()
 
     expected = await session.in_model_thread(judge, urgent=True)
-    return combined(ideas, expected, target, asked.snapshot)
+    return combined(ideas, expected, target, asked.snapshot, frozenset(record.names))

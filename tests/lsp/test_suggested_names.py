@@ -24,3 +24,4 @@ def test_what_the_model_expects_must_be_a_name() -> None:
         fixture.snapshot(),
     )
     assert [one.name for one in names] == ["count"]
+    assert combined((), (("count", -2.0),), target, fixture.snapshot(), {"count"}) == []

@@ -58,7 +58,9 @@ def saved(project: Path, terminal: Terminal) -> str:
 def test_ghost_text_is_seen_while_typing_and_tab_accepts_it(terminal: Terminal, project: Path) -> None:
     terminal.type(" %")
     terminal.until(completed, "ghost text")
-    assert re.search(r"handling(?:\x1b\[[\d;]*m)* %\x1b\[", terminal.screen(colours=True)), "ghost text looks as typed text does"
+    assert re.search(r"handling(?:\x1b\[[\d;]*m)* %\x1b\[", terminal.screen(colours=True)), (
+        "ghost text looks as typed text does"
+    )
     # Typed through: what is left stays where it is.
     terminal.type("s of")
     terminal.until(completed, "the rest of it")

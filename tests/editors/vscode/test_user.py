@@ -138,17 +138,17 @@ def test_a_rename_across_files_is_undone_at_once(window: Window, server: Server)
 
 
 def test_a_suggested_name_is_shown_before_it_is_taken(window: Window) -> None:
-    window.load("shop/prices.py")
-    window.go(*position(PRICES, "with_tax", "utf-16"))
+    window.load("shop/stock.py")
+    window.go(*position(STOCK, "looked_at", "utf-16"))
     window.command("Engram: Suggest Names…")
     window.see(LIST, "Another name")
     name = window.see(f"{LIST} .label-name").inner_text()
     window.press("Enter")
-    window.see(f"{PREVIEW} {ROW}", "orders.py")
+    window.see(f"{PREVIEW} {ROW}", "stock.py")
     window.see(f"{PREVIEW} {ROW}", name)
     window.page.locator(f"{PREVIEW} .monaco-button", has_text="Discard").click()
     window.gone(f"{PREVIEW} {ROW}")
-    assert window.saved("shop/cart.py") == CART
+    assert window.saved("shop/stock.py") == STOCK
 
 
 def test_a_stack_trace_becomes_a_fix_that_waits_for_consent(window: Window) -> None:
