@@ -77,7 +77,8 @@ class Neovim:
             raw=False, strict_map_key=False, ext_hook=_handle, unicode_errors="surrogateescape"
         )
         # Without somebody to look at it Neovim answers its own questions.
-        self.call("nvim_ui_attach", 120, 40, {"rgb": True, "ext_linegrid": True})
+        # So wide that no message with a path in it needs a second line, after which Neovim would wait for a key.
+        self.call("nvim_ui_attach", 240, 40, {"rgb": True, "ext_linegrid": True})
 
     def call(self, method: str, *arguments: Json) -> Json:
         """An API function of Neovim. Waits as long as Neovim waits for the user, up to the socket's timeout."""

@@ -75,6 +75,8 @@ def test_a_server_that_cannot_start_is_not_tried_for_ever(start: Start, project:
     broken = tmp_path / "broken"
     broken.write_text("#!/bin/sh\necho >> $0.log\nexit 3\n")
     broken.chmod(0o755)
-    nvim = start(project / "shop/cart.py", init=f'require("engram").setup({{ cmd = {{ "{broken}" }} }})')
+    nvim = start(
+        project / "shop/cart.py", init=f'vim.o.cmdheight = 16 require("engram").setup({{ cmd = {{ "{broken}" }} }})'
+    )
     nvim.until(lambda: "four times in three minutes" in nvim.messages(), "it to give up")
     assert len(Path(f"{broken}.log").read_text().splitlines()) == 4
