@@ -196,6 +196,14 @@ class Settings:
         changed = {group: dataclasses.replace(getattr(defaults, group), **values) for group, values in groups.items()}
         return dataclasses.replace(defaults, **changed), tuple(warnings)
 
+    def changed(self) -> Iterator[tuple[str, Any]]:
+        """The settings that are not at their default: name in JSON and value."""
+        for name, _, default, _ in _fields():
+            group, _, setting = name.partition(".")
+            value = getattr(getattr(self, _snake(group)), _snake(setting))
+            if value != default:
+                yield f"{SECTION}.{name}", value
+
     @property
     def interpreter(self) -> Path | None:
         return Path(self.python.interpreter).expanduser() if self.python.interpreter else None

@@ -9,7 +9,7 @@ from engram_lsp import convert
 from engram_lsp.belonging import verdict
 from engram_lsp.machine import system
 from engram_lsp.session import Session
-from engram_lsp.settings import Settings, table
+from engram_lsp.settings import Settings
 
 
 async def why(session: Session, arguments: Sequence[Any]) -> dict[str, Any]:
@@ -82,14 +82,7 @@ def _home(path: str) -> str:
 
 def _changed(settings: Settings) -> list[str]:
     found: list[str] = []
-    for name, _, default, _ in table():
-        group, _, setting = name.removeprefix("engram.").partition(".")
-        value = getattr(getattr(settings, _snake(group)), _snake(setting))
-        if value != default:
-            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            found.append(f"- `{name}`: `{_home(shown)}`")
+    for name, value in settings.changed():
+        shown = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        found.append(f"- `{name}`: `{_home(shown)}`")
     return found
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
