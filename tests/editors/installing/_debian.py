@@ -64,6 +64,8 @@ def only_suite(suite: str) -> Iterator[Apt]:
                 "Dir::State::lists": folder / "lists",
                 "Dir::State::status": folder / "status",
                 "Dir::Cache": folder / "cache",
+                "APT::Install-Recommends": "false",
+                "Acquire::Languages": "none",
                 # Mirrors of a suite that rolls may lag behind.
                 "Acquire::Check-Valid-Until": "false",
                 "Debug::NoLocking": "true",
