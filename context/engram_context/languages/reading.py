@@ -23,7 +23,7 @@ _PROBLEMS = 20
 _DETAIL = 200
 _DOC = 500
 # Files of fewer bytes are read whatever they look like; the others are not nested deeper than this.
-NEVER_DEEP, _DEEP = 20_000, 1_500
+_NEVER_DEEP, _DEEP = 20_000, 1_500
 _RECEIVER = re.compile(rb"\s*(?:!?\.|\?\.|->|::)\s*\Z")
 _NO_RECEIVER = frozenset(b"%c" % byte for byte in b"{}(,;=[&|!+-*/<:?~^")
 _OPERATOR_ENDS = (b".", b">", b":")
@@ -541,17 +541,17 @@ def _doc(text: Text, comments: list[tuple[int, int]], ends: list[int], start: in
 
 def read(text: Text, language: Language, tree: Tree) -> FileRecord:
     """All that one text says by itself. Raises TooSlowError where that takes too long."""
-    if len(text) > NEVER_DEEP:
-        check_depth(tree)
+    if len(text) > _NEVER_DEEP:
+        _check_depth(tree)
     own = language.read(text, tree)
     return Reading(text, language).read(tree) if own is None else own
 
 
-def check_depth(tree: Tree) -> None:
+def _check_depth(tree: Tree) -> None:
     """A query takes quadratic time, and cannot be stopped, where everything is inside everything else, or one error."""
     node: Node | None = tree.root_node
     for _ in range(_DEEP):
-        if node.has_error and node.child_count > NEVER_DEEP:
+        if node.has_error and node.child_count > _NEVER_DEEP:
             break
         node = max(node.children, key=lambda child: child.end_byte - child.start_byte, default=None)
         if node is None:
